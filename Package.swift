@@ -1,0 +1,101 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// One product, `martlet`. Targets are grouped by floor: a target imports only from floors below its own.
+// ARCHITECTURE.md says what each one knows.
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+  name: "martlet",
+  products: [.executable(name: "martlet", targets: ["martlet"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+  ],
+  targets: [
+    // Floor 0: C only.
+    .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .target(name: "CMartletABI"),
+    .target(name: "CMartletBPF", cSettings: [.headerSearchPath("objects")]),
+    .target(name: "CLinux", dependencies: ["CLibBPF"]),
+
+    // Floor 1: the kernel's interfaces, and pure values.
+    target("Addressing"),
+    target("JSON"),
+    target("Labels"),
+    target("Automata"),
+    target("BPF", ["CLibBPF", "CLinux"]),
+    target("Netlink", ["CLinux", "Addressing"]),
+
+    // Floor 2: the Kubernetes API, from both ends.
+    target(
+      "KubernetesAPI",
+      ["JSON", "Labels", "Addressing", logging, yams, .product(name: "AsyncHTTPClient", package: "async-http-client")]),
+    target(
+      "ControlPlane",
+      [
+        "JSON", "Labels", "KubernetesAPI", logging, yams,
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "X509", package: "swift-certificates"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ]),
+
+    // Floor 3: what the mesh means; pure.
+    target("HTTPRules", ["Automata", "JSON"]),
+    target("Identity", ["Addressing", "Labels"]),
+    target("Policy", ["Addressing", "Labels", "Identity", "HTTPRules", "JSON", "KubernetesAPI"]),
+
+    // Floor 4: one each of kernel, user space, events, node API, workloads.
+    target(
+      "Datapath",
+      ["CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
+    target("Flows", ["CMartletABI", "Addressing", "JSON"]),
+    target("NodeAPI", ["JSON", "CLinux"]),
+    target("Workloads", ["CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
+
+    // Floor 5: composition.
+    target(
+      "Agent",
+      [
+        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", logging,
+        .product(name: "Hummingbird", package: "hummingbird"),
+      ]),
+    target("Host", ["ControlPlane", "KubernetesAPI", "Workloads", "NodeAPI", "Netlink", "Identity", logging]),
+
+    // Floor 6: the command line.
+    .executableTarget(
+      name: "martlet",
+      dependencies: [
+        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    tests("AddressingTests", ["Addressing"]),
+    tests("JSONTests", ["JSON"]),
+    tests("LabelsTests", ["Labels"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

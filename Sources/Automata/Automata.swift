@@ -1,0 +1,1 @@
+// Automata: see ARCHITECTURE.md.

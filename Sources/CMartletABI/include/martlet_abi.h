@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_ABI_H
+#define MARTLET_ABI_H
+
+/*
+ * Every structure that the BPF programs share with user space, written once: the programs under bpf/
+ * include this file and Swift imports it as the module CMartletABI. A change of meaning or size bumps
+ * MARTLET_ABI_VERSION; pins of another version are not adopted.
+ */
+
+#include <linux/types.h>
+
+#define MARTLET_ABI_VERSION 1
+
+#define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
+	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
+
+/* An address in network byte order; IPv4 is carried as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
+struct martlet_addr {
+	__u64 hi;
+	__u64 lo;
+};
+MARTLET_ASSERT_SIZE(struct martlet_addr, 16);
+
+/* Reserved identities, with the numbers that users of Cilium know. */
+enum martlet_identity {
+	MARTLET_IDENTITY_UNKNOWN = 0,
+	MARTLET_IDENTITY_HOST = 1,
+	MARTLET_IDENTITY_WORLD = 2,
+	MARTLET_IDENTITY_UNMANAGED = 3,
+	MARTLET_IDENTITY_HEALTH = 4,
+	MARTLET_IDENTITY_INIT = 5,
+	MARTLET_IDENTITY_REMOTE_NODE = 6,
+	MARTLET_IDENTITY_KUBE_APISERVER = 7,
+	MARTLET_IDENTITY_INGRESS = 8,
+	MARTLET_IDENTITY_WORLD_IPV4 = 9,
+	MARTLET_IDENTITY_WORLD_IPV6 = 10,
+};
+
+/* ---- martlet_config: array, one entry ------------------------------------------------------ */
+
+enum martlet_config_flags {
+	MARTLET_CONFIG_TRACE_EVENTS = 1 << 0, /* emit an event for each new connection */
+	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
+};
+
+struct martlet_config {
+	__u32 abi_version;
+	__u32 flags;
+	/* Bumped after every change of policy or identity; a connection judged at another revision
+	 * is judged again on its next packet. */
+	__u32 policy_revision;
+	__u32 host_identity; /* identity of the node itself, normally MARTLET_IDENTITY_HOST */
+	/* Conntrack lifetimes in seconds. */
+	__u32 ct_tcp_syn;
+	__u32 ct_tcp_established;
+	__u32 ct_tcp_closing;
+	__u32 ct_any;	     /* UDP, ICMP: until a reply is seen */
+	__u32 ct_any_stream; /* UDP, ICMP: after a reply was seen */
+	__u32 reserved;
+};
+MARTLET_ASSERT_SIZE(struct martlet_config, 40);
+
+/* ---- martlet_endpoints: hash, address of a local pod -> where it lives ---------------------- */
+
+struct martlet_endpoint {
+	__u32 ifindex; /* host side of the pod's veth */
+	__u32 identity;
+	__u32 id;    /* endpoint id, as in `martlet endpoint list` */
+	__u32 flags; /* none yet */
+	__u8 pod_mac[6];
+	__u8 host_mac[6];
+	__u32 reserved;
+};
+MARTLET_ASSERT_SIZE(struct martlet_endpoint, 32);
+
+/* ---- martlet_ipcache: LPM trie, prefix -> identity ------------------------------------------ */
+
+struct martlet_ipcache_key {
+	__u32 prefix_length; /* 0-128; an IPv4 prefix of n bits is 96 + n */
+	__u32 address[4];    /* network byte order */
+};
+MARTLET_ASSERT_SIZE(struct martlet_ipcache_key, 20);
+
+struct martlet_ipcache_entry {
+	__u32 identity;
+	__u32 flags; /* none yet */
+};
+MARTLET_ASSERT_SIZE(struct martlet_ipcache_entry, 8);
+
+/* ---- martlet_policy: hash of maps, subject identity -> LPM trie of the entries below --------- */
+
+enum martlet_direction {
+	MARTLET_INGRESS = 0,
+	MARTLET_EGRESS = 1,
+};
+
+/*
+ * Matched by longest prefix. The first 40 bits (peer, direction) are always given; then the protocol
+ * (8 bits) and the port (up to 16 bits, so a prefix of ports is one entry). The program asks twice, for
+ * the peer's identity and for peer 0 (any), and combines: a deny of either wins, then a plain allow of
+ * either, then the peer's HTTP rules, then those of peer 0; nothing found is a deny by no rule.
+ */
+struct martlet_policy_key {
+	__u32 prefix_length;
+	__u32 peer; /* network byte order is not needed: matched whole; host order */
+	__u8 direction;
+	__u8 protocol; /* IPPROTO_* */
+	__be16 port;   /* destination port; ICMP and ICMPv6: the type */
+};
+MARTLET_ASSERT_SIZE(struct martlet_policy_key, 12);
+
+#define MARTLET_POLICY_PREFIX_PEER 40	   /* any protocol, any port */
+#define MARTLET_POLICY_PREFIX_PROTOCOL 48 /* any port */
+#define MARTLET_POLICY_PREFIX_PORT 64	   /* one port */
+
+enum martlet_verdict {
+	MARTLET_VERDICT_NONE = 0,
+	MARTLET_ALLOW = 1,
+	MARTLET_DENY = 2,
+	MARTLET_PROXY = 3, /* to the node's proxy, judged there by the rule set */
+};
+
+struct martlet_policy_entry {
+	__u32 rule;	   /* author; an index into the agent's rule table */
+	__u32 http_rules; /* MARTLET_PROXY: the rule set */
+	__u8 verdict;
+	__u8 pad[3];
+};
+MARTLET_ASSERT_SIZE(struct martlet_policy_entry, 12);
+
+/* ---- martlet_conntrack: hash ---------------------------------------------------------------- */
+
+/* A connection has one key for both directions: (a, port_a) is the lower end. */
+struct martlet_ct_key {
+	struct martlet_addr a;
+	struct martlet_addr b;
+	__be16 port_a; /* ICMP echo: the identifier on both sides */
+	__be16 port_b;
+	__u8 protocol;
+	__u8 zone; /* enum martlet_ct_zone */
+	__u16 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_ct_key, 40);
+
+enum martlet_ct_zone {
+	MARTLET_CT_DIRECT = 0,
+	MARTLET_CT_UPSTREAM = 1, /* the proxy's own connection on a client's behalf */
+};
+
+enum martlet_ct_flags {
+	MARTLET_CT_ORIGIN_B = 1 << 0,	/* the initiator is end b */
+	MARTLET_CT_SEEN_REPLY = 1 << 1,
+	MARTLET_CT_FIN_ORIGIN = 1 << 2,
+	MARTLET_CT_FIN_REPLY = 1 << 3,
+	MARTLET_CT_RST = 1 << 4,
+	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
+};
+
+struct martlet_ct_entry {
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	__u32 expires;	   /* seconds, CLOCK_MONOTONIC */
+	__u32 revision;   /* policy_revision at which the rules below were found */
+	__u32 origin_identity;
+	__u32 reply_identity;
+	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
+	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
+	__u32 http_rules;   /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
+	__u16 flags;
+	__u16 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
+
+/* ---- martlet_fragments: LRU hash, datagram -> ports of its first fragment -------------------- */
+
+struct martlet_fragment_key {
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__u32 id;
+	__u32 protocol;
+};
+MARTLET_ASSERT_SIZE(struct martlet_fragment_key, 40);
+
+struct martlet_fragment_entry {
+	__be16 source_port;
+	__be16 destination_port;
+};
+MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 4);
+
+/* ---- martlet_listeners: sockmap, the proxy's listening sockets ------------------------------- */
+
+enum martlet_listener {
+	MARTLET_LISTENER_IPV4 = 0,
+	MARTLET_LISTENER_IPV6 = 1,
+	MARTLET_LISTENER_MAX = 2,
+};
+
+/* ---- marks ---------------------------------------------------------------------------------- */
+
+#define MARTLET_MARK_MASK 0x0f00
+#define MARTLET_MARK_TO_PROXY 0x0200   /* routed to the local table: `ip rule fwmark` */
+#define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
+/* Only in ctx_in of a test run: judge afresh, write nothing, answer in cb[] as below. */
+#define MARTLET_MARK_TRACE 0x4d544c54
+#define MARTLET_TRACE_CB_VERDICT 0	/* enum martlet_verdict */
+#define MARTLET_TRACE_CB_REASON 1	/* drop reason or 0 */
+#define MARTLET_TRACE_CB_EGRESS_RULE 2
+#define MARTLET_TRACE_CB_INGRESS_RULE 3
+#define MARTLET_TRACE_CB_HTTP_RULES 4
+
+/* ---- martlet_events: ring buffer ------------------------------------------------------------- */
+
+enum martlet_event_type {
+	MARTLET_EVENT_DROP = 1,
+	MARTLET_EVENT_VERDICT = 2, /* first packet of a connection was allowed or sent to the proxy */
+};
+
+enum martlet_event_flags {
+	MARTLET_EVENT_REPLY = 1 << 0,
+	MARTLET_EVENT_AUDIT = 1 << 1, /* would have been dropped */
+	MARTLET_EVENT_IPV4 = 1 << 2,
+};
+
+struct martlet_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u8 type;
+	__u8 verdict;
+	__u8 reason; /* Hubble's drop reason, 0 when not dropped */
+	__u8 direction;
+	__u8 protocol;
+	__u8 tcp_flags; /* as in the header: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32 */
+	__u8 flags;
+	__u8 pad;
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port; /* ICMP: the type, in network byte order */
+	__be16 destination_port; /* ICMP: the code, in network byte order */
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 source_endpoint;	     /* 0: not a local pod */
+	__u32 destination_endpoint; /* 0: not a local pod */
+	__u32 rule;		     /* author of the verdict in `direction`; 0: no rule allowed it */
+	__u32 other_rule;	     /* author in the other direction when both were judged here */
+	__u32 http_rules;
+	__u32 ifindex;
+	__u32 length;
+	__u8 source_mac[6];
+	__u8 destination_mac[6];
+};
+MARTLET_ASSERT_SIZE(struct martlet_event, 104);
+
+/* ---- martlet_metrics: per-CPU array, index = reason * 2 + direction -------------------------- */
+
+struct martlet_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
+
+#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons */
+
+/* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------ */
+
+/* Drop reasons, with Hubble's numbers. */
+enum martlet_drop_reason {
+	MARTLET_DROP_INVALID_SOURCE_MAC = 130,
+	MARTLET_DROP_INVALID_DESTINATION_MAC = 131,
+	MARTLET_DROP_INVALID_SOURCE_IP = 132,
+	MARTLET_DROP_POLICY_DENIED = 133, /* no rule allowed it */
+	MARTLET_DROP_INVALID_PACKET = 134,
+	MARTLET_DROP_CT_INVALID_HEADER = 135,
+	MARTLET_DROP_CT_UNKNOWN_PROTOCOL = 137,
+	MARTLET_DROP_UNSUPPORTED_L3_PROTOCOL = 139,
+	MARTLET_DROP_WRITE_ERROR = 141,
+	MARTLET_DROP_UNKNOWN_L4_PROTOCOL = 142,
+	MARTLET_DROP_STALE_OR_UNROUTABLE_IP = 151,
+	MARTLET_DROP_NO_LOCAL_CONTAINER = 152,
+	MARTLET_DROP_CT_INSERTION_FAILED = 155,
+	MARTLET_DROP_INVALID_IPV6_EXTENSION = 156,
+	MARTLET_DROP_NO_POLICY_CONFIGURATION = 165,
+	MARTLET_DROP_UNSUPPORTED_L2_PROTOCOL = 166,
+	MARTLET_DROP_INVALID_IDENTITY = 171,
+	MARTLET_DROP_FIRST_FRAGMENT_NOT_FOUND = 175,
+	MARTLET_DROP_FORBIDDEN_ICMPV6_MESSAGE = 176,
+	MARTLET_DROP_SOCKET_LOOKUP_FAILED = 178,
+	MARTLET_DROP_SOCKET_ASSIGN_FAILED = 179,
+	MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL = 180,
+	MARTLET_DROP_POLICY_DENY = 181, /* a deny rule */
+	MARTLET_DROP_TTL_EXCEEDED = 196,
+};
+
+#endif

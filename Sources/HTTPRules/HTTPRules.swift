@@ -1,0 +1,1 @@
+// HTTPRules: see ARCHITECTURE.md.

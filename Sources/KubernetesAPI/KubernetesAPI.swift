@@ -1,0 +1,1 @@
+// KubernetesAPI: see ARCHITECTURE.md.

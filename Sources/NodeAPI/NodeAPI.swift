@@ -1,0 +1,1 @@
+// NodeAPI: see ARCHITECTURE.md.
