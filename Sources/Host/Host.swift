@@ -1,1 +1,0 @@
-// Host: see ARCHITECTURE.md.
