@@ -93,6 +93,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
