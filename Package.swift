@@ -97,6 +97,8 @@ let package = Package(
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
+    tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )
