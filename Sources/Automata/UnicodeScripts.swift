@@ -1,0 +1,4 @@
+/// Unicode's script property, which the standard library does not offer.
+enum UnicodeScripts {
+  static func named(_ name: String) -> ScalarSet? { nil }
+}
