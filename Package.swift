@@ -96,6 +96,8 @@ let package = Package(
     tests("AddressingTests", ["Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )
