@@ -31,7 +31,7 @@ public final class BookinfoServer: Sendable {
   /// Serves until `stop()`.
   public func run() {
     while true {
-      let descriptor = accept4(listener, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+      let descriptor = accept(listener, nil, nil)
       if descriptor >= 0 {
         startThread { [service] in BookinfoServer.serve(descriptor, service) }
       } else if errno == EMFILE || errno == ENFILE || errno == ENOMEM {
@@ -61,7 +61,7 @@ public final class BookinfoServer: Sendable {
     var off: Int32 = 0
     let size = socklen_t(MemoryLayout<Int32>.size)
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, size)
-    if family == AF_INET6 { setsockopt(descriptor, Int32(IPPROTO_IPV6.rawValue), IPV6_V6ONLY, &off, size) }
+    if family == AF_INET6 { setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, size) }
     var address = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
     let bound = withUnsafeMutableBytes(of: &address) { bytes -> Bool in
@@ -93,7 +93,7 @@ public final class BookinfoServer: Sendable {
 
   private static func serve(_ descriptor: Int32, _ service: BookinfoService) {
     var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP.rawValue), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     let client = peerAddress(descriptor)
     var connection = Connection(descriptor: descriptor)
     do {

@@ -38,8 +38,8 @@ public struct AddressPool: Sendable {
   /// Blocks of more than 2^32 addresses are used up to that.
   public init(_ cidr: CIDR) throws(AddressPoolError) {
     let bits = UInt64(128 - cidr.mappedLength)
+    guard bits >= 2 else { throw .tooSmall(cidr) }
     let last = (UInt64(1) << min(bits, 32)) - (cidr.isIPv4 ? 2 : 1)
-    guard bits >= 2, last >= 2 else { throw .tooSmall(cidr) }
     self.cidr = cidr
     usable = 2...last
     next = usable.lowerBound

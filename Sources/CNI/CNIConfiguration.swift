@@ -69,7 +69,8 @@ public struct CNIConfiguration: Hashable, Sendable {
     do {
       document = try JSONValue(parsing: text)
     } catch {
-      throw CNIError(.undecodable, "the network configuration on standard input can not be decoded", details: "\(error)")
+      throw CNIError(
+        .undecodable, "the network configuration on standard input can not be decoded", details: "\(error)")
     }
     guard document.objectValue != nil else {
       throw CNIError(
