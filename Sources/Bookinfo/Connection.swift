@@ -32,7 +32,7 @@ struct Connection: ~Copyable {
 
   deinit { close(descriptor) }
 
-  static func now() -> UInt64 { clock_gettime_nsec(CLOCK_MONOTONIC) }
+  static func now() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
 
   /// nil when the peer has closed the connection before the first byte.
   mutating func readHead() throws(ConnectionError) -> HTTPHead? {
@@ -158,7 +158,7 @@ struct Connection: ~Copyable {
   }
 }
 
-private func clock_gettime_nsec(_ clock: clockid_t) -> UInt64 {
+private func nanoseconds(_ clock: clockid_t) -> UInt64 {
   var time = timespec()
   clock_gettime(clock, &time)
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

@@ -10,9 +10,9 @@ public enum CNICommand: String, Sendable, Hashable, CaseIterable {
   /// The first version of the specification that knows the command.
   public var since: CNIVersion {
     switch self {
-    case .add, .delete, .version: .v0_3_1
-    case .check: .v0_4_0
-    case .status, .collectGarbage: .v1_1_0
+    case .add, .delete, .version: .v031
+    case .check: .v040
+    case .status, .collectGarbage: .v110
     }
   }
 }

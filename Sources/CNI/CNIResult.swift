@@ -114,7 +114,7 @@ extension CNIResult.Interface {
     var object: JSONValue = ["name": .string(name)]
     if !mac.isEmpty { object["mac"] = .string(mac) }
     object["sandbox"] = sandbox.map { .string($0) }
-    if version >= .v1_1_0 { object["mtu"] = mtu.map { .integer(Int64($0)) } }
+    if version >= .v110 { object["mtu"] = mtu.map { .integer(Int64($0)) } }
     return object
   }
 }
@@ -122,7 +122,7 @@ extension CNIResult.Interface {
 extension CNIResult.Address {
   fileprivate func json(_ version: CNIVersion) -> JSONValue {
     var object: JSONValue = ["address": .string("\(address)/\(length)")]
-    if version < .v1_0_0 { object["version"] = address.isIPv4 ? "4" : "6" }
+    if version < .v100 { object["version"] = address.isIPv4 ? "4" : "6" }
     object["gateway"] = gateway.map { .string($0.description) }
     object["interface"] = interface.map { .integer(Int64($0)) }
     return object

@@ -35,11 +35,11 @@ import Testing
     #expect(ips.map { $0["address"] } == ["10.0.0.2/32", "fd00::2/128"])
     #expect(ips.map { $0["gateway"] } == ["169.254.1.1", "fe80::1"])
     #expect(ips.map { $0["interface"] } == [1, 1])
-    #expect(ips.map { $0["version"] } == (version < .v1_0_0 ? ["4", "6"] : [nil, nil]))
+    #expect(ips.map { $0["version"] } == (version < .v100 ? ["4", "6"] : [nil, nil]))
     let interfaces = try #require(document["interfaces"]?.arrayValue)
     #expect(interfaces.map { $0["name"] } == ["mlt01234567", "eth0"])
     #expect(interfaces.map { $0["sandbox"] } == [nil, "/run/netns/a"])
-    #expect(interfaces.map { $0["mtu"] } == (version < .v1_1_0 ? [nil, nil] : [1500, 1500]))
+    #expect(interfaces.map { $0["mtu"] } == (version < .v110 ? [nil, nil] : [1500, 1500]))
     #expect(document["routes"]?.arrayValue?.map { $0["dst"] } == ["0.0.0.0/0", "::/0"])
     // What ADD answered is what CHECK brings back.
     #expect(try CNIResult(JSONCursor(document)).json(version: version) == document)
@@ -56,7 +56,7 @@ import Testing
   func commandsByVersion(command: String, version: String, code: Int64?) throws {
     let configuration: JSONValue = [
       "cniVersion": .string(version), "name": "net", "type": "martlet",
-      "prevResult": command == "CHECK" ? FakeAgent.result.json(version: .v1_0_0) : .null,
+      "prevResult": command == "CHECK" ? FakeAgent.result.json(version: .v100) : .null,
       "cni.dev/valid-attachments": [["containerID": "c1", "ifname": "eth0"]],
     ]
     let (document, exit) = try run(command, configuration)
@@ -113,7 +113,7 @@ import Testing
     #expect(try run("CHECK").document["code"] == 7)
     let agent = FakeAgent()
     let configuration: JSONValue = [
-      "cniVersion": "1.1.0", "name": "net", "type": "martlet", "prevResult": FakeAgent.result.json(version: .v1_1_0),
+      "cniVersion": "1.1.0", "name": "net", "type": "martlet", "prevResult": FakeAgent.result.json(version: .v110),
     ]
     #expect(try run("CHECK", configuration, agent: agent).exit == 0)
     #expect(agent.calls == ["check c1/eth0 10.0.0.2,fd00::2"])
@@ -146,7 +146,7 @@ import Testing
     agent.failure = .unreachable("connection refused")
     let configuration: JSONValue = [
       "cniVersion": "1.1.0", "name": "net", "type": "martlet", "agentSocket": "/x/agent.sock",
-      "prevResult": command == "CHECK" ? FakeAgent.result.json(version: .v1_1_0) : .null,
+      "prevResult": command == "CHECK" ? FakeAgent.result.json(version: .v110) : .null,
       "cni.dev/valid-attachments": [],
     ]
     let (document, exit) = try run(command, configuration, agent: agent)
