@@ -72,7 +72,9 @@ let package = Package(
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
-    target("Workloads", ["CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
+    target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
+    target("Bookinfo", ["JSON"]),
+    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
     target(
@@ -99,6 +101,9 @@ let package = Package(
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
+    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("BookinfoTests", ["Bookinfo", "JSON"]),
+    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )
