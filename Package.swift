@@ -52,7 +52,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", "KubernetesAPI", logging, yams,
+        "JSON", "Labels", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -80,8 +80,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", logging,
-        .product(name: "Hummingbird", package: "hummingbird"),
+        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
+        "Addressing", "Labels", "JSON", logging,
       ]),
     target("Host", ["ControlPlane", "KubernetesAPI", "Workloads", "NodeAPI", "Netlink", "Identity", logging]),
 
@@ -103,7 +103,6 @@ let package = Package(
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
-    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -65,7 +65,7 @@ public final class Datapath: Sendable {
 
   private static func specification() throws(BPFError) -> (object: ObjectSpecification, innerCapacity: UInt32) {
     let object = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
-    return (object, UInt32(MARTLET_POLICY_MAX_ENTRIES))
+    return (object, UInt32(65536))
   }
 
   /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
@@ -97,7 +97,7 @@ public final class Datapath: Sendable {
 
   /// Names of the devices that have pinned attachments.
   public func attachedInterfaces() -> Set<String> {
-    Set((try? BPFFS.entries(of: pins.links))?.compactMap { $0.split(separator: "-").first.map(String.init) } ?? [])
+    Set((try? BPFFS.list(pins.links))?.compactMap { $0.split(separator: "-").first.map(String.init) } ?? [])
   }
 
   /// The events of the kernel, in batches, read on a timer so that a packet never pays for waking a reader.

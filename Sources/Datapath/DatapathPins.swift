@@ -25,13 +25,13 @@ public struct DatapathPins: Hashable, Sendable {
   func remove(_ path: String) { unlink(path) }
 
   func removeMaps() throws(BPFError) {
-    for name in try BPFFS.entries(of: maps) { remove(map(name)) }
+    for name in try BPFFS.list(maps) { remove(map(name)) }
   }
 
   /// Removes every pin of the instance: programs are detached and maps freed.
   public func removeAll() throws(BPFError) {
     for directory in [links, programs, maps] {
-      for name in try BPFFS.entries(of: directory) { remove("\(directory)/\(name)") }
+      for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
     rmdir(root)
