@@ -68,7 +68,7 @@ let package = Package(
     // Floor 4: one each of kernel, user space, events, node API, workloads.
     target(
       "Datapath",
-      ["CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
+      ["CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),

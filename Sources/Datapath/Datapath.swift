@@ -65,7 +65,7 @@ public final class Datapath: Sendable {
 
   private static func specification() throws(BPFError) -> (object: ObjectSpecification, innerCapacity: UInt32) {
     let object = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
-    return (object, UInt32(65536))
+    return (object, UInt32(MARTLET_POLICY_MAX_ENTRIES))
   }
 
   /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
