@@ -103,6 +103,7 @@ let package = Package(
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
   ],
   swiftLanguageModes: [.v6]
 )
