@@ -9,12 +9,16 @@ public struct CIDRIdentities: Sendable {
 
   public init() {}
 
-  /// Restores numbers given before, so that connections keep their peers over a restart. Blocks that no policy names
-  /// give theirs back.
+  /// Restores numbers given before, so that connections keep their peers over a restart; `releaseUnused` gives those
+  /// back that no policy names any more.
   public init(assignments: [CIDR: NumericIdentity]) {
     for (cidr, identity) in assignments.sorted(by: { $0.value < $1.value }) {
       allocator.adopt(cidr, identity.rawValue)
     }
+  }
+
+  public mutating func releaseUnused() {
+    for cidr in Array(allocator.numbers.keys) where uses[cidr] == nil { allocator.release(cidr) }
   }
 
   /// The blocks in use and their identities. The whole of a family has the reserved identity of that world.
@@ -28,7 +32,7 @@ public struct CIDRIdentities: Sendable {
   }
 
   /// Counts uses. Returns the blocks whose identity came, went or changed its labels.
-  public mutating func change(adding added: [CIDR], removing removed: [CIDR]) throws(IdentitiesExhausted) -> [CIDR] {
+  public mutating func change(adding added: [CIDR], removing removed: [CIDR]) -> [CIDR] {
     var before = Set<CIDR>()
     var touched = Set<CIDR>()
     for cidr in added + removed where cidr.length > 0 {
@@ -43,8 +47,9 @@ public struct CIDRIdentities: Sendable {
     for cidr in flipped.sorted() {
       if uses[cidr] == nil {
         allocator.release(cidr)
-      } else if allocator.allocate(cidr) == nil {
-        throw IdentitiesExhausted(range: allocator.range)
+      } else {
+        // Sixteen million blocks are more than the kernel's maps hold; one beyond them has no identity and is no peer.
+        _ = allocator.allocate(cidr)
       }
     }
     guard !flipped.isEmpty else { return [] }

@@ -38,6 +38,11 @@ public struct SelectorCache: Sendable {
 
   public func selector(_ id: ID) -> IdentitySelector? { entries[id]?.selector }
 
+  /// Whether a registered selector matches an identity.
+  public func matches(_ id: ID, _ identity: NumericIdentity) -> Bool {
+    entries[id]?.matches.contains(identity) ?? false
+  }
+
   public var selectorCount: Int { entries.count }
 
   /// Registers a selector, or counts one more user of an equal one.
