@@ -27,16 +27,17 @@ actor IdentityService {
     if let known = allocator[labels] { return known }
     for _ in 0..<8 {
       let number = try allocator.allocate(labels)
-      do {
+      do throws(KubernetesError) {
         _ = try await client.create(CiliumIdentity.resource, IdentityService.object(number, labels))
         return number
-      } catch let error as KubernetesError where error.isConflict {
+      } catch {
+        guard error.isConflict else {
+          allocator.release(labels)
+          throw error
+        }
         logger.debug("identity \(number) is taken; reading the identities again")
         replace(try await client.list(CiliumIdentity.self).items)
         if let known = allocator[labels] { return known }
-      } catch {
-        allocator.release(labels)
-        throw error
       }
     }
     throw IdentityError(description: "no identity for \(labels): every number that was tried is taken")

@@ -10,7 +10,7 @@ final class NodeDirectory: FlowResolver {
     var endpoints: [UInt32: (namespace: String, pod: String)] = [:]
     var owners: [IPAddress: (namespace: String, pod: String)] = [:]
     var labels: [UInt32: [String]] = [:]
-    var rules = RuleTable()
+    var rules: RuleTable?
   }
 
   private let state = Mutex(State())
@@ -24,12 +24,12 @@ final class NodeDirectory: FlowResolver {
   func owner(address: IPAddress) -> (namespace: String, pod: String)? { state.withLock { $0.owners[address] } }
 
   func author(rule: UInt32) -> Flow.PolicyReference? {
-    guard let author = state.withLock({ $0.rules[rule] }), let object = author.object else { return nil }
+    guard let origin = state.withLock({ $0.rules?[rule] }), let object = origin.object else { return nil }
     return Flow.PolicyReference(
-      kind: object.kind, namespace: object.namespace ?? "", name: object.name, rule: author.path)
+      kind: object.kind, namespace: object.namespace ?? "", name: object.name, rule: origin.path)
   }
 
-  func rule(_ rule: UInt32) -> Policy.RuleAuthor? { state.withLock { $0.rules[rule] } }
+  func origin(rule: UInt32) -> RuleOrigin? { state.withLock { $0.rules?[rule] } }
 
   func setEndpoint(_ id: UInt32, namespace: String, pod: String, addresses: [IPAddress]) {
     state.withLock { state in

@@ -137,11 +137,10 @@ actor PolicyController {
     let new = Array(compiler.httpRuleSets.values)
     let kept = old.filter { compiler.httpRuleSets[$0.id] == nil }
     let sets = new + kept
-    var authors: [UInt32: HTTPRules.RuleAuthor] = [:]
+    var authors: [UInt32: RuleAuthor] = [:]
     for rule in Set(sets.flatMap { $0.rules.map(\.id) }) {
-      if let author = compiler.rules[rule], let object = author.object {
-        authors[rule] = HTTPRules.RuleAuthor(
-          kind: object.kind, namespace: object.namespace, name: object.name, path: author.path)
+      if let author = compiler.rules[rule]?.author() {
+        authors[rule] = author
       } else if let author = proxy.current.authors[rule] {
         authors[rule] = author
       }
