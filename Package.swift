@@ -96,11 +96,13 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "KubernetesAPI"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
   ],
   swiftLanguageModes: [.v6]
 )
