@@ -24,6 +24,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -49,7 +50,13 @@ let package = Package(
     // Floor 2: the Kubernetes API, from both ends.
     target(
       "KubernetesAPI",
-      ["JSON", "Labels", "Addressing", logging, yams, .product(name: "AsyncHTTPClient", package: "async-http-client")]),
+      [
+        "JSON", "Labels", "Addressing", logging, yams,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     target(
       "ControlPlane",
       [
@@ -103,6 +110,8 @@ let package = Package(
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "KubernetesAPI"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
+    tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )
