@@ -94,8 +94,10 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
   ],
   swiftLanguageModes: [.v6]
 )
