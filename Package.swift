@@ -43,6 +43,7 @@ let package = Package(
     target("Addressing"),
     target("JSON"),
     target("Labels"),
+    target("Threads"),
     target("Automata"),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
@@ -88,10 +89,15 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
-        "Addressing", "Labels", "JSON", logging,
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
+        "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
-    target("Host", ["ControlPlane", "KubernetesAPI", "Workloads", "NodeAPI", "Netlink", "Identity", logging]),
+    target(
+      "Host",
+      [
+        "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "JSON", "CLinux", "BPF", "Threads", logging,
+      ]),
 
     // Floor 6: the command line.
     .executableTarget(

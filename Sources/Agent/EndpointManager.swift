@@ -201,6 +201,24 @@ actor EndpointManager {
 
   func namespaceDeleted(_ name: String) { namespaces[name] = nil }
 
+  /// An identity that another node may use; those of this node's endpoints are known already.
+  func identityApplied(_ object: CiliumIdentity) async {
+    let identity = NumericIdentity(rawValue: object.identity)
+    guard !endpoints.values.contains(where: { $0.identity == identity }) else { return }
+    var delta = PolicyDelta()
+    delta.changedIdentities[identity] = IdentityDetails(labels: IdentityLabels(sourced: object.securityLabels))
+    await policy.apply(delta)
+  }
+
+  func identityDeleted(_ name: String) async {
+    guard let number = UInt32(name) else { return }
+    let identity = NumericIdentity(rawValue: number)
+    guard !endpoints.values.contains(where: { $0.identity == identity }) else { return }
+    var delta = PolicyDelta()
+    delta.removedIdentities = [identity]
+    await policy.apply(delta)
+  }
+
   /// Gives the endpoints the identities that their pods' labels make now.
   private func identifyAgain(_ isConcerned: (Endpoint) -> Bool) async {
     for (key, endpoint) in endpoints where isConcerned(endpoint) {

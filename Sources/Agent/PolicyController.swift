@@ -18,6 +18,7 @@ actor PolicyController {
   private let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   private var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
+  private var nodeAddresses: Set<IPAddress> = []
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
   /// Until the first full snapshot is there nothing is written: what an earlier agent left stays in force.
@@ -47,6 +48,15 @@ actor PolicyController {
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
 
+  /// The addresses whose identity is `host`.
+  func setNodeAddresses(_ addresses: [IPAddress]) {
+    guard Set(addresses) != nodeAddresses else { return }
+    nodeAddresses = Set(addresses)
+    guard isStarted else { return }
+    writeIPCache()
+    attempt("bump the revision") { try datapath.bumpRevision() }
+  }
+
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
   func start(_ snapshot: PolicySnapshot) async {
     _ = compiler.update(PolicyDelta(snapshot))
@@ -56,7 +66,7 @@ actor PolicyController {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
     writeMaps(Set(compiler.maps.keys), comparing: true)
-    attempt("write the ipcache") { try datapath.ipcache.reconcile(compiler.compiled.ipcache) }
+    writeIPCache()
     await finish(compiler.status)
   }
 
@@ -97,9 +107,7 @@ actor PolicyController {
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
-    if !change.cidrs.isEmpty {
-      attempt("write the ipcache") { try datapath.ipcache.reconcile(compiler.compiled.ipcache) }
-    }
+    if !change.cidrs.isEmpty { writeIPCache() }
     if !change.removedHTTPRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
@@ -112,6 +120,12 @@ actor PolicyController {
     directory.setRules(compiler.rules)
     for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
     report(status)
+  }
+
+  private func writeIPCache() {
+    var entries = compiler.compiled.ipcache
+    for address in nodeAddresses { entries[CIDR(address)] = ReservedIdentity.host.identity }
+    attempt("write the ipcache") { try datapath.ipcache.reconcile(entries) }
   }
 
   private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {

@@ -1,6 +1,7 @@
 import CLinux
 import Logging
 import Synchronization
+import Threads
 
 #if canImport(Glibc)
   import Glibc
@@ -88,14 +89,11 @@ final class ChildProcess: Sendable {
 
   /// Waits on a thread of its own: waitpid blocks, and the cooperative pool must not.
   private func wait(for pid: pid_t) async -> String {
-    await withCheckedContinuation { continuation in
-      Thread.detach {
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        let signal = status & 0x7f
-        continuation.resume(
-          returning: signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)")
-      }
+    await DetachedThread.run {
+      var status: Int32 = 0
+      while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+      let signal = status & 0x7f
+      return signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)"
     }
   }
 }
@@ -105,28 +103,4 @@ struct SpawnError: Error, CustomStringConvertible {
   let number: Int32
 
   var description: String { "can not start \(name): \(String(cString: strerror(number)))" }
-}
-
-/// A detached POSIX thread.
-private enum Thread {
-  private final class Box {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-
-  static func detach(_ body: @escaping @Sendable () -> Void) {
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(Box(body)).toOpaque()
-    let created = pthread_create(&thread, nil, { box in
-      guard let box else { return nil }
-      Unmanaged<Box>.fromOpaque(box).takeRetainedValue().body()
-      return nil
-    }, box)
-    if created == 0 {
-      pthread_detach(thread)
-    } else {
-      Unmanaged<Box>.fromOpaque(box).release()
-      body()
-    }
-  }
 }
