@@ -11,7 +11,8 @@ public enum TrafficDirection: String, Sendable, Hashable, CaseIterable {
 
 /// A `sched_cls` program on a device, by tcx or, before Linux 6.6, by a clsact filter; callers need not care which.
 ///
-/// With a pin path the attachment outlives this value and this process; without one it ends with this value.
+/// With a pin path the attachment outlives this value and this process. Without one a tcx link ends with this value; a filter
+/// stays in either case until ``detach()`` or until its device goes.
 public final class TCAttachment: Sendable {
   public enum Mechanism: String, Sendable, Hashable {
     case tcx
@@ -36,11 +37,6 @@ public final class TCAttachment: Sendable {
     self.direction = direction
     self.pinPath = pinPath
     self.link = link
-  }
-
-  deinit {
-    // A filter, unlike a link, does not end by itself.
-    if link == nil, pinPath == nil { try? ClsactFilter(interfaceIndex, direction).detach() }
   }
 
   /// Attaches `program`, or puts it in place of the one that an earlier process attached with the same pin path.

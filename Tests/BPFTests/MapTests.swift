@@ -133,6 +133,13 @@ struct PrefixKey: BitwiseCopyable, Hashable {
     #expect(try BPFFS.list(folder.path).isEmpty)
   }
 
+  @Test func memoryGrowsWithTheMap() throws {
+    let small = try RawMap.create(.array, name: "small", keySize: 4, valueSize: 8, maxEntries: 1)
+    let large = try RawMap.create(.array, name: "large", keySize: 4, valueSize: 8, maxEntries: 10_000)
+    #expect(try small.memoryBytes() >= 8)
+    #expect(try large.memoryBytes() >= 80_000)
+  }
+
   @Test func rawBytes() throws {
     let map = try RawMap.create(.hash, name: "raw", keySize: 2, valueSize: 3, maxEntries: 4)
     try map.update([1, 2], [3, 4, 5])
