@@ -13,13 +13,21 @@ struct NFA {
 
   private(set) var states: [State] = []
   private(set) var start: UInt32 = 0
-  let maximumStates: Int
+  /// For each state the pattern it was made for.
+  private(set) var patterns: [UInt32] = []
+  /// Whether a text in which the state is active matches its pattern, whatever follows.
+  private(set) var isDecided: [Bool] = []
+  private let maximumStates: Int
+  /// The pattern that is being compiled.
+  private var pattern: UInt32 = 0
 
-  init(maximumStates: Int) { self.maximumStates = maximumStates }
+  private init(maximumStates: Int) { self.maximumStates = maximumStates }
 
   mutating func add(_ state: State) throws(DFALimits.Exceeded) -> UInt32 {
     guard states.count < maximumStates else { throw .instructions(maximumStates) }
     states.append(state)
+    patterns.append(pattern)
+    isDecided.append(false)
     return UInt32(states.count - 1)
   }
 
@@ -28,8 +36,13 @@ struct NFA {
     self.init(maximumStates: limits.maximumInstructions)
     var starts: [UInt32] = []
     for (id, pattern) in patterns.enumerated() {
-      var next = try add(.match(id: UInt32(id)))
-      if kind == .partial { next = try anyBytes(next) }
+      self.pattern = UInt32(id)
+      let match = try add(.match(id: UInt32(id)))
+      var next = match
+      if kind == .partial {
+        next = try anyBytes(match)
+        for state in Int(match)..<states.count { isDecided[state] = true }
+      }
       var first = try compile(pattern.root, next)
       if kind == .partial { first = try anyBytes(first) }
       starts.append(first)

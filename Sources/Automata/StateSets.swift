@@ -1,6 +1,6 @@
 /// The sets of NFA states that have become DFA states, numbered as they appear.
 struct StateSets {
-  private struct Key: Hashable {
+  struct Key: Hashable {
     let items: [UInt32]
     let before: Neighbour
   }

@@ -53,6 +53,9 @@ struct SubsetConstruction {
   private var states: StateSets
   private var acceptSets: [[UInt32]] = [[]]
   private var acceptIndices: [[UInt32]: UInt32] = [[]: 0]
+  /// The states that lists of targets have led to: the closures of most lists are far longer than the lists.
+  private var known: [StateSets.Key: UInt32] = [:]
+  private let hasDecided: Bool
 
   static func run(_ nfa: NFA, limits: DFALimits) throws(DFALimits.Exceeded) -> TransitionTable {
     var construction = SubsetConstruction(nfa, limits)
@@ -66,12 +69,13 @@ struct SubsetConstruction {
     classNeighbours = classes.representatives.map { Neighbour($0) }
     closures = EpsilonClosures(nfa)
     states = StateSets(limits)
+    hasDecided = nfa.isDecided.contains(true)
   }
 
   private mutating func run() throws(DFALimits.Exceeded) -> TransitionTable {
     var transitions: [UInt32] = []
     var accepts: [UInt32] = []
-    let start = try state(of: closures.union([nfa.start]), before: .boundary)
+    let start = try state(after: [nfa.start], before: .boundary)
     var current = 0
     while current < states.count {
       let (items, before) = states[current]
@@ -100,7 +104,7 @@ struct SubsetConstruction {
       {
         row.append(previous)
       } else {
-        row.append(try state(of: closures.union(targets[index]), before: classNeighbours[index]))
+        row.append(try state(after: targets[index], before: classNeighbours[index]))
       }
     }
     return row
@@ -116,10 +120,25 @@ struct SubsetConstruction {
     }
   }
 
-  /// What lies before matters to assertions only; without one, the same set is the same state everywhere.
-  private mutating func state(of items: [UInt32], before: Neighbour) throws(DFALimits.Exceeded) -> UInt32 {
+  /// The state that the targets, in any order, and what they lead to make up.
+  private mutating func state(after targets: [UInt32], before: Neighbour) throws(DFALimits.Exceeded) -> UInt32 {
+    let key = StateSets.Key(items: targets, before: before)
+    if let state = known[key] { return state }
+    let items = withoutDecided(closures.union(targets))
+    // What lies before matters to assertions only; without one, the same set is the same state everywhere.
     let hasAssertion = items.contains { closures.isAssertion[Int($0)] }
-    return try states.index(of: items, before: hasAssertion ? before : .other)
+    let state = try states.index(of: items, before: hasAssertion ? before : .other)
+    known[key] = state
+    return state
+  }
+
+  /// Of a pattern that is known to match, only the states that say so.
+  private func withoutDecided(_ items: [UInt32]) -> [UInt32] {
+    guard hasDecided else { return items }
+    var decided: Set<UInt32> = []
+    for item in items where nfa.isDecided[Int(item)] { decided.insert(nfa.patterns[Int(item)]) }
+    if decided.isEmpty { return items }
+    return items.filter { nfa.isDecided[Int($0)] || !decided.contains(nfa.patterns[Int($0)]) }
   }
 
   private mutating func acceptIndex(of items: [UInt32]) -> UInt32 {
