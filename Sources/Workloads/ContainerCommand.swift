@@ -44,12 +44,19 @@ public struct ContainerCommand: Hashable, Sendable {
     if program.contains("/") {
       path = program.hasPrefix("/") ? program : workingDirectory + "/" + program
     } else {
-      let folders = (variables["PATH"] ?? "").split(separator: ":")
-      guard let folder = folders.first(where: { isExecutable($0 + "/" + program) }) else {
+      guard let found = ContainerCommand.search(program, in: variables["PATH"] ?? "", isExecutable) else {
         throw .spawn(step: "not found in PATH", command: program, errno: ENOENT)
       }
-      path = folder + "/" + program
+      path = found
     }
+  }
+
+  /// As a shell finds programs: those with a slash are paths already.
+  static func search(
+    _ program: String, in path: String, _ isExecutable: (String) -> Bool = { access($0, X_OK) == 0 }
+  ) -> String? {
+    if program.contains("/") { return program }
+    return path.split(separator: ":").map { $0 + "/" + program }.first(where: isExecutable)
   }
 
   private static func field(

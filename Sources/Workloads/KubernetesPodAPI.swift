@@ -43,3 +43,9 @@ public struct KubernetesPodAPI: PodAPI {
     }
   }
 }
+
+extension PodRuntime {
+  public init(configuration: PodRuntimeConfiguration, client: KubernetesClient, logger: Logger) {
+    self.init(configuration: configuration, api: KubernetesPodAPI(client: client, logger: logger), logger: logger)
+  }
+}

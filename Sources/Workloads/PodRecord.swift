@@ -73,7 +73,8 @@ extension PodRecord {
     self.init(
       uid: try text("uid"), namespace: try text("namespace"), name: try text("name"), netns: try text("netns"),
       cgroup: try text("cgroup"), log: try text("log"), pid: Int32(clamping: try number("pid")),
-      processStart: UInt64(clamping: try number("processStart")), addresses: addresses, startTime: try text("startTime"),
+      processStart: UInt64(clamping: try number("processStart")), addresses: addresses,
+      startTime: try text("startTime"),
       containerStartTime: try text("containerStartTime"), restartCount: try number("restartCount"),
       gracePeriod: try number("gracePeriod"))
   }

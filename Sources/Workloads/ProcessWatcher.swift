@@ -38,9 +38,9 @@ final class ProcessWatcher: Sendable {
   private let state = Mutex(State())
 
   init() throws(FileError) {
-    epoll = epoll_create1(Int32(EPOLL_CLOEXEC.rawValue))
+    epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
     guard epoll >= 0 else { throw FileError("create", "an epoll set", errno: errno) }
-    wake = eventfd(1, Int32(EFD_CLOEXEC.rawValue))
+    wake = eventfd(1, Int32(EFD_CLOEXEC))
     guard wake >= 0 else {
       close(epoll)
       throw FileError("create", "an eventfd", errno: errno)
@@ -63,8 +63,17 @@ final class ProcessWatcher: Sendable {
     for pidfd in held { close(pidfd) }
   }
 
-  /// Calls `notify` once, on the watcher's thread, when the process has ended. Takes the pidfd over.
-  func watch(pidfd: Int32, notify: @escaping @Sendable (ProcessExit) -> Void) throws(FileError) {
+  /// Calls `notify` once, on the watcher's thread, when the process has ended. `pid` must be a child that nobody reaps, or
+  /// one that `isExpected` confirms once its number can not change its owner any more.
+  func watch(
+    pid: Int32, isExpected: () -> Bool = { true }, notify: @escaping @Sendable (ProcessExit) -> Void
+  ) throws(FileError) -> UInt64 {
+    let pidfd = clinux_pidfd_open(pid)
+    guard pidfd >= 0 else { throw FileError("watch", "process \(pid)", errno: -pidfd) }
+    guard isExpected() else {
+      close(pidfd)
+      throw FileError("watch", "process \(pid)", errno: ESRCH)
+    }
     let token = state.withLock { state in
       let token = state.next
       state.next += 1
@@ -73,10 +82,18 @@ final class ProcessWatcher: Sendable {
     }
     var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: token))
     guard epoll_ctl(epoll, EPOLL_CTL_ADD, pidfd, &event) == 0 else {
-      let failure = FileError("watch", "a process", errno: errno)
+      let failure = FileError("watch", "process \(pid)", errno: errno)
       _ = state.withLock { $0.watches.removeValue(forKey: token) }
       close(pidfd)
       throw failure
+    }
+    return token
+  }
+
+  /// Sends a signal to a process that is being watched; nothing happens when it has ended.
+  func signal(_ token: UInt64, _ number: Int32) {
+    state.withLock { state in
+      if let watch = state.watches[token] { _ = clinux_pidfd_send_signal(watch.pidfd, number) }
     }
   }
 
@@ -86,9 +103,12 @@ final class ProcessWatcher: Sendable {
     var signal: Int32 = 0
     let status = clinux_pidfd_reap(watch.pidfd, &code, &signal)
     if status == -EAGAIN { return }
-    _ = state.withLock { $0.watches.removeValue(forKey: token) }
-    // Closing removes it from the epoll set, as nobody else holds the descriptor.
-    close(watch.pidfd)
+    // Closed under the lock, so that no signal goes to a descriptor that has become something else. Closing also removes
+    // it from the epoll set.
+    state.withLock { state in
+      state.watches.removeValue(forKey: token)
+      close(watch.pidfd)
+    }
     watch.notify(status != 0 ? .unknown : signal != 0 ? .signal(signal) : .code(code))
   }
 

@@ -40,6 +40,21 @@ public struct WorkloadStatus: Hashable, Sendable {
 
   public init() {}
 
+  /// Takes over what the API has of an earlier runtime: times of transitions and the count of restarts.
+  public mutating func restore(from document: JSONValue) {
+    guard let status = document["status"] else { return }
+    startTime = status["startTime"]?.stringValue
+    restartCount = status["containerStatuses"]?.arrayValue?.first?["restartCount"]?.integerValue ?? 0
+    for condition in status["conditions"]?.arrayValue ?? [] {
+      guard let type = condition["type"]?.stringValue, let since = condition["lastTransitionTime"]?.stringValue else {
+        continue
+      }
+      conditions[type] = Condition(
+        holds: condition["status"] == "True", since: since, reason: condition["reason"]?.stringValue ?? "")
+    }
+    ready = conditions["Ready"]?.holds ?? false
+  }
+
   public var phase: String {
     switch container {
     case .terminated(let termination) where isFinal: termination.exit == .code(0) ? "Succeeded" : "Failed"
@@ -52,8 +67,8 @@ public struct WorkloadStatus: Hashable, Sendable {
   /// The merge patch for the `status` subresource; updates the transition times of conditions that changed.
   public mutating func patch(for pod: Workload, now: String) -> JSONValue {
     let completed = phase == "Succeeded"
-    set("PodScheduled", true, now)
-    set("Initialized", true, now)
+    set("PodScheduled", true, "", now)
+    set("Initialized", true, "", now)
     let reason = completed ? "PodCompleted" : ready ? "" : "ContainersNotReady"
     set("ContainersReady", ready, reason, now)
     set("Ready", ready, reason, now)
@@ -73,7 +88,7 @@ public struct WorkloadStatus: Hashable, Sendable {
     ]
   }
 
-  private mutating func set(_ type: String, _ holds: Bool, _ reason: String = "", _ now: String) {
+  private mutating func set(_ type: String, _ holds: Bool, _ reason: String, _ now: String) {
     let since = conditions[type].map { $0.holds == holds ? $0.since : now } ?? now
     conditions[type] = Condition(holds: holds, since: since, reason: reason)
   }
