@@ -53,7 +53,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", "KubernetesAPI", logging, yams,
+        "JSON", "Labels", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -96,6 +96,7 @@ let package = Package(
     tests("AddressingTests", ["Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
   ],
   swiftLanguageModes: [.v6]
 )
