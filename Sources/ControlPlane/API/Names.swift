@@ -25,8 +25,9 @@ enum Names {
 
   static func isLabel(_ text: some StringProtocol) -> Bool {
     func isAlphanumeric(_ byte: UInt8) -> Bool { 97...122 ~= byte || 48...57 ~= byte }
-    guard let first = text.utf8.first, let last = text.utf8.last else { return false }
-    return isAlphanumeric(first) && isAlphanumeric(last) && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == 45 }
+    let bytes = Array(text.utf8)
+    guard let first = bytes.first, let last = bytes.last else { return false }
+    return isAlphanumeric(first) && isAlphanumeric(last) && bytes.allSatisfy { isAlphanumeric($0) || $0 == 45 }
   }
 
   static func isSubdomain(_ text: String) -> Bool {
@@ -36,9 +37,10 @@ enum Names {
   /// A label's value, or the part of a key after the slash when it is not empty.
   private static func isLabelValue(_ text: some StringProtocol) -> Bool {
     func isAlphanumeric(_ byte: UInt8) -> Bool { 97...122 ~= byte || 65...90 ~= byte || 48...57 ~= byte }
-    guard let first = text.utf8.first, let last = text.utf8.last else { return true }
+    let bytes = Array(text.utf8)
+    guard let first = bytes.first, let last = bytes.last else { return true }
     return isAlphanumeric(first) && isAlphanumeric(last)
-      && text.utf8.allSatisfy { isAlphanumeric($0) || $0 == 45 || $0 == 95 || $0 == 46 }
+      && bytes.allSatisfy { isAlphanumeric($0) || $0 == 45 || $0 == 95 || $0 == 46 }
   }
 
   /// What is wrong with the name of an object of this resource.

@@ -25,7 +25,7 @@ extension APIServer {
         do {
           value = try old.applying(jsonPatch: patch)
         } catch {
-          throw APIStatus.invalid(resource, target.name, [.init(reason: "", message: error.description, field: "patch")])
+          throw APIStatus.invalid(resource, target.name, [.init(reason: "", message: "\(error)", field: "patch")])
         }
       case "application/merge-patch+json": value = old.applying(mergePatch: patch)
       default: value = try StrategicMergePatch.apply(patch, to: old, resource.schema)

@@ -45,10 +45,10 @@ struct BuiltinResources: Sendable {
   }
 
   private static func review(_ groupVersion: String, _ kind: String, cluster: Bool = true) -> Resource {
-    var resource = resource(groupVersion, kind, kind.lowercased() + "s", cluster: cluster, [])
-    resource.schema = .any
-    resource.isReview = true
-    return resource
+    var review = resource(groupVersion, kind, kind.lowercased() + "s", cluster: cluster, [])
+    review.schema = .any
+    review.isReview = true
+    return review
   }
 
   private static let definitions: [Resource] = [
@@ -97,10 +97,10 @@ struct BuiltinResources: Sendable {
   ]
 
   private static let customResourceDefinition: Resource = {
-    var resource = resource(
+    var definition = resource(
       "apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", short: ["crd", "crds"],
       cluster: true, status: true, BuiltinColumns.customResourceDefinition)
-    resource.categories = ["api-extensions"]
-    return resource
+    definition.categories = ["api-extensions"]
+    return definition
   }()
 }

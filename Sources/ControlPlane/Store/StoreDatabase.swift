@@ -1,6 +1,12 @@
 import GRDB
 import JSON
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// The SQLite side of the store. Every call is made under the store's lock, so there is one writer.
 struct StoreDatabase: Sendable {
   private let queue: DatabaseQueue
