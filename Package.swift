@@ -119,6 +119,7 @@ let package = Package(
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
+    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
   ],
   swiftLanguageModes: [.v6]
 )
