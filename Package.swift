@@ -111,7 +111,6 @@ let package = Package(
     tests("AddressingTests", ["Addressing"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
-    tests("ProxyTests", ["Proxy", "HTTPRules", "Addressing"], resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
