@@ -89,14 +89,13 @@ public final class Agent: Sendable {
     await policy.start(snapshot)
     await endpoints.attachAdopted()
 
-    let server = try nodeServer()
     logger.info(
       "ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, "
         + (datapath.adopted ? "maps of an earlier agent adopted" : "maps new"))
 
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }
-      group.addTask { try await server.run() }
+      group.addTask { try await self.serveNodeAPI() }
       group.addTask { await self.collectConnections() }
       group.addTask { await self.followNodeAddresses() }
       group.addTask { await self.follow(pods) }

@@ -115,11 +115,9 @@ actor EndpointManager {
     let identity = try await identities.identity(of: labels)
     let addresses = try ipam.allocate()
     do {
-      let attachment = try interfaces.create(
+      let (attachment, index) = try await interfaces.create(
         invocation, uid: pod.metadata.uid, addresses: addresses, mtu: mtu ?? configuration.mtu)
-      guard let index = try interfaces.index(of: attachment), let id = ids.allocate(key) else {
-        throw CNIError(.internalError, "\(attachment.hostInterface) went away while it was set up")
-      }
+      guard let id = ids.allocate(key) else { throw CNIError(.internalError, "no endpoint id is free") }
       let endpoint = Endpoint(
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
         namedPorts: pod.namedPorts)

@@ -45,6 +45,14 @@ actor PolicyController {
   var compiled: CompiledPolicy { compiler.compiled }
   var status: [ObjectKey: PolicyObjectStatus] { compiler.status }
 
+  /// Identities of the cluster, of blocks of addresses, and the reserved ones.
+  var knownIdentities: [NumericIdentity: IdentityLabels] {
+    var known = compiler.identities.mapValues(\.labels)
+    for block in compiler.cidrIdentities.values { known[block.identity] = block.labels }
+    for reserved in ReservedIdentity.allCases { known[reserved.identity] = reserved.labels }
+    return known
+  }
+
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
 

@@ -62,6 +62,12 @@ public struct ConnectionTable: Sendable {
     return found
   }
 
+  public func count() throws(BPFError) -> Int {
+    var count = 0
+    try map.forEach { _, _ in count += 1 }
+    return count
+  }
+
   /// Removes what has expired. Returns how many connections live and how many were removed.
   public func collectGarbage() throws(BPFError) -> (live: Int, removed: Int) {
     let now = ConnectionTable.now()

@@ -74,6 +74,9 @@ public final class Datapath: Sendable {
     try configuration.update(0, settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1))
   }
 
+  /// The revision of policy and identities that connections are judged by.
+  public func revision() throws(BPFError) -> UInt32 { try configuration.lookup(0)?.policy_revision ?? 0 }
+
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
   public func bumpRevision() throws(BPFError) {
     guard var entry = try configuration.lookup(0) else { return }
