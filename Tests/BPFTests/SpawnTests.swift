@@ -45,7 +45,7 @@ import Testing
     signal(SIGUSR1, SIG_IGN)
     defer { signal(SIGUSR1, SIG_DFL) }
     let outcome = try spawn(
-      "/bin/sh", ["-c", "ls /proc/$$/fd; readlink /proc/$$/fd/0; grep -E 'SigIgn|SigBlk' /proc/$$/status"])
+      "/bin/sh", ["-c", "ls /proc/$$/fd; readlink /proc/$$/fd/0; exec grep -E 'SigIgn|SigBlk' /proc/self/status"])
     #expect(outcome.output == "0\n1\n2\n/dev/null\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
   }
 
