@@ -16,11 +16,12 @@ import Testing
     try BPFFS.makeDirectories(path + "/a/b/c")
     try map.pin(at: path + "/a/b/c/here")
     try map.pin(at: path + "/a/top")
-    #expect(try BPFFS.list(path) == ["a"])
+    // The kernel puts iterators of its own (maps.debug, progs.debug) into a new mount.
+    #expect(try BPFFS.list(path).filter { !$0.contains(".") } == ["a"])
     #expect(try BPFFS.list(path + "/a") == ["b", "top"])
     try BPFFS.remove(path + "/a")
     try BPFFS.remove(path + "/a")
-    #expect(try BPFFS.list(path).isEmpty)
+    #expect(try !BPFFS.list(path).contains("a"))
   }
 
   @Test func refusesOtherFileSystems() throws {
