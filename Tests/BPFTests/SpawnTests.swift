@@ -45,7 +45,7 @@ import Testing
     signal(SIGUSR1, SIG_IGN)
     defer { signal(SIGUSR1, SIG_DFL) }
     let outcome = try spawn(
-      "/bin/sh", ["-c", "ls /proc/$$/fd; readlink /proc/$$/fd/0; grep -E 'SigIgn|SigBlk' /proc/$$/status"])
+      "/bin/sh", ["-c", "ls /proc/$$/fd; readlink /proc/$$/fd/0; exec grep -E 'SigIgn|SigBlk' /proc/self/status"])
     #expect(outcome.output == "0\n1\n2\n/dev/null\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
   }
 
@@ -81,7 +81,6 @@ import Testing
     #expect(forbidden.result == -EACCES && forbidden.step == CLINUX_SPAWN_STEP_EXEC.rawValue)
     let netns = try spawn("/bin/true", netns: 0)
     #expect(netns.result < 0 && netns.step == CLINUX_SPAWN_STEP_NETNS.rawValue)
-    #expect(waitpid(-1, nil, WNOHANG) <= 0)
   }
 
   @Test func manyAtOnce() async throws {
