@@ -96,6 +96,8 @@ let package = Package(
     tests("AddressingTests", ["Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("AutomataTests", ["Automata"]),
+    tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )
