@@ -119,6 +119,8 @@ let package = Package(
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
+    tests("AutomataTests", ["Automata"]),
+    tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -2,8 +2,8 @@
 struct EpsilonClosures {
   private let nfa: NFA
   let isAssertion: [Bool]
-  /// Closures that were asked for, assertions not passed.
-  private var known: [[UInt32]?]
+  /// Closures that were asked for, assertions not passed; empty before.
+  private var known: [[UInt32]]
   /// A state is in the set that is being made when its mark is the current one.
   private var marks: [UInt32]
   private var mark: UInt32 = 0
@@ -13,7 +13,7 @@ struct EpsilonClosures {
   init(_ nfa: NFA) {
     self.nfa = nfa
     isAssertion = nfa.states.map { if case .assertion = $0 { true } else { false } }
-    known = Array(repeating: nil, count: nfa.states.count)
+    known = Array(repeating: [], count: nfa.states.count)
     marks = Array(repeating: 0, count: nfa.states.count)
     visited = marks
   }
@@ -54,7 +54,7 @@ struct EpsilonClosures {
   }
 
   private mutating func closure(of state: UInt32) -> [UInt32] {
-    if let closure = known[Int(state)] { return closure }
+    if !known[Int(state)].isEmpty { return known[Int(state)] }
     var result: [UInt32] = []
     var pending = [state]
     visit += 1

@@ -1,5 +1,5 @@
 /// What a rule asks of one header, ready to compare.
-struct HeaderCondition: Sendable {
+struct HeaderCondition: Hashable, Sendable {
   /// In lower case.
   let name: [UInt8]
   /// Nil: any value.

@@ -162,7 +162,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=1000)
-    parser.add_argument("--texts", type=int, default=40, help="texts for each pattern")
+    parser.add_argument("--texts", type=int, default=60, help="texts for each pattern")
     arguments = parser.parse_args()
     generator = Generator(random.Random(arguments.seed))
     options = re2.Options()
