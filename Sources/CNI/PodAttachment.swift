@@ -38,6 +38,16 @@ public struct PodAttachment: Hashable, Sendable {
     self.createdAt = createdAt
   }
 
+  /// A new attachment for what a runtime asked: its device names and random MAC addresses are chosen here.
+  public init(_ invocation: CNIInvocation, addresses: [IPAddress], mtu: Int, createdAt: Int64) {
+    var random = SystemRandomNumberGenerator()
+    self.init(
+      key: invocation.key, podNamespace: invocation.podNamespace, podName: invocation.podName,
+      podUID: invocation.podUID, netns: invocation.netns, hostInterface: PodInterface.hostName(for: invocation.key),
+      hostMAC: MACAddress(random: random.next()), podMAC: MACAddress(random: random.next()), mtu: mtu,
+      addresses: addresses, createdAt: createdAt)
+  }
+
   public var json: JSONValue {
     [
       "containerID": .string(key.containerID), "interface": .string(key.interfaceName),

@@ -95,9 +95,8 @@ extension PodMachine {
     status.restartCount = left.restartCount
     if left.isProcessAlive {
       generation += 1
-      process = try? context.watcher.watch(pid: left.pid, isExpected: { left.isProcessAlive }) { [send, generation] in
-        send(.exited(generation: generation, $0))
-      }
+      let notify = { @Sendable [send, generation] (exit: ProcessExit) in send(.exited(generation: generation, exit)) }
+      process = try? context.watcher.watch(pid: left.pid, isExpected: { left.isProcessAlive }, notify: notify)
     }
     if process != nil {
       logger.info("adopted", metadata: ["pid": "\(left.pid)"])
