@@ -105,7 +105,7 @@ enum ProtobufDecoding {
       object[field] = .object(members)
     } else if let single = try decoded(value, schema) {
       // Absent and empty are the same in this form.
-      if single == "" || single.objectValue?.isEmpty == true { return }
+      if single == "" || single == 0 || single.objectValue?.isEmpty == true { return }
       object[field] = single
     }
   }
