@@ -13,7 +13,10 @@ extension APIServer {
     var options = Options()
     var body: JSONValue = .null
     if !request.body.isEmpty {
-      body = try BodyDecoding.value(request.body, contentType: request.contentType)
+      body =
+        request.contentType.hasPrefix(ProtobufDecoding.contentType)
+        ? try ProtobufDecoding.deleteOptions(request.body)
+        : try BodyDecoding.value(request.body, contentType: request.contentType)
     }
     options.gracePeriod =
       body["gracePeriodSeconds"]?.integerValue.map { Int($0) } ?? request.query["gracePeriodSeconds"].flatMap { Int($0) }

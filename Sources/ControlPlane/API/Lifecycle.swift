@@ -44,8 +44,8 @@ enum Lifecycle {
 
   /// Asks an object to end. Returns its state when it still has something to do first, nil when it is gone.
   static func end(
-    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background, registry: Registry,
-    _ transaction: inout StoreTransaction
+    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background, isPartOfContainer: Bool = false,
+    registry: Registry, _ transaction: inout StoreTransaction
   ) throws -> StoredObject? {
     guard let object = transaction.object(key) else { return nil }
     guard let resource = registry.storage(of: key.resource) else {
@@ -63,14 +63,16 @@ enum Lifecycle {
     }
     let waits = grace > 0 || !finalizers(value).isEmpty || !contents.isEmpty
     guard waits else {
-      try remove(key, value, registry: registry, &transaction)
+      try remove(key, value, isPartOfContainer: isPartOfContainer, registry: registry, &transaction)
       return nil
     }
     value.set(["metadata", "deletionTimestamp"], to: .string(Timestamp.string(Timestamp.now + Int(grace))))
     value.set(["metadata", "deletionGracePeriodSeconds"], to: .integer(grace))
     if key.resource == "namespaces" { value.set(["status", "phase"], to: "Terminating") }
     let stored = transaction.put(key, value, selectable: resource.selectable)
-    for inner in contents { _ = try end(inner, registry: registry, &transaction) }
+    for inner in contents {
+      _ = try end(inner, isPartOfContainer: true, registry: registry, &transaction)
+    }
     // The last of the contents may have taken the container with it.
     if !contents.isEmpty { try finishIfReleased(key, registry: registry, &transaction) }
     return transaction.object(key) == nil ? nil : stored
@@ -90,13 +92,16 @@ enum Lifecycle {
   }
 
   private static func remove(
-    _ key: ObjectKey, _ value: JSONValue, registry: Registry, _ transaction: inout StoreTransaction
+    _ key: ObjectKey, _ value: JSONValue, isPartOfContainer: Bool = false, registry: Registry,
+    _ transaction: inout StoreTransaction
   ) throws {
     let uid = transaction.object(key)?.uid ?? ""
     transaction.delete(key, lastState: value, selectable: registry.storage(of: key.resource)?.selectable ?? [])
     for dependent in transaction.dependents(of: uid) {
       try release(dependent, from: uid, registry: registry, &transaction)
     }
+    // Whoever empties a container looks once at the end whether it is empty.
+    if isPartOfContainer { return }
     if !key.namespace.isEmpty {
       let namespace = ObjectKey(resource: "namespaces", namespace: "", name: key.namespace)
       try finishIfReleased(namespace, registry: registry, &transaction)

@@ -8,6 +8,12 @@ struct PreparedObject {
 
 extension APIServer {
   func decode(_ request: APIRequest, _ target: ResourceTarget) throws(APIStatus) -> JSONValue {
+    if request.contentType.hasPrefix(ProtobufDecoding.contentType) {
+      guard let value = try ProtobufDecoding.object(request.body, target.resource) else {
+        throw .unsupportedMediaType(["application/json", "application/yaml"])
+      }
+      return value
+    }
     let value = try BodyDecoding.value(request.body, contentType: request.contentType)
     guard value.objectValue != nil else { throw .badRequest("the body of the request must be an object") }
     return value

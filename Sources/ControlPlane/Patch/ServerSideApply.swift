@@ -14,7 +14,11 @@ enum ServerSideApply {
     if let members = configuration.objectValue, !schema.isAtomicMap, let before = live?.objectValue {
       var result = before
       for (key, value) in members {
-        result[key] = value.isNull ? nil : merge(value, onto: before[key], schema.member(key) ?? .any)
+        if value.isNull {
+          result[key] = nil
+        } else {
+          result[key] = merge(value, onto: before[key], schema.member(key) ?? .any)
+        }
       }
       return .object(result)
     }
