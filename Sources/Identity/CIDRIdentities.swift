@@ -17,6 +17,9 @@ public struct CIDRIdentities: Sendable {
     }
   }
 
+  /// Starts to count uses afresh, for a new user of the numbers.
+  public mutating func forgetUses() { uses = [:] }
+
   public mutating func releaseUnused() {
     for cidr in Array(allocator.numbers.keys) where uses[cidr] == nil { allocator.release(cidr) }
   }

@@ -80,13 +80,14 @@ struct Lowering {
 
   mutating func rule(_ rule: TrafficRule) -> PolicyRule {
     let direction = Direction(rule.direction)
-    func lowered(_ peers: PolicyPeers, _ terms: [PolicyTerm]) -> PolicyRule {
-      PolicyRule(direction: direction, peers: peers, terms: terms, path: rule.path)
+    func lowered(_ peers: PolicyPeers, _ terms: [PolicyTerm], refused: Bool = false) -> PolicyRule {
+      PolicyRule(direction: direction, peers: peers, terms: terms, path: rule.path, isRefused: refused)
     }
+    let before = issues.count
     if let requires = rule.requires, requires.value.arrayValue?.isEmpty == false {
       // It narrows every other rule about the subject; without it they would allow too much.
       refuse(requires.path, "not enforced; as it restricts every other rule, all peers are denied in this direction")
-      return lowered(.any, [PolicyTerm(protocol: nil, ports: .all, effect: .deny, path: requires.path)])
+      return lowered(.any, [PolicyTerm(protocol: nil, ports: .all, effect: .deny, path: requires.path)], refused: true)
     }
     // Written `{}`: it selects nothing, and only counts for default deny.
     if !rule.namesPeers, (rule.toPorts ?? []).isEmpty, rule.icmps == nil {
@@ -98,6 +99,7 @@ struct Lowering {
       refuse(authentication.path, "mutual authentication is not enforced yet; \(Lowering.staysDenied)")
       terms = []
     }
-    return lowered(peers, terms)
+    if issues.count > before, case .selected(let selectors, _) = peers, selectors.isEmpty { terms = [] }
+    return lowered(peers, terms, refused: issues.count > before && terms.isEmpty)
   }
 }

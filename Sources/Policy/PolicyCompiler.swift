@@ -52,6 +52,7 @@ public struct PolicyCompiler: Sendable {
   public init(options: PolicyOptions = PolicyOptions(), allocations: PolicyAllocations = PolicyAllocations()) {
     self.options = options
     self.allocations = allocations
+    self.allocations.cidrs.forgetUses()
     for reserved in ReservedIdentity.allCases { _ = selectors.set(reserved.identity, reserved.labels) }
   }
 

@@ -48,12 +48,17 @@ public struct PolicyRule: Sendable {
   public let peers: PolicyPeers
   public let terms: [PolicyTerm]
   public let path: String
+  /// Nothing of it is enforced as it is written; what stands here instead keeps traffic closed.
+  public let isRefused: Bool
 
-  public init(direction: Direction, peers: PolicyPeers, terms: [PolicyTerm], path: String) {
+  public init(
+    direction: Direction, peers: PolicyPeers, terms: [PolicyTerm], path: String, isRefused: Bool = false
+  ) {
     self.direction = direction
     self.peers = peers
     self.terms = terms
     self.path = path
+    self.isRefused = isRefused
   }
 }
 
@@ -142,7 +147,7 @@ public struct PolicyObjectStatus: Hashable, Sendable {
   }
 
   init(_ document: PolicyDocument) {
-    let enforced = document.sections.contains { $0.rules.contains { !$0.terms.isEmpty } }
+    let enforced = document.sections.contains { $0.rules.contains { !$0.isRefused } }
     self.init(
       state: document.issues.isEmpty ? .accepted : enforced ? .partial : .rejected, issues: document.issues)
   }
