@@ -4,11 +4,14 @@ public struct ConnectionPolicy: Hashable, Sendable {
   public var httpRules: UInt32
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
+  /// The revision of the datapath's policy at which this was found.
+  public var revision: UInt32
 
-  public init(httpRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32) {
+  public init(httpRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
     self.httpRules = httpRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
+    self.revision = revision
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.
@@ -23,6 +26,14 @@ public protocol ConnectionResolver: Sendable {
   ///   - server: the address the client connected to.
   /// - Returns: nil when the connection is unknown; its requests are then denied.
   func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy?
+
+  /// The revision of the datapath's policy in force. Read for every request: a policy of another revision is resolved
+  /// again.
+  var revision: UInt32 { get }
+}
+
+extension ConnectionResolver {
+  public var revision: UInt32 { 0 }
 }
 
 /// Gives every connection the same policy: for tests and for benchmarks on loopback.

@@ -9,7 +9,9 @@ extension Worker {
       lastMatcher = nil
     }
     var isFresh = false
-    if !c.pointee.isResolved || c.pointee.generation != tableVersion {
+    if !c.pointee.isResolved || c.pointee.generation != tableVersion
+      || c.pointee.policy.revision != shared.resolver.revision
+    {
       resolve(c)
       isFresh = true
     }
