@@ -97,6 +97,7 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
   ],
   swiftLanguageModes: [.v6]
 )

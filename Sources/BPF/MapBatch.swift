@@ -60,7 +60,7 @@ extension RawMap {
         keys = [UInt8](repeating: 0, count: capacity * info.keySize)
         values = [UInt8](repeating: 0, count: capacity * storedValueSize)
         continue
-      case EINVAL where isFirst, RawMap.ENOTSUPP, EOPNOTSUPP:
+      case EINVAL where isFirst, RawMap.notSupported, EOPNOTSUPP:
         return false
       default:
         try check(result, operation.name, label)
@@ -102,6 +102,6 @@ extension RawMap {
     }
   }
 
-  /// The kernel's internal "operation is not supported", which escapes to user space here.
-  private static let ENOTSUPP: Int32 = 524
+  /// ENOTSUPP, the kernel's internal "not supported", which escapes to user space here.
+  private static let notSupported: Int32 = 524
 }
