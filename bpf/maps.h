@@ -34,7 +34,7 @@ struct {
 
 struct martlet_policy_rules {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 64 * 1024);
+	__uint(max_entries, MARTLET_POLICY_MAX_ENTRIES);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	/* Sizes, not types: of a type that only an inner map names, clang emits no BTF. */
 	__uint(key_size, sizeof(struct martlet_policy_key));

@@ -111,6 +111,8 @@ struct martlet_policy_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_policy_key, 12);
 
+#define MARTLET_POLICY_MAX_ENTRIES 65536 /* of one identity */
+
 #define MARTLET_POLICY_PREFIX_PEER 40	  /* any protocol, any port */
 #define MARTLET_POLICY_PREFIX_PROTOCOL 48 /* any port */
 #define MARTLET_POLICY_PREFIX_PORT 64	  /* one port */

@@ -1,1 +1,0 @@
-// KubernetesAPI: see ARCHITECTURE.md.

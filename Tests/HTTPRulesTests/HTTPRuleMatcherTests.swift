@@ -1,0 +1,2 @@
+import HTTPRules
+import Testing
