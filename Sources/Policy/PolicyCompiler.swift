@@ -56,6 +56,9 @@ public struct PolicyCompiler: Sendable {
     for reserved in ReservedIdentity.allCases { _ = selectors.set(reserved.identity, reserved.labels) }
   }
 
+  /// Every identity that the compiler knows, with its labels.
+  public var knownIdentities: [NumericIdentity: IdentityLabels] { selectors.labels }
+
   /// Everything, as one value.
   public var compiled: CompiledPolicy {
     CompiledPolicy(
