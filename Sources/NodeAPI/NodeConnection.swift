@@ -70,7 +70,7 @@ struct NodeConnection: Sendable {
     while true {
       var descriptors = [
         pollfd(fd: mailbox.signal.receiver.number, events: Int16(POLLIN), revents: 0),
-        pollfd(fd: socket.descriptor.number, events: SystemCall.POLLRDHUP, revents: 0),
+        pollfd(fd: socket.descriptor.number, events: SystemCall.pollRDHUP, revents: 0),
       ]
       _ = try SystemCall.poll(&descriptors, until: nil)
       if descriptors[1].revents != 0 { return }

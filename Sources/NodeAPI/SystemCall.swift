@@ -2,8 +2,9 @@ import Glibc
 
 /// The system calls of this module, repeated when a signal interrupts them.
 enum SystemCall {
-  /// The other end has finished sending, or is gone (asm-generic/poll.h); hidden from Swift by its feature macro.
-  static let POLLRDHUP: Int16 = 0x2000
+  /// POLLRDHUP of asm-generic/poll.h: the other end has finished sending, or is gone. glibc hides it behind a feature
+  /// macro.
+  static let pollRDHUP: Int16 = 0x2000
 
   /// A call's name and its errno.
   struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
