@@ -43,6 +43,7 @@ let package = Package(
     target("Addressing"),
     target("JSON"),
     target("Labels"),
+    target("Threads"),
     target("Automata"),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
@@ -60,7 +61,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", "KubernetesAPI", logging, yams,
+        "JSON", "Labels", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -76,7 +77,7 @@ let package = Package(
     // Floor 4: one each of kernel, user space, events, node API, workloads.
     target(
       "Datapath",
-      ["CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
+      ["CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
@@ -88,10 +89,15 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", logging,
-        .product(name: "Hummingbird", package: "hummingbird"),
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
+        "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
-    target("Host", ["ControlPlane", "KubernetesAPI", "Workloads", "NodeAPI", "Netlink", "Identity", logging]),
+    target(
+      "Host",
+      [
+        "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "JSON", "CLinux", "BPF", "Threads", logging,
+      ]),
 
     // Floor 6: the command line.
     .executableTarget(
@@ -106,12 +112,15 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
-    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
-    tests("BookinfoTests", ["Bookinfo", "JSON"]),
-    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "KubernetesAPI"]),
-    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
+    tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
+    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("BookinfoTests", ["Bookinfo", "JSON"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
+    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
+    tests("AutomataTests", ["Automata"]),
+    tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -103,10 +103,10 @@ public struct BPFMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & S
     let keys = entries.flatMap { withUnsafeBytes(of: $0.key) { Array($0) } }
     let values = entries.flatMap { withUnsafeBytes(of: $0.value) { Array($0) } }
     var count = UInt32(entries.count)
-    var options = bpf_map_batch_opts()
-    options.sz = MemoryLayout<bpf_map_batch_opts>.size
-    options.elem_flags = condition.rawValue
-    let result = bpf_map_update_batch(raw.fileDescriptor, keys, values, &count, &options)
+    let result = withOptions(bpf_map_batch_opts.self) { options in
+      options.pointee.elem_flags = condition.rawValue
+      return bpf_map_update_batch(raw.fileDescriptor, keys, values, &count, options)
+    }
     // Also after an error in the middle: the single call names it.
     if result != 0 { for entry in entries { try update(entry.key, entry.value, condition) } }
   }

@@ -26,12 +26,12 @@ public enum Feature: Sendable, Hashable {
   public func probe() -> Support {
     switch self {
     case .programType(let type):
-      answer(libbpf_probe_bpf_prog_type(type.kernel, nil), "programs of type \(type)")
+      answer({ libbpf_probe_bpf_prog_type(type.kernel, nil) }, "programs of type \(type)")
     case .mapType(let type):
-      answer(libbpf_probe_bpf_map_type(type.kernel, nil), "maps of type \(type)")
+      answer({ libbpf_probe_bpf_map_type(type.kernel, nil) }, "maps of type \(type)")
     case .helper(let number, let type):
       answer(
-        libbpf_probe_bpf_helper(type.kernel, bpf_func_id(rawValue: number), nil),
+        { libbpf_probe_bpf_helper(type.kernel, bpf_func_id(rawValue: number), nil) },
         "helper \(number) in programs of type \(type)")
     case .ringBuffer:
       Feature.mapType(.ringBuffer).probe()
@@ -43,8 +43,9 @@ public enum Feature: Sendable, Hashable {
     }
   }
 
-  private func answer(_ result: Int32, _ what: String) -> Support {
-    switch result {
+  private func answer(_ question: () -> Int32, _ what: String) -> Support {
+    let (result, _) = LibBPFOutput.capture(question)
+    return switch result {
     case 1: .supported
     case 0: .missing(reason: "the kernel does not have \(what)")
     default: .missing(reason: "asking for \(what) failed: \(String(cString: strerror(-result)))")

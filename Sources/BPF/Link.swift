@@ -53,10 +53,10 @@ public final class Link: Sendable {
   private static func create(
     _ program: Program, _ target: Int32, _ type: AttachType, flags: UInt32, _ label: String
   ) throws(BPFError) -> Link {
-    var options = bpf_link_create_opts()
-    options.sz = MemoryLayout<bpf_link_create_opts>.size
-    options.flags = flags
-    let number = bpf_link_create(program.fileDescriptor, target, type.kernel, &options)
+    let number = withOptions(bpf_link_create_opts.self) { options in
+      options.pointee.flags = flags
+      return bpf_link_create(program.fileDescriptor, target, type.kernel, options)
+    }
     return try Link(OwnedDescriptor(owning: check(number, "BPF_LINK_CREATE", label)))
   }
 
@@ -78,7 +78,8 @@ public final class Link: Sendable {
     try Pin.pin(fileDescriptor, at: path, replacing: replacing)
   }
 
-  /// Removes a link's pin; the attachment ends unless a descriptor is open.
+  /// Removes a link's pin; the attachment ends unless a descriptor is open. The kernel does so a moment later:
+  /// ``detach()`` first where that matters.
   public static func unpin(_ path: String) throws(BPFError) { try Pin.unpin(path) }
 
   /// Puts another program in place: every packet is seen by the old one or by the new one.

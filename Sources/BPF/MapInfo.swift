@@ -1,4 +1,5 @@
 import CLibBPF
+import Glibc
 
 /// What the kernel says of a map (struct bpf_map_info).
 public struct MapInfo: Sendable, Hashable {
@@ -31,3 +32,19 @@ public struct MapInfo: Sendable, Hashable {
 
 /// CPUs that can ever come online: the copies of a per-CPU value.
 public let possibleCPUCount = max(1, Int(libbpf_num_possible_cpus()))
+
+extension RawMap {
+  /// Bytes that the kernel holds for the map now (`memlock` in /proc/self/fdinfo); inner maps count for themselves.
+  public func memoryBytes() throws(BPFError) -> Int {
+    let path = "/proc/self/fdinfo/\(fileDescriptor)"
+    guard let file = fopen(path, "re") else { throw BPFError(call: "open", errno: errno, detail: path) }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let words = line.prefix { $0 != 0 }.split { $0 == 9 || $0 == 10 || $0 == 32 }
+        .map { String(decoding: $0.map(UInt8.init(bitPattern:)), as: UTF8.self) }
+      if words.count == 2, words[0] == "memlock:", let bytes = Int(words[1]) { return bytes }
+    }
+    throw BPFError(call: "read", errno: ENODATA, detail: path)
+  }
+}

@@ -17,13 +17,16 @@ extension ObjectSpecification {
 
     var kept = reusing
     var adopted: Set<String> = []
+    // As libbpf will make them: it rounds the size of a ring buffer up.
+    let effective = object.maps.map { Map(libbpf: $0) }
     if let directory {
       try BPFFS.makeDirectories(directory)
       for map in maps where map.isPinned && kept[map.name] == nil {
         let path = "\(directory)/\(map.name)"
         guard access(path, F_OK) == 0 else { continue }
         let pinned = try RawMap.fromPin(path)
-        if let mismatch = PinnedMapMismatch(map, pinned.info, path: path) { throw mismatch }
+        let wanted = effective.first { $0.name == map.name } ?? map
+        if let mismatch = PinnedMapMismatch(wanted, pinned.info, path: path) { throw mismatch }
         kept[map.name] = pinned
         adopted.insert(map.name)
       }

@@ -112,12 +112,12 @@ final class OpenObject {
   let pointer: OpaquePointer
 
   init(bytes: [UInt8], name: String) throws(BPFError) {
-    var options = bpf_object_open_opts()
-    options.sz = MemoryLayout<bpf_object_open_opts>.size
     let (result, text) = LibBPFOutput.capture { () -> (OpaquePointer?, Int32) in
       let pointer = name.withCString { name in
-        options.object_name = name
-        return bpf_object__open_mem(bytes, bytes.count, &options)
+        withOptions(bpf_object_open_opts.self) { options in
+          options.pointee.object_name = name
+          return bpf_object__open_mem(bytes, bytes.count, options)
+        }
       }
       return (pointer, errno)
     }

@@ -43,12 +43,12 @@ public final class Program: Sendable {
     if result >= 0 { return try Program(OwnedDescriptor(owning: result)) }
     var log = [UInt8](repeating: 0, count: 1 << 20)
     let verifierLog = log.withUnsafeMutableBytes { buffer in
-      var options = bpf_prog_load_opts()
-      options.sz = MemoryLayout<bpf_prog_load_opts>.size
-      options.log_level = 1
-      options.log_size = UInt32(buffer.count)
-      options.log_buf = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
-      let again = bpf_prog_load(type.kernel, name, license, instructions, instructions.count, &options)
+      let again = withOptions(bpf_prog_load_opts.self) { options in
+        options.pointee.log_level = 1
+        options.pointee.log_size = UInt32(buffer.count)
+        options.pointee.log_buf = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
+        return bpf_prog_load(type.kernel, name, license, instructions, instructions.count, options)
+      }
       // Accepted now, after the first attempt met a passing obstacle.
       if again >= 0 { result = again }
       return String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)

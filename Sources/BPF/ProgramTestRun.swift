@@ -26,30 +26,41 @@ extension Program {
     // Room for what a program may put in front: encapsulation, and the page of headroom of XDP.
     var dataOut = [UInt8](repeating: 0, count: data.count + 4096)
     var contextOut = context
-    var options = bpf_test_run_opts()
-    options.sz = MemoryLayout<bpf_test_run_opts>.size
-    options.repeat = Int32(repeating)
+    var sizes = (data: 0, context: 0)
+    var returnValue: UInt32 = 0
+    var nanoseconds: UInt32 = 0
     let result = data.withUnsafeBytes { data in
       context.withUnsafeBytes { context in
         dataOut.withUnsafeMutableBytes { dataOut in
           contextOut.withUnsafeMutableBytes { contextOut in
-            options.data_in = data.isEmpty ? nil : data.baseAddress
-            options.data_size_in = UInt32(data.count)
-            options.data_out = data.isEmpty ? nil : dataOut.baseAddress
-            options.data_size_out = data.isEmpty ? 0 : UInt32(dataOut.count)
-            options.ctx_in = context.isEmpty ? nil : context.baseAddress
-            options.ctx_size_in = UInt32(context.count)
-            options.ctx_out = context.isEmpty ? nil : contextOut.baseAddress
-            options.ctx_size_out = UInt32(context.count)
-            return bpf_prog_test_run_opts(fileDescriptor, &options)
+            withOptions(bpf_test_run_opts.self) { options in
+              options.pointee.repeat = Int32(repeating)
+              if !data.isEmpty {
+                options.pointee.data_in = data.baseAddress
+                options.pointee.data_size_in = UInt32(data.count)
+                options.pointee.data_out = dataOut.baseAddress
+                options.pointee.data_size_out = UInt32(dataOut.count)
+              }
+              if !context.isEmpty {
+                options.pointee.ctx_in = context.baseAddress
+                options.pointee.ctx_size_in = UInt32(context.count)
+                options.pointee.ctx_out = contextOut.baseAddress
+                options.pointee.ctx_size_out = UInt32(context.count)
+              }
+              let result = bpf_prog_test_run_opts(fileDescriptor, options)
+              returnValue = options.pointee.retval
+              nanoseconds = options.pointee.duration
+              sizes = (Int(options.pointee.data_size_out), Int(options.pointee.ctx_size_out))
+              return result
+            }
           }
         }
       }
     }
     try check(result, "BPF_PROG_TEST_RUN", "program \"\(name)\"")
     return TestRunResult(
-      returnValue: options.retval, data: Array(dataOut.prefix(Int(options.data_size_out))),
-      context: Array(contextOut.prefix(Int(options.ctx_size_out))), duration: .nanoseconds(Int64(options.duration)))
+      returnValue: returnValue, data: Array(dataOut.prefix(sizes.data)),
+      context: Array(contextOut.prefix(sizes.context)), duration: .nanoseconds(Int64(nanoseconds)))
   }
 
   /// Runs a program of type `sched_cls` and carries its changes of the context back.

@@ -40,12 +40,12 @@ public final class RawMap: Sendable {
     _ type: MapType, name: String, keySize: Int, valueSize: Int, maxEntries: UInt32, flags: MapFlags = [],
     innerMap: RawMap? = nil
   ) throws(BPFError) -> RawMap {
-    var options = bpf_map_create_opts()
-    options.sz = MemoryLayout<bpf_map_create_opts>.size
-    options.map_flags = flags.rawValue
-    options.inner_map_fd = UInt32(innerMap?.fileDescriptor ?? 0)
-    let number = bpf_map_create(
-      type.kernel, String(name.prefix(15)), UInt32(keySize), UInt32(valueSize), maxEntries, &options)
+    let number = withOptions(bpf_map_create_opts.self) { options in
+      options.pointee.map_flags = flags.rawValue
+      options.pointee.inner_map_fd = UInt32(innerMap?.fileDescriptor ?? 0)
+      return bpf_map_create(
+        type.kernel, String(name.prefix(15)), UInt32(keySize), UInt32(valueSize), maxEntries, options)
+    }
     return try RawMap(OwnedDescriptor(owning: check(number, "BPF_MAP_CREATE", "\(type) \"\(name)\"")))
   }
 

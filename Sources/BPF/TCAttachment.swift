@@ -1,5 +1,4 @@
 import CLibBPF
-import CLinux
 import Glibc
 
 /// A device's two hooks of traffic control, named from the device's point of view: ingress is what it receives.
@@ -12,7 +11,8 @@ public enum TrafficDirection: String, Sendable, Hashable, CaseIterable {
 
 /// A `sched_cls` program on a device, by tcx or, before Linux 6.6, by a clsact filter; callers need not care which.
 ///
-/// With a pin path the attachment outlives this value and this process; without one it ends with this value.
+/// With a pin path the attachment outlives this value and this process. Without one a tcx link ends with this value; a filter
+/// stays in either case until ``detach()`` or until its device goes.
 public final class TCAttachment: Sendable {
   public enum Mechanism: String, Sendable, Hashable {
     case tcx
@@ -37,11 +37,6 @@ public final class TCAttachment: Sendable {
     self.direction = direction
     self.pinPath = pinPath
     self.link = link
-  }
-
-  deinit {
-    // A filter, unlike a link, does not end by itself.
-    if link == nil, pinPath == nil { try? ClsactFilter(interfaceIndex, direction).detach() }
   }
 
   /// Attaches `program`, or puts it in place of the one that an earlier process attached with the same pin path.
@@ -116,68 +111,5 @@ public final class TCAttachment: Sendable {
     if result == -EINVAL || result == -ENOENT { return [] }
     try check(result, "BPF_PROG_QUERY", "\(direction) of device \(interfaceIndex)")
     return Array(ids.prefix(Int(count)))
-  }
-}
-
-/// The direct-action filter with handle 1 and priority 1 below a device's clsact qdisc.
-struct ClsactFilter {
-  private let interfaceIndex: UInt32
-  private let direction: TrafficDirection
-
-  init(_ interfaceIndex: UInt32, _ direction: TrafficDirection) {
-    self.interfaceIndex = interfaceIndex
-    self.direction = direction
-  }
-
-  private var hook: bpf_tc_hook {
-    var hook = bpf_tc_hook()
-    hook.sz = MemoryLayout<bpf_tc_hook>.size
-    hook.ifindex = Int32(interfaceIndex)
-    hook.attach_point = direction == .ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS
-    return hook
-  }
-
-  private var options: bpf_tc_opts {
-    var options = bpf_tc_opts()
-    options.sz = MemoryLayout<bpf_tc_opts>.size
-    options.handle = 1
-    options.priority = 1
-    return options
-  }
-
-  private var label: String { "clsact \(direction) of device \(interfaceIndex)" }
-
-  /// Attaches, or replaces in place.
-  func attach(_ program: Program) throws(BPFError) {
-    var hook = hook
-    let (made, text) = LibBPFOutput.capture { bpf_tc_hook_create(&hook) }
-    if made != 0, made != -EEXIST {
-      throw BPFError(call: "bpf_tc_hook_create", errno: -made, detail: "\(label) \(text.sentences)")
-    }
-    try LibBPFOutput.check("bpf_tc_attach", label) {
-      var options = options
-      options.prog_fd = program.fileDescriptor
-      options.flags = BPF_TC_F_REPLACE.rawValue
-      return bpf_tc_attach(&hook, &options)
-    }
-  }
-
-  /// Removes the filter; the qdisc stays, others may use it.
-  func detach() throws(BPFError) {
-    var hook = hook
-    var options = options
-    let (result, text) = LibBPFOutput.capture { bpf_tc_detach(&hook, &options) }
-    if [0, -ENOENT, -ENODEV, -EINVAL].contains(result) { return }
-    throw BPFError(call: "bpf_tc_detach", errno: -result, detail: "\(label) \(text.sentences)")
-  }
-
-  func programID() throws(BPFError) -> UInt32? {
-    var hook = hook
-    var options = options
-    let (result, text) = LibBPFOutput.capture { bpf_tc_query(&hook, &options) }
-    if result == 0 { return options.prog_id }
-    // No qdisc: EINVAL. No filter: ENOENT.
-    if result == -ENOENT || result == -EINVAL { return nil }
-    throw BPFError(call: "bpf_tc_query", errno: -result, detail: "\(label) \(text.sentences)")
   }
 }

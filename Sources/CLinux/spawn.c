@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,14 +52,15 @@ static int redirect(const struct order *order)
 
 static void reset_signals(void)
 {
-	struct sigaction action;
+	/* The kernel's struct sigaction of SIG_DFL is all zeros. Its own call, because sigaction(3)
+	 * refuses the two signals that glibc keeps to itself, and an ignored signal stays ignored
+	 * across exec. */
+	static const unsigned long standard[8];
 	sigset_t none;
 	int number;
 
-	memset(&action, 0, sizeof(action));
-	action.sa_handler = SIG_DFL;
-	for (number = 1; number < NSIG; number++)
-		sigaction(number, &action, NULL);
+	for (number = 1; number <= 64; number++)
+		syscall(SYS_rt_sigaction, number, standard, NULL, 8);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

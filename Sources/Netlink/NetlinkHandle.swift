@@ -49,6 +49,16 @@ extension NetlinkHandle {
     }
   }
 
+  /// Performs a deletion; false when there was nothing to delete.
+  func remove(_ request: NetlinkRequest) throws(NetlinkError) -> Bool {
+    do throws(NetlinkError) {
+      try perform(request)
+      return true
+    } catch  where error.isAbsent {
+      return false
+    }
+  }
+
   /// Asks for one object, which the kernel sends in place of an acknowledgement.
   func get(_ request: NetlinkRequest) throws(NetlinkError) -> NetlinkMessage? {
     do throws(NetlinkError) { return try perform(request).first } catch  where error.isAbsent { return nil }

@@ -65,6 +65,23 @@ import Testing
     #expect(again.info.id == counts.info.id)
   }
 
+  @Test func roundedSizesAreAdoptedToo() throws {
+    let folder = try PinFolder()
+    var specification = try Sample.specification()
+    specification.pinMaps { $0.type == .ringBuffer || $0.type == .hashOfMaps }
+    specification["sample_events"]?.maxEntries = 5000
+    let first = try specification.load(pinningMapsBelow: folder.path)
+    #expect(try first.map("sample_events").info.maxEntries == 8192)
+    #expect(try specification.load(pinningMapsBelow: folder.path).adopted == ["sample_events", "sample_outer"])
+  }
+
+  @Test func otherMapsMayBeUsedInstead() throws {
+    let counts = try BPFMap<UInt32, SampleCount>.create(.hash, name: "sample_counts", maxEntries: 128)
+    let loaded = try Sample.specification().load(reusing: ["sample_counts": counts.raw])
+    _ = try loaded.program("sample").testRun(data: Sample.packet(70))
+    #expect(try counts.lookup(70)?.packets == 1)
+  }
+
   @Test func saysHowAPinDiffers() throws {
     let folder = try PinFolder()
     let other = try BPFMap<UInt32, UInt64>.create(.lruHash, name: "other", maxEntries: 3)

@@ -25,7 +25,9 @@
 #include <linux/veth.h>
 
 #include "clinux_bpf.h"
+#include "clinux_epoll.h"
 #include "clinux_net.h"
+#include "clinux_process.h"
 #include "clinux_spawn.h"
 
 #endif

@@ -111,6 +111,8 @@ struct martlet_policy_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_policy_key, 12);
 
+#define MARTLET_POLICY_MAX_ENTRIES 65536 /* of one identity */
+
 #define MARTLET_POLICY_PREFIX_PEER 40	  /* any protocol, any port */
 #define MARTLET_POLICY_PREFIX_PROTOCOL 48 /* any port */
 #define MARTLET_POLICY_PREFIX_PORT 64	  /* one port */
@@ -132,11 +134,16 @@ MARTLET_ASSERT_SIZE(struct martlet_policy_entry, 12);
 
 /* ---- martlet_conntrack: hash ---------------------------------------------------------------- */
 
-/* A connection has one key for both directions: (a, port_a) is the lower end. */
+/*
+ * A connection has one key for both directions: (a, port_a) is the lower end. Ends are compared as
+ * the machine's unsigned integers in the order hi, lo, port, exactly as they lie in memory (no byte
+ * swap).
+ */
 struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
-	__be16 port_a; /* ICMP echo: the identifier on both sides */
+	__be16
+	    port_a; /* ICMP echo: the identifier at the end that asks, 0 at the end that answers */
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
@@ -167,8 +174,7 @@ struct martlet_ct_entry {
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
 	__u32 http_rules;   /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
-	__u16 flags;
-	__u16 pad;
+	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 };
 MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
 

@@ -72,7 +72,7 @@ extension KubernetesClient {
 
   /// As `patch`, on the status. `patch` holds the whole path: `["status": …]`.
   public func patchStatus(
-    _ type: ResourceType, namespace: String?, name: String, _ kind: PatchKind = .merge, _ patch: JSONValue
+    _ type: ResourceType, namespace: String?, name: String, _ patch: JSONValue, kind: PatchKind = .merge
   ) async throws(KubernetesError) -> JSONValue {
     try await self.patch(type, namespace: namespace, name: name, kind, patch, subresource: "status")
   }

@@ -1,1 +1,0 @@
-// Automata: see ARCHITECTURE.md.

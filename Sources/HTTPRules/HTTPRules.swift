@@ -1,1 +1,0 @@
-// HTTPRules: see ARCHITECTURE.md.

@@ -1,0 +1,163 @@
+import Labels
+
+/// Answers "which identities does this selector match" for selectors registered once, and keeps the answers true while
+/// identities come and go. Both directions are indexed by label, so neither reads through all of the other side.
+public struct SelectorCache: Sendable {
+  /// Names a registered selector.
+  public struct ID: Hashable, Comparable, Sendable {
+    fileprivate let number: Int
+    public static func < (left: ID, right: ID) -> Bool { left.number < right.number }
+  }
+
+  private struct Pair: Hashable {
+    let key: String
+    let value: String?
+  }
+
+  private struct Entry {
+    let selector: IdentitySelector
+    let anchors: [Pair]
+    var references = 1
+    var matches: Set<NumericIdentity>
+  }
+
+  public private(set) var labels: [NumericIdentity: IdentityLabels] = [:]
+  /// (key, value) and (key, nil for any value), whatever the source -> identities that have it.
+  private var identities: [Pair: Set<NumericIdentity>] = [:]
+  private var entries: [ID: Entry] = [:]
+  private var ids: [IdentitySelector: ID] = [:]
+  /// A selector stands below the pairs of one of its positive requirements: no identity without one of them matches.
+  private var anchored: [Pair: Set<ID>] = [:]
+  private var unanchored: Set<ID> = []
+  private var last = 0
+
+  public init() {}
+
+  /// The identities that a registered selector matches; empty for one that is not registered.
+  public func matches(_ id: ID) -> Set<NumericIdentity> { entries[id]?.matches ?? [] }
+
+  public func selector(_ id: ID) -> IdentitySelector? { entries[id]?.selector }
+
+  /// Whether a registered selector matches an identity.
+  public func matches(_ id: ID, _ identity: NumericIdentity) -> Bool {
+    entries[id]?.matches.contains(identity) ?? false
+  }
+
+  public var selectorCount: Int { entries.count }
+
+  /// Registers a selector, or counts one more user of an equal one.
+  public mutating func register(_ selector: IdentitySelector) -> ID {
+    if let id = ids[selector] {
+      entries[id]?.references += 1
+      return id
+    }
+    last += 1
+    let id = ID(number: last)
+    let anchors = SelectorCache.anchors(selector)
+    entries[id] = Entry(selector: selector, anchors: anchors ?? [], matches: select(selector))
+    ids[selector] = id
+    if let anchors {
+      for anchor in anchors { anchored[anchor, default: []].insert(id) }
+    } else {
+      unanchored.insert(id)
+    }
+    return id
+  }
+
+  /// Forgets one user of a selector, and the selector with its last.
+  public mutating func unregister(_ id: ID) {
+    guard var entry = entries[id] else { return }
+    entry.references -= 1
+    if entry.references > 0 {
+      entries[id] = entry
+      return
+    }
+    entries[id] = nil
+    ids[entry.selector] = nil
+    unanchored.remove(id)
+    for anchor in entry.anchors { SelectorCache.remove(id, from: &anchored, at: anchor) }
+  }
+
+  /// Sets the labels of an identity, or removes it with nil. Returns the selectors that now match differently.
+  public mutating func set(_ identity: NumericIdentity, _ new: IdentityLabels?) -> Set<ID> {
+    let old = labels[identity]
+    guard old != new else { return [] }
+    var changed: Set<ID> = []
+    for id in candidates(old).union(candidates(new)) {
+      guard let entry = entries[id] else { continue }
+      let matched = entry.matches.contains(identity)
+      let matches = new.map(entry.selector.matches) ?? false
+      guard matched != matches else { continue }
+      changed.insert(id)
+      if matches { entries[id]?.matches.insert(identity) } else { entries[id]?.matches.remove(identity) }
+    }
+    for pair in SelectorCache.pairs(old) { SelectorCache.remove(identity, from: &identities, at: pair) }
+    for pair in SelectorCache.pairs(new) { identities[pair, default: []].insert(identity) }
+    labels[identity] = new
+    return changed
+  }
+
+  /// The identities that a selector matches, without registering it.
+  public func select(_ selector: IdentitySelector) -> Set<NumericIdentity> {
+    var smallest: [Set<NumericIdentity>]?
+    var size = Int.max
+    for requirement in selector.requirements {
+      guard let pairs = SelectorCache.pairs(requirement) else { continue }
+      let sets = pairs.compactMap { identities[$0] }
+      let count = sets.reduce(0) { $0 + $1.count }
+      if count < size { (smallest, size) = (sets, count) }
+    }
+    var matches: Set<NumericIdentity> = []
+    func consider(_ identity: NumericIdentity) {
+      if let labels = labels[identity], selector.matches(labels) { matches.insert(identity) }
+    }
+    if let smallest {
+      for set in smallest { for identity in set { consider(identity) } }
+    } else {
+      for identity in labels.keys { consider(identity) }
+    }
+    return matches
+  }
+
+  private func candidates(_ labels: IdentityLabels?) -> Set<ID> {
+    guard let labels else { return [] }
+    var candidates = unanchored
+    for pair in SelectorCache.pairs(labels) {
+      if let ids = anchored[pair] { candidates.formUnion(ids) }
+    }
+    return candidates
+  }
+
+  /// The pairs of the most telling positive requirement; nil when there is none. Nearly every selector names a
+  /// namespace, so that is taken last.
+  private static func anchors(_ selector: IdentitySelector) -> [Pair]? {
+    func rank(_ requirement: IdentityRequirement) -> Int? {
+      switch requirement.operation {
+      case .in: requirement.key.isKubernetes(WellKnownLabel.namespace) ? 1 : 0
+      case .exists: 2
+      case .notIn, .doesNotExist: nil
+      }
+    }
+    let ranked = selector.requirements.compactMap { requirement in rank(requirement).map { ($0, requirement) } }
+    return ranked.min { $0.0 < $1.0 }.flatMap { pairs($0.1) }
+  }
+
+  private static func pairs(_ requirement: IdentityRequirement) -> [Pair]? {
+    switch requirement.operation {
+    case .in(let values): values.map { Pair(key: requirement.key.key, value: $0) }
+    case .exists: [Pair(key: requirement.key.key, value: nil)]
+    case .notIn, .doesNotExist: nil
+    }
+  }
+
+  private static func pairs(_ labels: IdentityLabels?) -> [Pair] {
+    (labels?.labels ?? []).flatMap { [Pair(key: $0.key, value: $0.value), Pair(key: $0.key, value: nil)] }
+  }
+
+  private static func remove<Key: Hashable, Member: Hashable>(
+    _ member: Member, from index: inout [Key: Set<Member>], at key: Key
+  ) {
+    index[key]?.remove(member)
+    if index[key]?.isEmpty == true { index[key] = nil }
+  }
+}

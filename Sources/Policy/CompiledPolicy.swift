@@ -1,0 +1,53 @@
+import Addressing
+import HTTPRules
+import Identity
+import KubernetesAPI
+
+/// The desired state of everything that policy decides.
+public struct CompiledPolicy: Sendable, Equatable {
+  /// Subject identity -> its map. Each identity with a local endpoint has one; a map without entries denies all.
+  public var maps: [NumericIdentity: PolicyMapState]
+  public var rules: RuleTable
+  /// By ascending id.
+  public var httpRuleSets: [HTTPRuleSet]
+  public var status: [ObjectKey: PolicyObjectStatus]
+  /// The blocks of addresses that policies name. A block's labels name all that cover it.
+  public var cidrIdentities: [CIDR: CIDRIdentity]
+
+  /// What the ipcache must hold besides pods and nodes: every block in use, and each family as a whole, so that no
+  /// address is without identity and no short IPv6 prefix, mapped, covers IPv4.
+  public var ipcache: [CIDR: NumericIdentity] {
+    var entries = cidrIdentities.mapValues(\.identity)
+    for world in CompiledPolicy.worlds { entries[world] = CIDRIdentities.world(world).identity }
+    return entries
+  }
+
+  private static let worlds = [
+    CIDR(IPAddress(v4: 0), length: 0), CIDR(IPAddress(high: 0, low: 0), length: 0),
+  ].compactMap { $0 }
+}
+
+/// The identity of a block of addresses.
+public struct CIDRIdentity: Hashable, Sendable {
+  public let identity: NumericIdentity
+  public let labels: IdentityLabels
+}
+
+/// What an update changed; the new values are in the compiler.
+public struct PolicyChange: Sendable, Equatable {
+  /// Subjects whose map is new or differs.
+  public var maps: Set<NumericIdentity> = []
+  public var removedMaps: Set<NumericIdentity> = []
+  /// Ids of HTTP rule sets that are new or differ.
+  public var httpRuleSets: Set<UInt32> = []
+  public var removedHTTPRuleSets: Set<UInt32> = []
+  /// Blocks whose identity came, went or has other labels.
+  public var cidrs: Set<CIDR> = []
+  /// Objects whose status is new or differs.
+  public var status: Set<ObjectKey> = []
+  public var rules = false
+
+  public init() {}
+
+  public var isEmpty: Bool { self == PolicyChange() }
+}

@@ -1,0 +1,130 @@
+import HTTPRules
+import KubernetesAPI
+
+/// Protocol numbers (IANA, "Protocol Numbers").
+enum IPProtocol {
+  static let icmp: UInt8 = 1
+  static let tcp: UInt8 = 6
+  static let udp: UInt8 = 17
+  static let icmpv6: UInt8 = 58
+  static let sctp: UInt8 = 132
+}
+
+extension L4Protocol {
+  /// `any` is each of the protocols that carry ports.
+  fileprivate var numbers: [UInt8] {
+    switch self {
+    case .any: [IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp]
+    case .tcp: [IPProtocol.tcp]
+    case .udp: [IPProtocol.udp]
+    case .sctp: [IPProtocol.sctp]
+    case .igmp: [2]
+    case .ipip: [4]
+    case .ipv6: [41]
+    case .gre: [47]
+    case .esp: [50]
+    case .ah: [51]
+    case .vrrp: [112]
+    }
+  }
+}
+
+extension Lowering {
+  mutating func terms(_ rule: TrafficRule) -> [PolicyTerm] {
+    let effect: PolicyTerm.Effect = rule.action == .allow ? .allow : .deny
+    if let icmps = rule.icmps, !icmps.isEmpty || (rule.toPorts ?? []).isEmpty {
+      if icmps.isEmpty { return noneNamed("\(rule.path).icmps", "ICMP type", rule) }
+      return icmps.map { field in
+        let number = field.family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6
+        return PolicyTerm(
+          protocol: number, ports: .range(UInt16(field.type)...UInt16(field.type)), effect: effect, path: field.path)
+      }
+    }
+    guard let ports = rule.toPorts, !ports.isEmpty else {
+      return [PolicyTerm(protocol: nil, ports: .all, effect: effect, path: rule.path)]
+    }
+    var terms: [PolicyTerm] = []
+    for port in ports { terms += self.terms(port, effect, rule) }
+    return terms
+  }
+
+  private mutating func terms(
+    _ portRule: PortRule, _ effect: PolicyTerm.Effect, _ rule: TrafficRule
+  ) -> [PolicyTerm] {
+    if let unsupported = unsupported(portRule, rule) {
+      refuse(unsupported.path, "\(unsupported.what) not enforced yet; \(Lowering.staysDenied)")
+      return []
+    }
+    if portRule.ports.isEmpty { return noneNamed(portRule.path, "port", rule) }
+    var effect = effect
+    if let http = portRule.rules?.http {
+      let terms = http.compactMap { self.http($0) }
+      if http.isEmpty {
+        refuse("\(portRule.path).rules.http", "no rule allows no request; write {} for every request")
+      }
+      if terms.isEmpty { return [] }
+      effect = .http(terms)
+    }
+    return portRule.ports.flatMap { port in
+      port.protocol.numbers.map { PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path) }
+    }
+  }
+
+  private func unsupported(_ port: PortRule, _ rule: TrafficRule) -> (what: String, path: String)? {
+    if let tls = port.terminatingTLS ?? port.originatingTLS { return ("TLS inspection is", tls.path) }
+    if let names = port.serverNames { return ("server names of TLS are", names.path) }
+    if let listener = port.listener { return ("listeners are", listener.path) }
+    guard let rules = port.rules else { return nil }
+    if rules.dns != nil { return ("DNS rules are", "\(rules.path).dns") }
+    if let kafka = rules.kafka { return ("Kafka rules are", kafka.path) }
+    if let other = rules.l7proto ?? rules.l7 { return ("L7 protocols other than HTTP are", other.path) }
+    if rules.http != nil, rule.direction == .egress { return ("HTTP rules on egress are", "\(rules.path).http") }
+    return nil
+  }
+
+  /// A list is there that names nothing.
+  private mutating func noneNamed(_ path: String, _ what: String, _ rule: TrafficRule) -> [PolicyTerm] {
+    switch rule.action {
+    case .allow:
+      refuse(path, "names no \(what), so it allows nothing")
+      return []
+    case .deny:
+      refuse(path, "names no \(what); the rule denies all of them")
+      return [PolicyTerm(protocol: nil, ports: .all, effect: .deny, path: path)]
+    }
+  }
+
+  /// nil, with an issue, when the rule can not be enforced; then it matches no request.
+  private mutating func http(_ match: HTTPMatch) -> HTTPTerm? {
+    var headers: [HTTPHeaderMatch] = []
+    for header in match.headerMatches {
+      if let secret = header.secret {
+        refuse(secret.path, "values from secrets are not enforced yet; the HTTP rule matches no request")
+        return nil
+      }
+      headers.append(
+        HTTPHeaderMatch(
+          name: header.name, value: header.value ?? "",
+          mismatch: HTTPHeaderMatch.Mismatch(rawValue: header.mismatch.rawValue)))
+    }
+    let rule = HTTPRule(
+      id: 0, method: match.method, path: match.path, host: match.host, headers: match.headers, headerMatches: headers)
+    do throws(HTTPRuleError) {
+      _ = try HTTPRuleMatcher(HTTPRuleSet(id: 0, rules: [rule]))
+    } catch {
+      refuse(match.fieldPath(of: error.field), "\(error.message); the HTTP rule matches no request")
+      return nil
+    }
+    return HTTPTerm(rule: rule, path: match.fieldPath)
+  }
+}
+
+extension PortProtocol {
+  fileprivate var range: PolicyTerm.Ports {
+    switch port {
+    case .name(let name): .named(name)
+    case .number(0): .all
+    case .number(let number): .range(number...max(number, endPort ?? number))
+    }
+  }
+}

@@ -1,0 +1,101 @@
+import HTTPRules
+import Identity
+
+extension PolicyCompiler {
+  /// Redoes the maps that are marked dirty.
+  mutating func rebuild(_ change: inout PolicyChange) {
+    guard !dirty.isEmpty else { return }
+    let marked = dirty
+    dirty = [:]
+    let ranks = self.ranks(of: marked.keys)
+    var unions: [[Int]: [HTTPRule]] = [:]
+    for (identity, dirt) in marked.sorted(by: { $0.key < $1.key }) {
+      guard let subject = subjects[identity] else { continue }
+      let ordered = subject.policies.sorted { ranks[$0, default: 0] < ranks[$1, default: 0] }
+      var builder = SubjectMap(subject: identity, compiler: self)
+      switch dirt {
+      case .all: builder.build(ordered, peers: nil)
+      case .peers(let peers): builder.build(ordered, peers: peers)
+      }
+      let rulings = builder.rulings
+      // The builder holds the compiler's own storage; writing to it while it lives would copy.
+      builder = SubjectMap(subject: identity, compiler: nil)
+      switch dirt {
+      case .all: replace(identity, nil, rulings, &unions, &change)
+      case .peers(let peers): replace(identity, peers, rulings, &unions, &change)
+      }
+    }
+  }
+
+  /// The order of policies by their key: what decides among equals must not depend on history.
+  private func ranks(of identities: some Sequence<NumericIdentity>) -> [Int: Int] {
+    var involved: Set<Int> = []
+    for identity in identities { involved.formUnion(subjects[identity]?.policies ?? []) }
+    let sorted = involved.compactMap { handle in policies[handle].map { (handle, $0.key) } }.sorted { $0.1 < $1.1 }
+    return Dictionary(uniqueKeysWithValues: sorted.enumerated().map { ($0.element.0, $0.offset) })
+  }
+
+  /// Writes rulings into a map: all of it, or the entries of some peers.
+  private mutating func replace(
+    _ identity: NumericIdentity, _ peers: Set<NumericIdentity>?, _ rulings: [(key: PolicyKey, ruling: Ruling)],
+    _ unions: inout [[Int]: [HTTPRule]], _ change: inout PolicyChange
+  ) {
+    let old = maps[identity]
+    var map: PolicyMapState = [:]
+    var slots: Set<HTTPRuleSlot> = []
+    if let peers {
+      map = old ?? [:]
+      for key in map.keys.filter({ peers.contains($0.peer) }) { map[key] = nil }
+      slots = (subjects[identity]?.slots ?? []).filter { !peers.contains($0.key.peer) }
+    } else {
+      map.reserveCapacity(rulings.count)
+    }
+    var requests: [(slot: HTTPRuleSlot, ruling: Ruling)] = []
+    for (key, ruling) in rulings {
+      if ruling.verdict == .proxy {
+        requests.append((HTTPRuleSlot(subject: identity, key: key), ruling))
+      } else {
+        map[key] = PolicyEntry(verdict: ruling.verdict, rule: ruling.rule)
+      }
+    }
+    for (slot, ruling) in requests.sorted(by: { $0.slot < $1.slot }) {
+      // Out of numbers there is no set to judge by: no entry, so the traffic is denied.
+      guard let id = allocations.httpRuleSets.allocate(slot) else { continue }
+      slots.insert(slot)
+      map[slot.key] = PolicyEntry(verdict: .proxy, rule: ruling.rule, httpRules: id)
+      let set = HTTPRuleSet(id: id, rules: union(ruling.http, &unions))
+      guard httpRuleSets[id] != set else { continue }
+      httpRuleSets[id] = set
+      change.httpRuleSets.insert(id)
+    }
+    release((subjects[identity]?.slots ?? []).subtracting(slots), &change)
+    subjects[identity]?.slots = slots
+    guard map != old else { return }
+    maps[identity] = map
+    change.maps.insert(identity)
+    change.removedMaps.remove(identity)
+  }
+
+  mutating func release(_ slots: Set<HTTPRuleSlot>, _ change: inout PolicyChange) {
+    for slot in slots {
+      guard let id = allocations.httpRuleSets[slot] else { continue }
+      allocations.httpRuleSets.release(slot)
+      httpRuleSets[id] = nil
+      change.httpRuleSets.remove(id)
+      change.removedHTTPRuleSets.insert(id)
+    }
+  }
+
+  /// The rules of several lists, each said once; the first to say it is the author.
+  private func union(_ lists: [Int], _ unions: inout [[Int]: [HTTPRule]]) -> [HTTPRule] {
+    if let known = unions[lists] { return known }
+    var seen: Set<HTTPRule> = []
+    let rules = lists.flatMap { httpLists[$0] ?? [] }.filter { rule in
+      var anonymous = rule
+      anonymous.id = 0
+      return seen.insert(anonymous).inserted
+    }
+    unions[lists] = rules
+    return rules
+  }
+}

@@ -1,0 +1,96 @@
+import Addressing
+import Identity
+import KubernetesAPI
+
+extension PolicyCompiler {
+  mutating func updatePolicies(_ delta: PolicyDelta, _ change: inout PolicyChange) {
+    var added: [CIDR] = []
+    var removed: [CIDR] = []
+    let replaced = Set(delta.changedPolicies.map(\.key))
+    for key in delta.removedPolicies.sorted() where !replaced.contains(key) {
+      guard let old = detach(key) else { continue }
+      removed += old.cidrs
+      release(old, replacedBy: nil)
+      handles[key] = nil
+      status[key] = nil
+      change.status.insert(key)
+      change.rules = true
+    }
+    for document in delta.changedPolicies.sorted(by: { $0.key < $1.key }) {
+      let old = detach(document.key)
+      let new = resolve(document)
+      if let old {
+        removed += old.cidrs
+        release(old, replacedBy: new)
+      }
+      added += new.cidrs
+      attach(new)
+      let outcome = PolicyObjectStatus(document)
+      if status[document.key] != outcome { change.status.insert(document.key) }
+      status[document.key] = outcome
+      change.rules = true
+    }
+    updateCIDRs(adding: added, removing: removed, &change)
+  }
+
+  private mutating func updateCIDRs(adding added: [CIDR], removing removed: [CIDR], _ change: inout PolicyChange) {
+    let changed = allocations.cidrs.change(adding: added, removing: removed)
+    for cidr in changed where allocations.cidrs.labels(cidr) == nil {
+      guard let old = cidrIdentities.removeValue(forKey: cidr) else { continue }
+      setLabels(old.identity, nil)
+      change.cidrs.insert(cidr)
+    }
+    for cidr in changed {
+      guard let labels = allocations.cidrs.labels(cidr), let identity = allocations.cidrs[cidr] else { continue }
+      let new = CIDRIdentity(identity: identity, labels: labels)
+      guard cidrIdentities[cidr] != new else { continue }
+      cidrIdentities[cidr] = new
+      setLabels(identity, labels)
+      change.cidrs.insert(cidr)
+    }
+  }
+
+  /// Takes a policy out of the indices; its subjects must be rebuilt. Its numbers stay allocated.
+  private mutating func detach(_ key: ObjectKey) -> ResolvedPolicy? {
+    guard let handle = handles[key], let policy = policies.removeValue(forKey: handle) else { return nil }
+    for section in policy.sections {
+      remove(handle, from: \.subjectUsers, section.subject)
+      for identity in selectors.matches(section.subject) where subjects[identity] != nil {
+        subjects[identity]?.policies.remove(handle)
+        dirty[identity] = .all
+      }
+      for selector in section.rules.flatMap({ $0.peers ?? [] }) { remove(handle, from: \.peerUsers, selector) }
+    }
+    namedPortUsers.remove(handle)
+    return policy
+  }
+
+  private mutating func attach(_ policy: ResolvedPolicy) {
+    let handle: Int
+    if let existing = handles[policy.key] {
+      handle = existing
+    } else {
+      lastHandle += 1
+      handle = lastHandle
+      handles[policy.key] = handle
+    }
+    policies[handle] = policy
+    for section in policy.sections {
+      subjectUsers[section.subject, default: []].insert(handle)
+      for identity in selectors.matches(section.subject) where subjects[identity] != nil {
+        subjects[identity]?.policies.insert(handle)
+        dirty[identity] = .all
+      }
+      for selector in section.rules.flatMap({ $0.peers ?? [] }) { peerUsers[selector, default: []].insert(handle) }
+    }
+    if policy.namesPortsOfPeers { namedPortUsers.insert(handle) }
+  }
+
+  private mutating func remove(
+    _ handle: Int, from users: WritableKeyPath<PolicyCompiler, [SelectorCache.ID: Set<Int>]>,
+    _ selector: SelectorCache.ID
+  ) {
+    self[keyPath: users][selector]?.remove(handle)
+    if self[keyPath: users][selector]?.isEmpty == true { self[keyPath: users][selector] = nil }
+  }
+}

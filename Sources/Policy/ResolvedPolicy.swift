@@ -1,0 +1,130 @@
+import Addressing
+import HTTPRules
+import Identity
+import KubernetesAPI
+
+/// A policy whose selectors are registered and whose rules have their ids.
+struct ResolvedPolicy: Sendable {
+  struct Section: Sendable {
+    let subject: SelectorCache.ID
+    let defaultDeny: Set<Direction>
+    let rules: [Rule]
+  }
+
+  struct Rule: Sendable {
+    let direction: Direction
+    /// nil: any peer.
+    let peers: [SelectorCache.ID]?
+    let terms: [Term]
+    let hasNamedPorts: Bool
+
+    /// The rule's terms with named ports replaced by the numbers that `ports` gives them.
+    func atoms(_ ports: [NamedPort]) -> [Atom] {
+      terms.flatMap { term in
+        switch term.ports {
+        case .range(let range): [Atom(protocol: term.protocol, ports: range, effect: term.effect, rule: term.rule)]
+        case .named(let name):
+          ports.filter { $0.name == name && $0.protocol == term.protocol }.map {
+            Atom(protocol: term.protocol, ports: $0.port...$0.port, effect: term.effect, rule: term.rule)
+          }
+        }
+      }
+    }
+
+    func names(_ ports: [NamedPort]) -> Bool {
+      terms.contains { term in
+        if case .named(let name) = term.ports { ports.contains { $0.name == name } } else { false }
+      }
+    }
+  }
+
+  struct Term: Sendable {
+    let `protocol`: UInt8?
+    let ports: PolicyTerm.Ports
+    let effect: Atom.Effect
+    let rule: UInt32
+  }
+
+  let key: ObjectKey
+  let sections: [Section]
+  let selectors: [SelectorCache.ID]
+  let cidrs: [CIDR]
+  let references: Set<RuleReference>
+  let httpLists: [Int]
+  /// Its maps depend on the named ports of peers.
+  let namesPortsOfPeers: Bool
+}
+
+extension PolicyCompiler {
+  /// Registers the selectors and allocates the rules of a document. What the document shares with the one it replaces
+  /// keeps its numbers, if that is released only afterwards.
+  mutating func resolve(_ document: PolicyDocument) -> ResolvedPolicy {
+    var selectors: [SelectorCache.ID] = []
+    var cidrs: [CIDR] = []
+    var references: Set<RuleReference> = []
+    var lists: [[HTTPTerm]: Int] = [:]
+
+    func register(_ selector: IdentitySelector) -> SelectorCache.ID {
+      let id = self.selectors.register(selector)
+      selectors.append(id)
+      return id
+    }
+    func rule(_ path: String, _ description: String?) -> UInt32 {
+      let reference = RuleReference(object: document.key, path: path)
+      guard let id = allocations.rules.allocate(reference) else { return 0 }
+      references.insert(reference)
+      rules.origins[id] = RuleOrigin(object: document.key, path: path, description: description ?? "")
+      return id
+    }
+    func httpList(_ terms: [HTTPTerm], _ description: String?) -> Int {
+      if let list = lists[terms] { return list }
+      lastHTTPList += 1
+      lists[terms] = lastHTTPList
+      httpLists[lastHTTPList] = terms.map { term in
+        var copy = term.rule
+        copy.id = rule(term.path, description)
+        return copy
+      }
+      return lastHTTPList
+    }
+
+    let sections = document.sections.map { section in
+      ResolvedPolicy.Section(
+        subject: register(section.subject), defaultDeny: section.defaultDeny,
+        rules: section.rules.map { policyRule in
+          var peers: [SelectorCache.ID]?
+          if case .selected(let selected, let blocks) = policyRule.peers {
+            peers = selected.map(register)
+            cidrs += blocks
+          }
+          let terms = policyRule.terms.map { term in
+            let effect: Atom.Effect =
+              switch term.effect {
+              case .allow: .allow
+              case .deny: .deny
+              case .http(let terms): .http(httpList(terms, section.description))
+              }
+            return ResolvedPolicy.Term(
+              protocol: term.protocol, ports: term.ports, effect: effect, rule: rule(term.path, section.description))
+          }
+          let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
+          return ResolvedPolicy.Rule(
+            direction: policyRule.direction, peers: peers, terms: terms, hasNamedPorts: named)
+        })
+    }
+    return ResolvedPolicy(
+      key: document.key, sections: sections, selectors: selectors, cidrs: cidrs, references: references,
+      httpLists: Array(lists.values),
+      namesPortsOfPeers: sections.contains { $0.rules.contains { $0.direction == .egress && $0.hasNamedPorts } })
+  }
+
+  /// Gives back what `old` holds and `new` does not.
+  mutating func release(_ old: ResolvedPolicy, replacedBy new: ResolvedPolicy?) {
+    for selector in old.selectors { selectors.unregister(selector) }
+    for list in old.httpLists { httpLists[list] = nil }
+    for reference in old.references where new?.references.contains(reference) != true {
+      if let id = allocations.rules[reference] { rules.origins[id] = nil }
+      allocations.rules.release(reference)
+    }
+  }
+}
