@@ -24,6 +24,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -42,6 +43,7 @@ let package = Package(
     target("Addressing"),
     target("JSON"),
     target("Labels"),
+    target("Threads"),
     target("Automata"),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
@@ -49,11 +51,17 @@ let package = Package(
     // Floor 2: the Kubernetes API, from both ends.
     target(
       "KubernetesAPI",
-      ["JSON", "Labels", "Addressing", logging, yams, .product(name: "AsyncHTTPClient", package: "async-http-client")]),
+      [
+        "JSON", "Labels", "Addressing", logging, yams,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ]),
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", "KubernetesAPI", logging, yams,
+        "JSON", "Labels", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -69,20 +77,27 @@ let package = Package(
     // Floor 4: one each of kernel, user space, events, node API, workloads.
     target(
       "Datapath",
-      ["CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
+      ["CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
-    target("Workloads", ["CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
+    target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
+    target("Bookinfo", ["JSON"]),
+    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "NodeAPI", "KubernetesAPI", "HTTPRules", logging,
-        .product(name: "Hummingbird", package: "hummingbird"),
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
+        "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
-    target("Host", ["ControlPlane", "KubernetesAPI", "Workloads", "NodeAPI", "Netlink", "Identity", logging]),
+    target(
+      "Host",
+      [
+        "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "JSON", "CLinux", "BPF", "Threads", logging,
+      ]),
 
     // Floor 6: the command line.
     .executableTarget(
@@ -94,10 +109,18 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
+    tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
+    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("BookinfoTests", ["Bookinfo", "JSON"]),
+    tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
+    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
+    tests("AutomataTests", ["Automata"]),
+    tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,1 +1,185 @@
-// Agent: see ARCHITECTURE.md.
+import Addressing
+import CNI
+import Datapath
+import Flows
+import Identity
+import KubernetesAPI
+import Logging
+import NodeAPI
+import Policy
+import Threads
+
+/// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
+/// It may die at any time: the kernel and the proxy go on with what they have, and the next agent takes over.
+public final class Agent: Sendable {
+  let configuration: AgentConfiguration
+  let logger: Logger
+  let client: KubernetesClient
+  let datapath: Datapath
+  let directory = NodeDirectory()
+  let identities: IdentityService
+  let policy: PolicyController
+  let endpoints: EndpointManager
+  let ring = FlowRing()
+  let startedAt = Timestamp.now()
+  private let network: NodeNetwork
+  private let reporter: PolicyStatusReporter
+
+  /// Loads the datapath; throws when this host can not run it, saying what is missing.
+  public init(configuration: AgentConfiguration, logger: Logger) throws {
+    self.configuration = configuration
+    self.logger = logger
+    try configuration.directory.create()
+    client = try KubernetesClient(configuration: .kubeconfig(path: configuration.directory.kubeconfig))
+    datapath = try Datapath(pins: DatapathPins(root: configuration.directory.pins), logger: logger)
+    network = try NodeNetwork()
+    identities = IdentityService(client: client, logger: logger)
+    let reporter = PolicyStatusReporter(client: client, logger: logger)
+    self.reporter = reporter
+    policy = PolicyController(
+      datapath: datapath, directory: directory, state: configuration.directory, logger: logger
+    ) { reporter.report($0) }
+    endpoints = try EndpointManager(
+      configuration: configuration, datapath: datapath, policy: policy, identities: identities, directory: directory,
+      client: client, logger: logger)
+  }
+
+  /// Runs until the task is cancelled; what the kernel holds stays in force.
+  public func run() async throws {
+    try datapath.configure(DatapathSettings())
+    let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
+    try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
+    let access = try AccessReceiver(path: configuration.directory.accessSocket)
+    defer { access.stop() }
+    let pipeline = FlowPipeline(
+      ring: ring, directory: directory, nodeName: configuration.nodeName, logger: logger)
+    DetachedThread.start { access.run { pipeline.append($0) } }
+
+    let pods = Reflector<Pod>(
+      client: client, options: ListOptions(fieldSelector: "spec.nodeName=\(configuration.nodeName)"), logger: logger
+    ).deltas()
+    let namespaces = Reflector<Namespace>(client: client, logger: logger).deltas()
+    let known = Reflector<CiliumIdentity>(client: client, logger: logger).deltas()
+    let namespaced = Reflector<CiliumNetworkPolicy>(client: client, logger: logger).deltas()
+    let clusterwide = Reflector<CiliumClusterwideNetworkPolicy>(client: client, logger: logger).deltas()
+    let cluster = configuration.clusterName
+    var namespacedFeed = PolicyFeed<CiliumNetworkPolicy>(cluster: cluster) { PolicyDocument($0, cluster: cluster) }
+    var clusterwideFeed = PolicyFeed<CiliumClusterwideNetworkPolicy>(cluster: cluster) {
+      PolicyDocument($0, cluster: cluster)
+    }
+
+    // Nothing is enforced anew before all of it is known: until then the kernel keeps what it has.
+    var snapshot = PolicySnapshot()
+    let clusterIdentities = await first(known)
+    await identities.replace(clusterIdentities)
+    for identity in clusterIdentities {
+      let labels = IdentityLabels(sourced: identity.securityLabels)
+      let number = NumericIdentity(rawValue: identity.identity)
+      snapshot.identities[number] = IdentityDetails(labels: labels)
+      directory.setLabels(number, labels)
+    }
+    let labels = await first(namespaces).reduce(into: [:]) { $0[$1.metadata.name] = $1.metadata.labels }
+    let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
+    snapshot.identities.merge(adopted.changedIdentities) { $1 }
+    snapshot.subjects = adopted.addedSubjects
+    snapshot.policies += namespacedFeed.delta(.replaced(await first(namespaced)))?.changedPolicies ?? []
+    snapshot.policies += clusterwideFeed.delta(.replaced(await first(clusterwide)))?.changedPolicies ?? []
+    for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
+    await policy.setNodeAddresses(try network.nodeAddresses())
+    await policy.start(snapshot)
+    await endpoints.attachAdopted()
+
+    logger.info(
+      "ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, "
+        + (datapath.adopted ? "maps of an earlier agent adopted" : "maps new"))
+
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await pipeline.readKernel(self.datapath) }
+      group.addTask { try await self.serveNodeAPI() }
+      group.addTask { await self.collectConnections() }
+      group.addTask { await self.followNodeAddresses() }
+      group.addTask { await self.follow(pods) }
+      group.addTask { await self.follow(namespaces) }
+      group.addTask { await self.follow(known) }
+      group.addTask { [namespacedFeed] in await self.follow(namespaced, namespacedFeed) }
+      group.addTask { [clusterwideFeed] in await self.follow(clusterwide, clusterwideFeed) }
+      try await group.next()
+      group.cancelAll()
+    }
+  }
+
+  /// The first list. Objects that can not be decoded come after it.
+  private func first<Object>(_ stream: AsyncStream<ReflectorDelta<Object>>) async -> [Object] {
+    for await delta in stream {
+      if case .replaced(let objects) = delta { return objects }
+    }
+    return []
+  }
+
+  private func follow(_ pods: AsyncStream<ReflectorDelta<Pod>>) async {
+    for await delta in pods {
+      switch delta {
+      case .replaced(let all): for pod in all { await endpoints.podApplied(pod) }
+      case .applied(let pod): await endpoints.podApplied(pod)
+      case .deleted(let key): await endpoints.podDeleted(key)
+      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
+      }
+    }
+  }
+
+  private func follow(_ namespaces: AsyncStream<ReflectorDelta<Namespace>>) async {
+    for await delta in namespaces {
+      switch delta {
+      case .replaced(let all):
+        for namespace in all {
+          await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
+        }
+      case .applied(let namespace):
+        await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
+      case .deleted(let key): await endpoints.namespaceDeleted(key.name)
+      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
+      }
+    }
+  }
+
+  private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
+    for await delta in known {
+      switch delta {
+      case .replaced(let all): for identity in all { await endpoints.identityApplied(identity) }
+      case .applied(let identity): await endpoints.identityApplied(identity)
+      case .deleted(let key): await endpoints.identityDeleted(key.name)
+      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
+      }
+    }
+  }
+
+  private func follow<Object>(_ policies: AsyncStream<ReflectorDelta<Object>>, _ feed: PolicyFeed<Object>) async {
+    var feed = feed
+    for await event in policies {
+      if let delta = feed.delta(event) { await policy.apply(delta) }
+    }
+  }
+
+  /// Removes expired connections, more often when the table fills up.
+  private func collectConnections() async {
+    while !Task.isCancelled {
+      var pause = Duration.seconds(5)
+      do {
+        let (live, _) = try datapath.connections.collectGarbage()
+        if live * 2 > datapath.connections.capacity { pause = .seconds(1) }
+      } catch {
+        logger.error("the connection table can not be collected: \(error)")
+      }
+      try? await Task.sleep(for: pause)
+    }
+  }
+
+  private func followNodeAddresses() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: .seconds(10))
+      do { await policy.setNodeAddresses(try network.nodeAddresses()) } catch {
+        logger.error("the node's addresses can not be read: \(error)")
+      }
+    }
+  }
+}

@@ -1,9 +1,9 @@
-/// What a pattern may cost. A deterministic automaton can be exponentially larger than its pattern (`(a|b)*a(a|b){20}`
+/// What patterns may cost. A deterministic automaton can be exponentially larger than its pattern (`(a|b)*a(a|b){20}`
 /// has a million states), so patterns of strangers need bounds.
 public struct DFALimits: Hashable, Sendable {
   /// States of the deterministic automaton, before it is minimized.
   public var maximumStates: Int
-  /// States of the nondeterministic automaton that the pattern is compiled to first.
+  /// States of the nondeterministic automaton that the patterns are compiled to first.
   public var maximumInstructions: Int
   /// Entries of all sets of nondeterministic states together, four bytes each, while the automaton is built.
   public var maximumSetEntries: Int
@@ -17,25 +17,36 @@ public struct DFALimits: Hashable, Sendable {
   }
 
   public static let standard = DFALimits()
-}
 
-/// Why there is no automaton for a regex.
-public enum DFAError: Error, Hashable, Sendable, CustomStringConvertible {
-  public enum Limit: Hashable, Sendable {
+  /// The limit that was reached.
+  enum Exceeded: Error {
     case states(Int)
     case instructions(Int)
     case setEntries(Int)
   }
+}
 
-  /// One of ``DFALimits`` was reached. The caller knows for which patterns.
-  case tooLarge(limit: Limit)
+/// Patterns that are valid but need a larger automaton than ``DFALimits`` allow.
+public struct DFATooLargeError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// One pattern, or all of a set that was compiled together.
+  public let patterns: [String]
+  /// The limit, in words: `10000 states`.
+  public let limit: String
+
+  init(patterns: [String], _ exceeded: DFALimits.Exceeded) {
+    self.patterns = patterns
+    limit =
+      switch exceeded {
+      case .states(let count): "\(count) states"
+      case .instructions(let count): "\(count) instructions"
+      case .setEntries(let count): "\(count) set entries"
+      }
+  }
 
   public var description: String {
-    switch self {
-    case .tooLarge(.states(let count)): "the regular expression needs more than \(count) automaton states"
-    case .tooLarge(.instructions(let count)): "the regular expression needs more than \(count) instructions"
-    case .tooLarge(.setEntries(let count)): "the regular expression needs more than \(count) set entries to compile"
-    }
+    let subject = patterns.first.map { "\"\($0)\"" } ?? ""
+    let others = patterns.count > 1 ? " and \(patterns.count - 1) others" : ""
+    return "too large: the automaton of \(subject)\(others) needs more than \(limit)"
   }
 }
 

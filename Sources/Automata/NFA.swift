@@ -13,23 +13,36 @@ struct NFA {
 
   private(set) var states: [State] = []
   private(set) var start: UInt32 = 0
-  let maximumStates: Int
+  /// For each state the pattern it was made for.
+  private(set) var patterns: [UInt32] = []
+  /// Whether a text in which the state is active matches its pattern, whatever follows.
+  private(set) var isDecided: [Bool] = []
+  private let maximumStates: Int
+  /// The pattern that is being compiled.
+  private var pattern: UInt32 = 0
 
-  init(maximumStates: Int) { self.maximumStates = maximumStates }
+  private init(maximumStates: Int) { self.maximumStates = maximumStates }
 
-  mutating func add(_ state: State) throws(DFAError) -> UInt32 {
-    guard states.count < maximumStates else { throw .tooLarge(limit: .instructions(maximumStates)) }
+  mutating func add(_ state: State) throws(DFALimits.Exceeded) -> UInt32 {
+    guard states.count < maximumStates else { throw .instructions(maximumStates) }
     states.append(state)
+    patterns.append(pattern)
+    isDecided.append(false)
     return UInt32(states.count - 1)
   }
 
   /// Compiles patterns side by side; pattern `i` matches with id `i`.
-  init(_ patterns: [Regex], matching kind: MatchKind, limits: DFALimits) throws(DFAError) {
+  init(_ patterns: [Regex], matching kind: MatchKind, limits: DFALimits) throws(DFALimits.Exceeded) {
     self.init(maximumStates: limits.maximumInstructions)
     var starts: [UInt32] = []
     for (id, pattern) in patterns.enumerated() {
-      var next = try add(.match(id: UInt32(id)))
-      if kind == .partial { next = try anyBytes(next) }
+      self.pattern = UInt32(id)
+      let match = try add(.match(id: UInt32(id)))
+      var next = match
+      if kind == .partial {
+        next = try anyBytes(match)
+        for state in Int(match)..<states.count { isDecided[state] = true }
+      }
       var first = try compile(pattern.root, next)
       if kind == .partial { first = try anyBytes(first) }
       starts.append(first)
@@ -37,20 +50,20 @@ struct NFA {
     start = try alternatives(starts)
   }
 
-  private mutating func anyBytes(_ next: UInt32) throws(DFAError) -> UInt32 {
+  private mutating func anyBytes(_ next: UInt32) throws(DFALimits.Exceeded) -> UInt32 {
     let split = try add(.fail)
     states[Int(split)] = .split(try add(.bytes(low: 0, high: 0xFF, next: split)), next)
     return split
   }
 
-  private mutating func alternatives(_ starts: [UInt32]) throws(DFAError) -> UInt32 {
+  private mutating func alternatives(_ starts: [UInt32]) throws(DFALimits.Exceeded) -> UInt32 {
     guard var result = starts.last else { return try add(.fail) }
     for start in starts.dropLast().reversed() { result = try add(.split(start, result)) }
     return result
   }
 
   /// Adds the states that match `node` and go on to `next`; gives the first.
-  private mutating func compile(_ node: RegexNode, _ next: UInt32) throws(DFAError) -> UInt32 {
+  private mutating func compile(_ node: RegexNode, _ next: UInt32) throws(DFALimits.Exceeded) -> UInt32 {
     switch node {
     case .empty: return next
     case .anyByte: return try add(.bytes(low: 0, high: 0xFF, next: next))
@@ -71,7 +84,7 @@ struct NFA {
 
   private mutating func compileRepetition(
     of operand: RegexNode, _ minimum: Int, _ maximum: Int?, _ next: UInt32
-  ) throws(DFAError) -> UInt32 {
+  ) throws(DFALimits.Exceeded) -> UInt32 {
     var result = next
     if let maximum {
       // x{0,2} is (x(x)?)?: each copy may be the last.
@@ -87,7 +100,7 @@ struct NFA {
     return result
   }
 
-  private mutating func compile(_ set: ScalarSet, _ next: UInt32) throws(DFAError) -> UInt32 {
+  private mutating func compile(_ set: ScalarSet, _ next: UInt32) throws(DFALimits.Exceeded) -> UInt32 {
     if set.ranges.count == 1, set.ranges[0].upperBound < 0x80 {
       let range = set.ranges[0]
       return try add(.bytes(low: UInt8(range.lowerBound), high: UInt8(range.upperBound), next: next))
@@ -104,7 +117,7 @@ struct NFA {
   /// Compiles sequences that have the first `depth` ranges in common; equal tails are shared.
   private mutating func compile(
     _ sequences: ArraySlice<UTF8Sequences.Sequence>, depth: Int, _ next: UInt32, _ tails: inout [Tail: UInt32]
-  ) throws(DFAError) -> UInt32 {
+  ) throws(DFALimits.Exceeded) -> UInt32 {
     var starts: [UInt32] = []
     var rest = sequences
     while let first = rest.first {

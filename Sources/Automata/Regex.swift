@@ -19,7 +19,13 @@ public struct Regex: Hashable, Sendable {
 
   /// The regex that matches `text` and nothing else.
   public init(literal text: String) {
-    self.pattern = "\\Q\(text)\\E"
+    var pattern = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      let isPlain = !scalar.isASCII || scalar.properties.isAlphabetic || "0"..."9" ~= scalar
+      if !isPlain { pattern.append("\\") }
+      pattern.append(scalar)
+    }
+    self.pattern = String(pattern)
     self.root = .concatenation(text.unicodeScalars.map { .scalar(ScalarSet($0.value...$0.value)) })
   }
 

@@ -1,1 +1,174 @@
-// ControlPlane: see ARCHITECTURE.md.
+import Glibc
+import JSON
+import Logging
+import Synchronization
+
+/// What the embedded control plane needs to know.
+public struct ControlPlaneConfiguration: Sendable {
+  /// Where the database, the keys and the kubeconfig live; made when it is missing.
+  public var stateDirectory: String
+  /// The address to listen on.
+  public var address = "127.0.0.1"
+  /// The TCP port to listen on; 0 picks a free one.
+  public var port = 6443
+  /// The name of the cluster in the kubeconfig.
+  public var clusterName = "martlet"
+  /// The name of this host's Node; a name of the server's certificate.
+  public var nodeName = ""
+  /// The addresses of pods, one range of each family.
+  public var podCIDRs: [String] = []
+  /// The addresses of services, one range of each family.
+  public var serviceCIDRs: [String] = []
+  /// How many events watches can resume over.
+  public var historyLimit = 10_000
+  /// Changes a Service before it is stored, inside of the write; where cluster addresses will be allocated.
+  public var admitService: @Sendable (inout JSONValue) throws -> Void = { _ in }
+  /// Answers `kubectl logs`; nil when the pod has no log.
+  public var podLog: @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
+
+  public init(stateDirectory: String) { self.stateDirectory = stateDirectory }
+}
+
+/// Why the control plane can not start.
+public struct ControlPlaneError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+}
+
+/// A Kubernetes API server on SQLite.
+///
+///     var configuration = ControlPlaneConfiguration(stateDirectory: "/var/lib/martlet")
+///     configuration.port = 6443
+///     let controlPlane = try await ControlPlane(configuration: configuration, logger: logger)
+///     try await controlPlane.run()  // until the task is cancelled
+public final class ControlPlane: Sendable {
+  public let configuration: ControlPlaneConfiguration
+  private let logger: Logger
+  private let server: APIServer
+  private let pki: PKI
+  private let boundPort = Mutex<Int?>(nil)
+  private let lock: StateLock
+
+  /// Opens the state directory, makes what is missing in it, and stores the objects that every cluster has.
+  ///
+  /// Throws when the directory can not be used, or another process uses it.
+  public init(configuration: ControlPlaneConfiguration, logger: Logger) async throws {
+    self.configuration = configuration
+    self.logger = logger
+    let directory = configuration.stateDirectory
+    try PrivateFile.makeDirectory(directory)
+    lock = try StateLock(path: "\(directory)/apiserver.lock")
+    let names = [
+      "127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+      "kubernetes.default.svc.cluster.local", configuration.address, configuration.nodeName,
+    ]
+    pki = try PKI(
+      directory: "\(directory)/pki",
+      names: names.reduce(into: []) { list, name in if !name.isEmpty, !list.contains(name) { list.append(name) } })
+    let builtin = try BuiltinResources()
+    let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
+    let store = try Store(path: "\(directory)/state.db", historyLimit: configuration.historyLimit) {
+      selectable[$0] ?? []
+    }
+    server = APIServer(
+      store: store, builtin: builtin, logger: logger, admitService: configuration.admitService,
+      podLog: configuration.podLog)
+    try server.bootstrap()
+  }
+
+  /// The port that the server listens on; nil before it does.
+  public var port: Int? { boundPort.withLock { $0 } }
+
+  /// The address of the server as clients write it.
+  public var url: String {
+    let host = configuration.address.contains(":") ? "[\(configuration.address)]" : configuration.address
+    return "https://\(host):\(port ?? configuration.port)"
+  }
+
+  /// A kubeconfig for the administrator of this server.
+  public var kubeconfig: String { Kubeconfig.text(cluster: configuration.clusterName, server: url, pki: pki) }
+
+  /// Where the kubeconfig is written, mode 0600.
+  public var kubeconfigPath: String { "\(configuration.stateDirectory)/kubeconfig" }
+
+  /// Serves until the task is cancelled. `onReady` is called once requests are answered and the kubeconfig is written.
+  public func run(onReady: @escaping @Sendable () async -> Void = {}) async throws {
+    try checkPort()
+    let http = HTTPServer(server: server, authentication: Authentication(token: pki.token), pki: pki, logger: logger)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { [self] in
+        try await http.run(address: configuration.address, port: configuration.port) { [self] port in
+          boundPort.withLock { $0 = port }
+          do {
+            try PrivateFile.write(kubeconfig, to: kubeconfigPath)
+          } catch {
+            logger.error("\(error)")
+          }
+          await onReady()
+        }
+      }
+      group.addTask { [self] in
+        // Watches would keep a shutdown waiting: they end as soon as it begins.
+        defer { server.store.endWatches() }
+        while true {
+          try await Task.sleep(for: .seconds(5))
+          server.store.tick()
+        }
+      }
+      do {
+        try await group.next()
+      } catch is CancellationError {}
+      group.cancelAll()
+      server.store.endWatches()
+      while true {
+        do {
+          guard try await group.next() != nil else { break }
+        } catch is CancellationError {}
+      }
+    }
+  }
+
+  /// Says clearly when the port is taken; the server's own error would not name it.
+  private func checkPort() throws {
+    guard configuration.port != 0, let problem = Listening.problem(configuration.address, configuration.port) else { return }
+    throw ControlPlaneError(
+      description: "cannot listen on \(configuration.address):\(configuration.port): \(problem); "
+        + "choose another address with --api-address")
+  }
+}
+
+/// Keeps two servers from using one state directory. The lock ends with the process, however it ends.
+private final class StateLock: Sendable {
+  private let file: Int32
+
+  init(path: String) throws {
+    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw FileError(path: path, operation: "open", code: errno) }
+    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      close(file)
+      throw ControlPlaneError(description: "another control plane uses the state directory (\(path) is locked)")
+    }
+    self.file = file
+  }
+
+  deinit { close(file) }
+}
+
+enum Listening {
+  /// Why a TCP port can not be listened on; nil when it can.
+  static func problem(_ address: String, _ port: Int) -> String? {
+    var hints = addrinfo()
+    hints.ai_flags = AI_NUMERICHOST | AI_PASSIVE
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(address, String(port), &hints, &list) == 0, let first = list else { return nil }
+    defer { freeaddrinfo(list) }
+    let socket = socket(first.pointee.ai_family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard socket >= 0 else { return String(cString: strerror(errno)) }
+    defer { close(socket) }
+    var one: Int32 = 1
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, socklen_t(MemoryLayout<Int32>.size))
+    if bind(socket, first.pointee.ai_addr, first.pointee.ai_addrlen) != 0 { return String(cString: strerror(errno)) }
+    if listen(socket, 1) != 0 { return String(cString: strerror(errno)) }
+    return nil
+  }
+}

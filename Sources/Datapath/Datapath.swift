@@ -1,1 +1,122 @@
-// Datapath: see ARCHITECTURE.md.
+import Addressing
+import BPF
+import CMartletABI
+import CMartletBPF
+import Identity
+import Logging
+
+/// The kernel's part of a node: its programs and maps, loaded or adopted, and each table behind a type of its own.
+///
+/// Everything that packets need is pinned, so it outlives this process. A new process adopts the maps with their content,
+/// loads its own programs, and puts them in place of the old ones device by device without a gap.
+public final class Datapath: Sendable {
+  public let endpoints: EndpointMap
+  public let ipcache: IPCache
+  public let policy: PolicyTables
+  public let connections: ConnectionTable
+  public let counters: DatapathCounters
+  public let fromContainer: Program
+  public let toContainer: Program
+  /// Whether the maps of an earlier process were found and kept.
+  public let adopted: Bool
+  let pins: DatapathPins
+  let configuration: BPFMap<UInt32, martlet_config>
+  let events: RawMap
+
+  /// Loads the programs and their maps, or adopts the maps that are pinned.
+  ///
+  /// Pins of another ABI version or of other sizes are removed and made anew: connections are then judged afresh, which
+  /// the log says.
+  public init(pins: DatapathPins, logger: Logger) throws {
+    self.pins = pins
+    try BPFFS.ensureMounted()
+    for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
+    let object: LoadedObject
+    do {
+      object = try Datapath.load(pins)
+    } catch let mismatch as PinnedMapMismatch {
+      logger.warning("\(mismatch): pinned maps are replaced, so every connection is judged again")
+      try pins.removeMaps()
+      object = try Datapath.load(pins)
+    }
+    adopted = !object.adopted.isEmpty
+    endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
+    ipcache = IPCache(map: try object.map("martlet_ipcache"))
+    let specification = try Datapath.specification()
+    policy = PolicyTables(
+      outer: try MapOfMaps(object.map("martlet_policy")),
+      innerCapacity: specification.innerCapacity)
+    connections = ConnectionTable(map: try object.map("martlet_conntrack"))
+    counters = DatapathCounters(
+      metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
+    configuration = try object.map("martlet_config")
+    events = try object.map("martlet_events")
+    fromContainer = try object.program("from_container")
+    toContainer = try object.program("to_container")
+    try fromContainer.pin(at: pins.programs + "/from_container", replacing: true)
+    try toContainer.pin(at: pins.programs + "/to_container", replacing: true)
+  }
+
+  private static func load(_ pins: DatapathPins) throws -> LoadedObject {
+    var specification = try specification().object
+    specification.pinMaps()
+    return try specification.load(pinningMapsBelow: pins.maps)
+  }
+
+  private static func specification() throws(BPFError) -> (object: ObjectSpecification, innerCapacity: UInt32) {
+    let object = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
+    return (object, UInt32(MARTLET_POLICY_MAX_ENTRIES))
+  }
+
+  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
+  public func configure(_ settings: DatapathSettings) throws(BPFError) {
+    let previous = try configuration.lookup(0)
+    try configuration.update(0, settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1))
+  }
+
+  /// The revision of policy and identities that connections are judged by.
+  public func revision() throws(BPFError) -> UInt32 { try configuration.lookup(0)?.policy_revision ?? 0 }
+
+  /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
+  public func bumpRevision() throws(BPFError) {
+    guard var entry = try configuration.lookup(0) else { return }
+    entry.policy_revision &+= 1
+    try configuration.update(0, entry)
+  }
+
+  /// Attaches both programs to the host side of a pod's veth, or replaces those of an earlier process.
+  public func attach(interface name: String, index: UInt32) throws(BPFError) {
+    let attachments = [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)]
+    for (program, direction) in attachments {
+      _ = try TCAttachment.attach(
+        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
+    }
+  }
+
+  /// Removes the pins of a device's attachments; the kernel detaches with them.
+  public func detach(interface name: String) {
+    for direction in TrafficDirection.allCases { pins.remove(pins.link(name, direction)) }
+  }
+
+  /// Names of the devices that have pinned attachments.
+  public func attachedInterfaces() -> Set<String> {
+    Set((try? BPFFS.list(pins.links))?.compactMap { $0.split(separator: "-").first.map(String.init) } ?? [])
+  }
+
+  /// The events of the kernel, in batches, read on a timer so that a packet never pays for waking a reader.
+  public func eventBatches(every interval: Duration = .milliseconds(20)) throws(BPFError)
+    -> RingBufferBatches<martlet_event>
+  {
+    try RingBuffer(events).batches(wakeup: .every(interval)) { bytes in
+      bytes.count >= MemoryLayout<martlet_event>.size ? bytes.loadUnaligned(as: martlet_event.self) : nil
+    }
+  }
+}
+
+/// The compiled programs that this executable carries.
+enum BPFObjects {
+  static let endpoint: [UInt8] = {
+    let start = martlet_endpoint_object()
+    return Array(UnsafeRawBufferPointer(start: start, count: martlet_endpoint_object_size()))
+  }()
+}

@@ -4,22 +4,42 @@ import Automata
 public struct HTTPRuleMatcher: Sendable {
   /// The set that was compiled.
   public let ruleSet: HTTPRuleSet
+  /// The rules in order, as many together as fit into one automaton for each field.
+  private let chunks: [RuleChunk]
 
   /// Throws for the first regex or header that is not valid, naming its rule and field.
   public init(_ ruleSet: HTTPRuleSet) throws(HTTPRuleError) {
     self.ruleSet = ruleSet
+    chunks = try RuleChunk.compile(ruleSet)
   }
 
   /// What the rules say about a request. The first rule that matches, in the order of the set, is the author.
   public func decide(_ request: HTTPRequestFacts) -> HTTPDecision {
-    ruleSet.rules.isEmpty ? .allow(ruleID: nil) : .deny
+    if chunks.isEmpty { return .allow(ruleID: nil) }
+    let chunks = chunks.span
+    for index in 0..<chunks.count {
+      let decision = chunks[index].decide(request)
+      if decision != .deny { return decision }
+    }
+    return .deny
   }
 
-  /// As ``decide(_:)-(HTTPRequestFacts)``, for a request that is only described.
+  /// What the rules say about a request that is only described.
   public func decide(_ request: HTTPRequestDescription) -> HTTPDecision {
     request.withFacts { decide($0) }
   }
 
   /// What is not as rule `ruleID` wants it in a request that the rule allows, in the order of its `headerMatches`.
-  public func mismatches(of ruleID: UInt32, in request: HTTPRequestFacts) -> [HTTPHeaderMismatch] { [] }
+  public func mismatches(of ruleID: UInt32, in request: HTTPRequestFacts) -> [HTTPHeaderMismatch] {
+    guard let rule = ruleSet.rules.first(where: { $0.id == ruleID }) else { return [] }
+    return rule.headerMatches.compactMap { match in
+      guard let action = match.mismatch, !HeaderCondition(match).holds(for: request.headers) else { return nil }
+      return HTTPHeaderMismatch(name: match.name, value: match.value, action: action)
+    }
+  }
+
+  /// How many automata a request passes through, and what they occupy in bytes.
+  public var cost: (automata: Int, bytes: Int) {
+    chunks.reduce((0, 0)) { ($0.0 + $1.cost.automata, $0.1 + $1.cost.bytes) }
+  }
 }

@@ -1,6 +1,6 @@
 /// All that the proxy needs to decide on requests, and to say who decided: the document that the agent writes into
 /// `DIR/proxy/config.json` and the proxy reads.
-public struct ProxyConfiguration: Hashable, Sendable, Codable {
+public struct ProxyConfiguration: Hashable, Sendable {
   /// Grows with every change; the proxy acknowledges it once it serves it.
   public var generation: UInt64
   /// Sorted by id, each id once.
@@ -16,7 +16,7 @@ public struct ProxyConfiguration: Hashable, Sendable, Codable {
 }
 
 /// Where a rule is written.
-public struct RuleAuthor: Hashable, Sendable, Codable {
+public struct RuleAuthor: Hashable, Sendable {
   /// The object's kind: `CiliumNetworkPolicy`.
   public var kind: String
   /// Nil for objects of the whole cluster.

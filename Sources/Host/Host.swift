@@ -1,1 +1,187 @@
-// Host: see ARCHITECTURE.md.
+import Addressing
+import BPF
+import CNI
+import ControlPlane
+import Datapath
+import JSON
+import KubernetesAPI
+import Logging
+import Netlink
+import NodeAPI
+import Workloads
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// `martlet up`: one Linux host as a whole cluster. Holds the API server and the runtime of pods; keeps an agent and a proxy
+/// running as processes of their own.
+public struct Host: Sendable {
+  private let configuration: HostConfiguration
+  private let logger: Logger
+  private let lock: InstanceLock
+
+  /// Checks what the host must have and takes the state directory; throws saying what is missing.
+  public init(configuration: HostConfiguration, logger: Logger) throws {
+    try Preflight.check()
+    try configuration.directory.create()
+    lock = try InstanceLock(configuration.directory)
+    self.configuration = configuration
+    self.logger = logger
+  }
+
+  /// Runs until the task is cancelled, then ends the workloads, the processes and, unless it is to be kept, the datapath.
+  public func run() async throws {
+    let directory = configuration.directory
+    var settings = ControlPlaneConfiguration(stateDirectory: directory.path)
+    settings.address = configuration.apiAddress
+    settings.port = configuration.apiPort
+    settings.nodeName = configuration.nodeName
+    settings.podCIDRs = configuration.podCIDRs.map(\.description)
+    settings.serviceCIDRs = configuration.serviceCIDRs.map(\.description)
+    settings.podLog = { request in
+      PodLogReader.read(request, directory: directory)
+    }
+    let controlPlane = try await ControlPlane(configuration: settings, logger: logger)
+    let (ready, becameReady) = AsyncStream.makeStream(of: Void.self)
+    // Not a child task: the API must outlive the workloads, whose last words it keeps.
+    let api = Task {
+      defer { becameReady.finish() }
+      try await controlPlane.run { becameReady.yield() }
+    }
+    var isReady = false
+    for await _ in ready {
+      isReady = true
+      break
+    }
+    guard isReady else { return try await api.value }
+    let result = await Task { try await self.runNode(api) }.cancellingValue
+    api.cancel()
+    _ = try? await api.value
+    if !configuration.keepsDatapath { removeDatapath() }
+    try result.get()
+  }
+
+  private func runNode(_ api: Task<Void, any Error>) async throws {
+    let directory = configuration.directory
+    let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
+    let addresses = try await registerNode(client)
+    let proxy = child("proxy", ["proxy", "--state-dir", directory.path])
+    let agent = child(
+      "agent",
+      [
+        "agent", "--state-dir", directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
+        configuration.podCIDRs.map(\.description).joined(separator: ","),
+      ])
+    let runtime = PodRuntime(
+      configuration: PodRuntimeConfiguration(
+        stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,
+        hostAddresses: addresses, plugin: [Executable.path, "cni"], environment: Environment.all),
+      client: client, logger: logger)
+    // The children go on until the pods have gone: the agent disconnects them.
+    let children = Task {
+      await withTaskGroup(of: Void.self) { group in
+        group.addTask { await agent.run() }
+        group.addTask { await proxy.run() }
+      }
+    }
+    var failure: (any Error)?
+    await withTaskGroup(of: (any Error)?.self) { group in
+      group.addTask {
+        do { try await runtime.run() } catch { return error }
+        return nil
+      }
+      group.addTask {
+        do { try await api.value } catch { return error }
+        return nil
+      }
+      failure = await group.next() ?? nil
+      group.cancelAll()
+    }
+    agent.stop()
+    proxy.stop()
+    await children.value
+    try? await client.shutdown()
+    if let failure, !(failure is CancellationError) { throw failure }
+  }
+
+  private func child(_ name: String, _ arguments: [String]) -> ChildProcess {
+    ChildProcess(
+      name: name, arguments: arguments, pidFile: "\(configuration.directory.run)/\(name).pid", logger: logger)
+  }
+
+  /// Makes or renews this host's Node object. Returns the host's addresses, which pods see as their node's.
+  private func registerNode(_ client: KubernetesClient) async throws -> [IPAddress] {
+    let addresses = try configuration.podCIDRs.map { try AddressPool($0).gateway }
+    let node: JSONValue = [
+      "apiVersion": "v1", "kind": "Node",
+      "metadata": [
+        "name": .string(configuration.nodeName),
+        "labels": ["kubernetes.io/hostname": .string(configuration.nodeName), "kubernetes.io/os": "linux"],
+      ],
+      "spec": [
+        "podCIDR": .string(configuration.podCIDRs.first?.description ?? ""),
+        "podCIDRs": .array(configuration.podCIDRs.map { .string($0.description) }),
+      ],
+    ]
+    do throws(KubernetesError) {
+      _ = try await client.create(Node.resource, node)
+    } catch {
+      guard error.isConflict else { throw error }
+    }
+    _ = try await client.patchStatus(
+      Node.resource, namespace: nil, name: configuration.nodeName,
+      [
+        "status": [
+          "addresses": .array(
+            addresses.map { ["type": "InternalIP", "address": .string($0.description)] }
+              + [["type": "Hostname", "address": .string(configuration.nodeName)]]),
+          "conditions": [["type": "Ready", "status": "True", "reason": "MartletUp", "message": "martlet up is running"]],
+        ]
+      ])
+    return addresses
+  }
+
+  private func removeDatapath() {
+    do {
+      try DatapathPins(root: configuration.directory.pins).removeAll()
+      try NodeNetwork().remove()
+    } catch {
+      logger.warning("the datapath could not be removed: \(error)")
+    }
+  }
+}
+
+/// This process's own executable.
+enum Executable {
+  static var path: String {
+    guard let resolved = realpath("/proc/self/exe", nil) else { return CommandLine.arguments.first ?? "martlet" }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}
+
+enum Environment {
+  /// The variables of this process.
+  static var all: [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+      let pair = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      if pair.count == 2 { variables[String(pair[0])] = String(pair[1]) }
+      entry += 1
+    }
+    return variables
+  }
+}
+
+extension Task where Failure == any Error {
+  /// The task's result; the task is cancelled with the caller's.
+  fileprivate var cancellingValue: Result<Success, Failure> {
+    get async {
+      await withTaskCancellationHandler { await result } onCancel: { cancel() }
+    }
+  }
+}

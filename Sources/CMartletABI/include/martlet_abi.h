@@ -3,9 +3,9 @@
 #define MARTLET_ABI_H
 
 /*
- * Every structure that the BPF programs share with user space, written once: the programs under bpf/
- * include this file and Swift imports it as the module CMartletABI. A change of meaning or size bumps
- * MARTLET_ABI_VERSION; pins of another version are not adopted.
+ * Every structure that the BPF programs share with user space, written once: the programs under
+ * bpf/ include this file and Swift imports it as the module CMartletABI. A change of meaning or
+ * size bumps MARTLET_ABI_VERSION; pins of another version are not adopted.
  */
 
 #include <linux/types.h>
@@ -96,10 +96,11 @@ enum martlet_direction {
 };
 
 /*
- * Matched by longest prefix. The first 40 bits (peer, direction) are always given; then the protocol
- * (8 bits) and the port (up to 16 bits, so a prefix of ports is one entry). The program asks twice, for
- * the peer's identity and for peer 0 (any), and combines: a deny of either wins, then a plain allow of
- * either, then the peer's HTTP rules, then those of peer 0; nothing found is a deny by no rule.
+ * Matched by longest prefix. The first 40 bits (peer, direction) are always given; then the
+ * protocol (8 bits) and the port (up to 16 bits, so a prefix of ports is one entry). The program
+ * asks twice, for the peer's identity and for peer 0 (any), and combines: a deny of either wins,
+ * then a plain allow of either, then the peer's HTTP rules, then those of peer 0; nothing found is
+ * a deny by no rule.
  */
 struct martlet_policy_key {
 	__u32 prefix_length;
@@ -110,9 +111,11 @@ struct martlet_policy_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_policy_key, 12);
 
-#define MARTLET_POLICY_PREFIX_PEER 40	   /* any protocol, any port */
+#define MARTLET_POLICY_MAX_ENTRIES 65536 /* of one identity */
+
+#define MARTLET_POLICY_PREFIX_PEER 40	  /* any protocol, any port */
 #define MARTLET_POLICY_PREFIX_PROTOCOL 48 /* any port */
-#define MARTLET_POLICY_PREFIX_PORT 64	   /* one port */
+#define MARTLET_POLICY_PREFIX_PORT 64	  /* one port */
 
 enum martlet_verdict {
 	MARTLET_VERDICT_NONE = 0,
@@ -122,7 +125,7 @@ enum martlet_verdict {
 };
 
 struct martlet_policy_entry {
-	__u32 rule;	   /* author; an index into the agent's rule table */
+	__u32 rule;	  /* author; an index into the agent's rule table */
 	__u32 http_rules; /* MARTLET_PROXY: the rule set */
 	__u8 verdict;
 	__u8 pad[3];
@@ -131,11 +134,16 @@ MARTLET_ASSERT_SIZE(struct martlet_policy_entry, 12);
 
 /* ---- martlet_conntrack: hash ---------------------------------------------------------------- */
 
-/* A connection has one key for both directions: (a, port_a) is the lower end. */
+/*
+ * A connection has one key for both directions: (a, port_a) is the lower end. Ends are compared as
+ * the machine's unsigned integers in the order hi, lo, port, exactly as they lie in memory (no byte
+ * swap).
+ */
 struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
-	__be16 port_a; /* ICMP echo: the identifier on both sides */
+	__be16
+	    port_a; /* ICMP echo: the identifier at the end that asks, 0 at the end that answers */
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
@@ -149,7 +157,7 @@ enum martlet_ct_zone {
 };
 
 enum martlet_ct_flags {
-	MARTLET_CT_ORIGIN_B = 1 << 0,	/* the initiator is end b */
+	MARTLET_CT_ORIGIN_B = 1 << 0, /* the initiator is end b */
 	MARTLET_CT_SEEN_REPLY = 1 << 1,
 	MARTLET_CT_FIN_ORIGIN = 1 << 2,
 	MARTLET_CT_FIN_REPLY = 1 << 3,
@@ -159,15 +167,14 @@ enum martlet_ct_flags {
 
 struct martlet_ct_entry {
 	__u64 created_ns; /* CLOCK_MONOTONIC */
-	__u32 expires;	   /* seconds, CLOCK_MONOTONIC */
-	__u32 revision;   /* policy_revision at which the rules below were found */
+	__u32 expires;	  /* seconds, CLOCK_MONOTONIC */
+	__u32 revision;	  /* policy_revision at which the rules below were found */
 	__u32 origin_identity;
 	__u32 reply_identity;
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
 	__u32 http_rules;   /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
-	__u16 flags;
-	__u16 pad;
+	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 };
 MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
 
@@ -202,8 +209,8 @@ enum martlet_listener {
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
 /* Only in ctx_in of a test run: judge afresh, write nothing, answer in cb[] as below. */
 #define MARTLET_MARK_TRACE 0x4d544c54
-#define MARTLET_TRACE_CB_VERDICT 0	/* enum martlet_verdict */
-#define MARTLET_TRACE_CB_REASON 1	/* drop reason or 0 */
+#define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
+#define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
 #define MARTLET_TRACE_CB_HTTP_RULES 4
@@ -212,7 +219,8 @@ enum martlet_listener {
 
 enum martlet_event_type {
 	MARTLET_EVENT_DROP = 1,
-	MARTLET_EVENT_VERDICT = 2, /* first packet of a connection was allowed or sent to the proxy */
+	MARTLET_EVENT_VERDICT =
+	    2, /* first packet of a connection was allowed or sent to the proxy */
 };
 
 enum martlet_event_flags {
@@ -233,14 +241,14 @@ struct martlet_event {
 	__u8 pad;
 	struct martlet_addr source;
 	struct martlet_addr destination;
-	__be16 source_port; /* ICMP: the type, in network byte order */
+	__be16 source_port;	 /* ICMP: the type, in network byte order */
 	__be16 destination_port; /* ICMP: the code, in network byte order */
 	__u32 source_identity;
 	__u32 destination_identity;
-	__u32 source_endpoint;	     /* 0: not a local pod */
+	__u32 source_endpoint;	    /* 0: not a local pod */
 	__u32 destination_endpoint; /* 0: not a local pod */
-	__u32 rule;		     /* author of the verdict in `direction`; 0: no rule allowed it */
-	__u32 other_rule;	     /* author in the other direction when both were judged here */
+	__u32 rule;	  /* author of the verdict in `direction`; 0: no rule allowed it */
+	__u32 other_rule; /* author in the other direction when both were judged here */
 	__u32 http_rules;
 	__u32 ifindex;
 	__u32 length;
@@ -259,7 +267,8 @@ MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
 
 #define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons */
 
-/* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------ */
+/* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------
+ */
 
 /* Drop reasons, with Hubble's numbers. */
 enum martlet_drop_reason {

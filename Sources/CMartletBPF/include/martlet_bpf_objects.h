@@ -1,8 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #ifndef MARTLET_BPF_OBJECTS_H
 #define MARTLET_BPF_OBJECTS_H
 
-/* The compiled BPF programs, embedded by objects.S: [start, end) of each ELF object. */
-extern const unsigned char martlet_endpoint_bpf_start[];
-extern const unsigned char martlet_endpoint_bpf_end[];
+#include <stddef.h>
+
+/* The compiled BPF programs that objects.S embeds. */
+const void *martlet_endpoint_object(void);
+size_t martlet_endpoint_object_size(void);
 
 #endif

@@ -95,3 +95,8 @@ extension EndpointSelector.Requirement {
     self.init(key: try LabelSyntax.key(try key.string(), at: key), operation: operation, path: cursor.path)
   }
 }
+
+extension EndpointSelector {
+  /// Reads a selector on its own, out of an object that can not be read as a whole.
+  public init(decoding cursor: JSONCursor) throws(FieldError) { try self.init(cursor) }
+}

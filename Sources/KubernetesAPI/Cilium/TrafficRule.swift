@@ -92,11 +92,11 @@ extension TrafficRule {
     let icmps = try cursor.list("icmps", ICMPField.fields(ofRule:))
     self.init(
       direction: direction, action: action,
-      endpoints: try cursor.list(field("Endpoints"), EndpointSelector.init),
+      endpoints: try cursor.list(field("Endpoints"), EndpointSelector.init(_:)),
       cidr: try cursor.list(field("CIDR"), CIDRPeer.init(_:)),
       cidrSet: try cursor.list(field("CIDRSet"), CIDRRule.init),
       entities: try cursor.list(field("Entities"), EntityPeer.init),
-      nodes: try cursor.list(field("Nodes"), EndpointSelector.init),
+      nodes: try cursor.list(field("Nodes"), EndpointSelector.init(_:)),
       fqdns: direction == .egress ? try cursor.list("toFQDNs", FQDNSelector.init) : nil,
       services: direction == .egress ? try TrafficRule.rawList(cursor, "toServices") : nil,
       groups: try TrafficRule.rawList(cursor, field("Groups")),

@@ -7,7 +7,7 @@ public struct SourceLocations: Sendable {
     /// By key, or by index; the position of a member is that of its key.
     let children: [String: Place]
 
-    init(_ node: Node, at mark: Mark?) {
+    init(_ node: Yams.Node, at mark: Mark?) {
       position = SourcePosition(line: mark?.line ?? 1, column: mark?.column ?? 1)
       var children: [String: Place] = [:]
       switch node {
@@ -28,7 +28,7 @@ public struct SourceLocations: Sendable {
   private let root: Place
 
   /// `root` must have been read already, which bounds its size.
-  init(root: Node) { self.root = Place(root, at: root.mark) }
+  init(root: Yams.Node) { self.root = Place(root, at: root.mark) }
 
   /// The place of the field at `path` (`spec.ingress[0].toPorts[1].ports[0].port`): that of its key, or of the element
   /// of a list. A field that was not written has the place of the nearest enclosing one that was.

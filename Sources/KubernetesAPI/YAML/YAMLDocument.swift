@@ -37,11 +37,14 @@ public struct YAMLDocument: Sendable {
   public static func parse(_ text: String) throws(YAMLError) -> [YAMLDocument] {
     var documents: [YAMLDocument] = []
     do {
-      for node in try Yams.compose_all(yaml: text) {
+      var nodes = try Yams.compose_all(yaml: text)
+      while let node = nodes.next() {
         var reader = YAMLReader()
         let value = try reader.value(node)
         if !value.isNull { documents.append(YAMLDocument(value: value, locations: SourceLocations(root: node))) }
       }
+      // The sequence ends at the first error without throwing it.
+      if let error = nodes.error { throw error }
     } catch let error as YAMLError {
       throw error
     } catch let error as YamlError {

@@ -8,7 +8,7 @@ struct YAMLReader {
   private var remaining = 1_000_000
   private var depth = 0
 
-  mutating func value(_ node: Node) throws(YAMLError) -> JSONValue {
+  mutating func value(_ node: Yams.Node) throws(YAMLError) -> JSONValue {
     remaining -= 1
     guard remaining > 0 else { throw error("too many nodes", node) }
     depth += 1
@@ -25,7 +25,7 @@ struct YAMLReader {
     }
   }
 
-  private mutating func members(_ mapping: Node.Mapping) throws(YAMLError) -> [String: JSONValue] {
+  private mutating func members(_ mapping: Yams.Node.Mapping) throws(YAMLError) -> [String: JSONValue] {
     var members: [String: JSONValue] = [:]
     var merged: [String: JSONValue] = [:]
     for (key, member) in mapping {
@@ -43,7 +43,7 @@ struct YAMLReader {
     return members.merging(merged) { own, _ in own }
   }
 
-  private func scalar(_ scalar: Node.Scalar, _ node: Node) throws(YAMLError) -> JSONValue {
+  private func scalar(_ scalar: Yams.Node.Scalar, _ node: Yams.Node) throws(YAMLError) -> JSONValue {
     switch Tag.Name(rawValue: node.tag.description) {
     case .null: return .null
     case .bool:
@@ -62,7 +62,7 @@ struct YAMLReader {
     }
   }
 
-  private func error(_ message: String, _ node: Node) -> YAMLError {
+  private func error(_ message: String, _ node: Yams.Node) -> YAMLError {
     YAMLError(message: message, position: node.mark.map { SourcePosition(line: $0.line, column: $0.column) })
   }
 }

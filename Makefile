@@ -1,0 +1,42 @@
+# Martlet. `make demo` shows the main job, `make test` runs every test; both install what they need (as root).
+SHELL := /bin/bash
+OBJECTS := Sources/CMartletBPF/objects
+BUILD := .build
+SWIFT_FLAGS := --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
+
+.PHONY: build demo test test-long bench lint format clean bpf prerequisites-%
+
+build: prerequisites-build bpf
+	swift build --scratch-path $(BUILD) -c release --product martlet $(SWIFT_FLAGS)
+	mkdir -p bin
+	install -m 0755 $(BUILD)/release/martlet bin/martlet
+
+bpf:
+	$(MAKE) -s -C bpf OUT=$(abspath $(OBJECTS))
+
+demo: prerequisites-demo build
+	scripts/demo
+
+test: prerequisites-test build
+	scripts/test
+
+test-long: prerequisites-test build
+	scripts/test --long
+
+bench: prerequisites-bench build
+	scripts/bench
+
+lint: prerequisites-lint
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	clang-format --dry-run --Werror bpf/*.c bpf/*.h Sources/C*/*.c Sources/C*/include/*.h
+	scripts/check-floors
+
+format: prerequisites-lint
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
+	clang-format -i bpf/*.c bpf/*.h Sources/C*/*.c Sources/C*/include/*.h
+
+clean:
+	rm -rf $(BUILD) bin $(OBJECTS)
+
+prerequisites-%:
+	@scripts/prerequisites $*

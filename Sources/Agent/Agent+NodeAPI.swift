@@ -1,0 +1,178 @@
+import CNI
+import Flows
+import HTTPRules
+import Identity
+import JSON
+import NodeAPI
+import Policy
+
+extension Agent {
+  /// Serves the node API until the task is cancelled.
+  func serveNodeAPI() async throws {
+    let server = try NodeServer(socketPath: configuration.directory.agentSocket) { [self] request in
+      await answer(request)
+    }
+    defer { server.stop() }
+    while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+  }
+
+  private func answer(_ request: NodeRequest) async -> NodeResponse {
+    do {
+      switch (request.method, request.path) {
+      case ("GET", "/v1/status"): return .json(await status().json)
+      case ("GET", "/v1/endpoints"): return .json(.array(await endpointModels().map(\.json)))
+      case ("GET", "/v1/identities"): return .json(.array(await identityModels().map(\.json)))
+      case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
+      case ("GET", "/v1/rules"): return .json(await ruleDocument())
+      case ("GET", "/v1/flows"): return try flows(request.query)
+      case ("POST", "/v1/trace"):
+        return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/cni"):
+        return await cni(try CNIRequest(decoding: JSONCursor(try request.json())))
+      case ("GET", _), ("POST", _): return .error("no such path: \(request.path)", code: 404)
+      default: return .error("method \(request.method) is not known here", code: 405)
+      }
+    } catch {
+      return .error("\(error)", code: 400)
+    }
+  }
+
+  private func status() async -> AgentStatus {
+    let endpoints = await self.endpoints.all
+    let statuses = await policy.status
+    let problems = await policy.problems
+    let lost = (try? datapath.counters.lostEvents()) ?? 0
+    let entries = (try? datapath.connections.count()) ?? 0
+    var components = [
+      AgentStatus.Component(name: "Kubernetes", ok: true, message: "OK, \(client.configuration.server)"),
+      AgentStatus.Component(
+        name: "Datapath", ok: true,
+        message: "OK, from_container and to_container on \(endpoints.count) endpoints"
+          + (datapath.adopted ? ", maps adopted" : "")),
+      AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "Disabled"),
+      AgentStatus.Component(name: "Encryption", ok: true, message: "Disabled"),
+      AgentStatus.Component(
+        name: "Hubble", ok: true, message: "OK, \(ring.count)/\(ring.capacity) flows, \(ring.seen) seen, \(lost) lost"),
+      AgentStatus.Component(
+        name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
+        message: "\(entries)/\(datapath.connections.capacity) entries"),
+    ]
+    components.append(
+      AgentStatus.Component(
+        name: "Policy", ok: problems.isEmpty,
+        message: problems.isEmpty
+          ? "OK, \(statuses.count) objects"
+          : problems.sorted { $0.key < $1.key }.map { "identity \($0.key): \($0.value)" }.joined(separator: "; ")))
+    return AgentStatus(
+      version: Version.current, nodeName: configuration.nodeName, pid: Version.processID,
+      startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
+      identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
+      policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  private func endpointModels() async -> [EndpointModel] {
+    let maps = await policy.compiled.maps
+    return await endpoints.all.map { endpoint in
+      let map = maps[endpoint.identity] ?? [:]
+      func enforces(_ direction: Direction, _ unrestricted: UInt32) -> Bool {
+        !map.contains { $0.key.direction == direction && $0.value.rule == unrestricted }
+      }
+      return EndpointModel(
+        id: endpoint.id, namespace: endpoint.attachment.podNamespace, pod: endpoint.attachment.podName,
+        labels: endpoint.labels.sourced, identity: endpoint.identity.rawValue,
+        ipv4: endpoint.attachment.addresses.first { $0.isIPv4 }?.description,
+        ipv6: endpoint.attachment.addresses.first { $0.isIPv6 }?.description,
+        ifname: endpoint.attachment.hostInterface, state: .ready,
+        enforcesIngress: enforces(.ingress, RuleTable.unrestrictedIngress),
+        enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress))
+    }
+  }
+
+  private func identityModels() async -> [IdentityModel] {
+    let local = await endpoints.all.reduce(into: [:]) { $0[$1.identity, default: 0] += 1 }
+    let known = await policy.knownIdentities
+    return known.sorted { $0.key < $1.key }.map { identity, labels in
+      IdentityModel(id: identity.rawValue, labels: labels.sourced, endpointCount: local[identity] ?? 0)
+    }
+  }
+
+  private func policyStatuses() async -> [PolicyStatus] {
+    let compiled = await policy.compiled
+    let endpoints = await self.endpoints.all
+    let revision = Int64((try? datapath.revision()) ?? 0)
+    return compiled.status.sorted { $0.key < $1.key }.map { key, status in
+      let rules = Set(compiled.rules.origins.filter { $0.value.object == key }.keys)
+      let subjects = compiled.maps.filter { $0.value.contains { rules.contains($0.value.rule) } }
+      return PolicyStatus(
+        kind: key.kind, namespace: key.namespace, name: key.name,
+        state: status.state == .accepted ? .accepted : status.state == .partial ? .partly : .rejected,
+        problems: status.issues.map { .init(path: $0.path, message: $0.message) },
+        endpointCount: endpoints.count { subjects[$0.identity] != nil }, revision: revision)
+    }
+  }
+
+  /// Rule id -> who wrote it, for those who read the kernel's maps themselves.
+  private func ruleDocument() async -> JSONValue {
+    let rules = await policy.compiled.rules.origins
+    return .object(
+      Dictionary(
+        uniqueKeysWithValues: rules.map { id, origin in
+          (
+            String(id),
+            [
+              "object": .string(origin.object?.description ?? ""), "path": .string(origin.path),
+              "description": .string(origin.description),
+            ]
+          )
+        }))
+  }
+
+  private func flows(_ query: [String: String]) throws -> NodeResponse {
+    let filter = try FlowQuery.filter(query)
+    let last = query["last"].flatMap { Int($0) } ?? (query["follow"] == nil ? 20 : 0)
+    let ring = self.ring
+    let follow = query["follow"] == "true"
+    return .lines { write in
+      let stream = follow ? ring.follow() : nil
+      for flow in ring.flows(last: last, matching: filter) { try await write(FlowQuery.document(flow)) }
+      guard let stream else { return }
+      for await element in stream {
+        switch element {
+        case .flow(let flow): if filter.matches(flow) { try await write(FlowQuery.document(flow)) }
+        case .lost(let count):
+          try await write([
+            "lost_events": ["source": "HUBBLE_RING_BUFFER", "num_events_lost": .string(String(count))]
+          ])
+        }
+      }
+    }
+  }
+
+  private func cni(_ request: CNIRequest) async -> NodeResponse {
+    do {
+      let invocation = CNIInvocation(request)
+      switch request.command {
+      case "ADD":
+        return .json(try await endpoints.add(invocation, mtu: request.config["mtu"]?.integerValue.map(Int.init)).json(version: .current))
+      case "DEL": await endpoints.delete(invocation.key)
+      case "CHECK": try await endpoints.check(invocation.key)
+      case "GC":
+        let valid = request.config["cni.dev/valid-attachments"]?.arrayValue ?? []
+        await endpoints.collectGarbage(
+          valid: valid.compactMap { entry in
+            guard let id = entry["containerID"]?.stringValue, let name = entry["ifname"]?.stringValue else {
+              return nil
+            }
+            return CNIAttachmentKey(containerID: id, interfaceName: name)
+          })
+      case "STATUS": break
+      default: return .error("CNI command \(request.command) is not known", code: 400)
+      }
+      return .json([:])
+    } catch let error as CNIError {
+      return .json(error.json(version: CNIVersion.current.rawValue), code: 422)
+    } catch {
+      return .json(CNIError(.internalError, "\(error)").json(version: CNIVersion.current.rawValue), code: 422)
+    }
+  }
+}

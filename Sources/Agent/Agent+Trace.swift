@@ -1,0 +1,99 @@
+import Addressing
+import Datapath
+import Flows
+import HTTPRules
+import NodeAPI
+import Policy
+
+extension Agent {
+  /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
+  func trace(_ request: TraceRequest) async throws -> TraceResult {
+    let protocols: [String: UInt8] = ["TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPV4": 1, "ICMPV6": 58]
+    guard let ipProtocol = protocols[request.protocol.uppercased()] else {
+      throw TraceError(description: "protocol \(request.protocol) is not known; TCP, UDP, SCTP, ICMP or ICMPv6")
+    }
+    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (ipProtocol == 58)
+    let source = try await end(request.from, wantsIPv6: wantsIPv6)
+    let destination = try await end(request.to, wantsIPv6: wantsIPv6)
+    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: ipProtocol, port: request.port)
+    var steps: [TraceResult.Step] = []
+    // A drop on egress leaves nothing to say about ingress.
+    let deniedAtEgress = verdict.dropReason != 0 && source.endpoint != nil && verdict.ingressRule == 0
+      && (verdict.egressRule == 0 || isDeny(verdict.egressRule))
+    if source.endpoint != nil {
+      steps.append(
+        step("egress of \(request.from)", verdict.egressRule, denied: deniedAtEgress, reason: verdict.dropReason))
+    }
+    if destination.endpoint != nil, !deniedAtEgress {
+      steps.append(
+        step(
+          "ingress of \(request.to)", verdict.ingressRule, denied: verdict.dropReason != 0, reason: verdict.dropReason,
+          redirected: verdict.verdict == .proxy))
+    }
+    guard verdict.dropReason == 0 else { return TraceResult(verdict: .denied, steps: steps) }
+    guard verdict.verdict == .proxy else { return TraceResult(verdict: .allowed, steps: steps) }
+    guard let method = request.method else { return TraceResult(verdict: .redirected, steps: steps) }
+    guard let set = await policy.ruleSet(verdict.httpRules) else {
+      throw TraceError(description: "rule set \(verdict.httpRules) has just been replaced; ask again")
+    }
+    let decision = try HTTPRuleMatcher(set).decide(
+      HTTPRequestDescription(
+        method: method, path: request.path ?? "/", host: request.headers.first { $0.key.lowercased() == "host" }?.value,
+        headers: request.headers.map { (name: $0.key, value: $0.value) }))
+    switch decision {
+    case .deny:
+      steps.append(
+        TraceResult.Step(
+          stage: "http", verdict: .denied, reason: "none of the \(set.rules.count) HTTP rules matches the request",
+          rule: nil))
+      return TraceResult(verdict: .denied, steps: steps)
+    case .allow(let rule), .allowWithMismatches(let rule):
+      steps.append(
+        TraceResult.Step(
+          stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request",
+          rule: rule.flatMap { citation($0) }))
+      return TraceResult(verdict: .allowed, steps: steps)
+    }
+  }
+
+  private func isDeny(_ rule: UInt32) -> Bool {
+    directory.origin(rule: rule)?.path.contains("egressDeny") ?? false
+  }
+
+  private func step(
+    _ stage: String, _ rule: UInt32, denied: Bool, reason: UInt8, redirected: Bool = false
+  ) -> TraceResult.Step {
+    let origin = directory.origin(rule: rule)
+    let text: String =
+      if denied {
+        rule == 0 ? "no rule allows it (\(DropReason.name(reason)))" : "a rule denies it (\(DropReason.name(reason)))"
+      } else if let origin, origin.object == nil {
+        origin.description
+      } else {
+        redirected ? "a rule allows it by HTTP request" : "a rule allows it"
+      }
+    return TraceResult.Step(
+      stage: stage, verdict: denied ? .denied : redirected ? .redirected : .allowed, reason: text,
+      rule: citation(rule))
+  }
+
+  private func citation(_ rule: UInt32) -> RuleCitation? {
+    guard let origin = directory.origin(rule: rule), let object = origin.object else { return nil }
+    return RuleCitation(object: object.description, path: origin.path)
+  }
+
+  private func end(_ text: String, wantsIPv6: Bool) async throws -> TraceEnd {
+    if let address = IPAddress(text) {
+      return TraceEnd(address: address, endpoint: await endpoints.endpoint(address: address)?.datapath)
+    }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    let (namespace, name) = parts.count == 2 ? (parts[0], parts[1]) : ("default", text)
+    guard let endpoint = await endpoints.endpoint(namespace: namespace, pod: name) else {
+      throw TraceError(description: "no pod \(namespace)/\(name) on this node, and \"\(text)\" is no IP address")
+    }
+    guard let address = endpoint.attachment.addresses.first(where: { $0.isIPv6 == wantsIPv6 }) else {
+      throw TraceError(description: "\(text) has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
+    }
+    return TraceEnd(address: address, endpoint: endpoint.datapath)
+  }
+}

@@ -1,0 +1,26 @@
+import Addressing
+import NodeAPI
+
+/// What one node's agent is told at its start.
+public struct AgentConfiguration: Sendable {
+  public var directory: StateDirectory
+  public var nodeName: String
+  public var clusterName: String
+  /// One IPv4 and one IPv6 block for the pods of this node.
+  public var podCIDRs: [CIDR]
+  public var mtu: Int
+  /// Sets the node's forwarding sysctls, which a host with pods needs.
+  public var setsForwarding: Bool
+
+  public init(
+    directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,
+    setsForwarding: Bool = true
+  ) {
+    self.directory = directory
+    self.nodeName = nodeName
+    self.clusterName = clusterName
+    self.podCIDRs = podCIDRs
+    self.mtu = mtu
+    self.setsForwarding = setsForwarding
+  }
+}

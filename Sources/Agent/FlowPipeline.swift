@@ -1,0 +1,51 @@
+import Addressing
+import CMartletABI
+import Datapath
+import Flows
+import Logging
+import Proxy
+
+/// Turns what the kernel and the proxy report into flows.
+struct FlowPipeline: Sendable {
+  let ring: FlowRing
+  let directory: NodeDirectory
+  let nodeName: String
+  let logger: Logger
+
+  /// Reads the kernel's events until the task is cancelled.
+  func readKernel(_ datapath: Datapath) async {
+    let bootTime = Timestamp.bootTime()
+    do {
+      for try await batch in try datapath.eventBatches() {
+        ring.append(batch.map { Flow($0, bootTime: bootTime, resolver: directory, nodeName: nodeName) })
+      }
+    } catch is CancellationError {
+    } catch {
+      logger.error("the kernel's events can not be read any more: \(error)")
+    }
+  }
+
+  func append(_ records: [AccessRecord]) { ring.append(records.map(flow)) }
+
+  private func flow(_ record: AccessRecord) -> Flow {
+    func end(_ socket: SocketAddress, _ identity: UInt32) -> Flow.Endpoint {
+      var end = Flow.Endpoint(address: socket.address)
+      end.port = socket.port
+      end.identity = identity
+      end.labels = directory.labels(identity: identity)
+      if let owner = directory.owner(address: socket.address) { (end.namespace, end.pod) = owner }
+      return end
+    }
+    var flow = Flow(
+      time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .ingress,
+      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
+      ipProtocol: 6)
+    if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    if let author = directory.author(rule: record.rule) { flow.ingressAllowedBy = [author] }
+    flow.http = Flow.HTTP(
+      code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
+      version: "HTTP/1.1", latency: record.latency)
+    flow.nodeName = nodeName
+    return flow
+  }
+}

@@ -1,1 +1,0 @@
-// BPF: see ARCHITECTURE.md.

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLINUX_NET_H
+#define CLINUX_NET_H
+
+#include <stdint.h>
+
+/* Socket options whose names the Swift importer or glibc's headers do not carry; values of the
+ * kernel's uapi. */
+enum {
+	CLINUX_SO_MARK = 36,
+	CLINUX_SO_COOKIE = 57,
+	CLINUX_SO_NETNS_COOKIE = 71,
+	CLINUX_SO_REUSEPORT = 15,
+	CLINUX_IP_TRANSPARENT = 19,
+	CLINUX_IP_FREEBIND = 15,
+	CLINUX_IP_BIND_ADDRESS_NO_PORT = 24,
+	CLINUX_IPV6_TRANSPARENT = 75,
+	CLINUX_IPV6_FREEBIND = 78,
+	CLINUX_NETLINK_EXT_ACK = 11,
+	CLINUX_NETLINK_GET_STRICT_CHK = 12,
+	CLINUX_SOL_NETLINK = 270,
+};
+
+enum {
+	CLINUX_CLONE_NEWNS = 0x00020000,
+	CLINUX_CLONE_NEWNET = 0x40000000,
+};
+
+/* setns(2), unshare(2): they change the calling thread only, so call them on a thread of your own.
+ */
+int clinux_setns(int fd, int type);
+int clinux_unshare(int flags);
+
+/* errno's symbol, such as "ENOENT", or "E?" for a number that has none. */
+const char *clinux_errno_name(int number);
+
+#endif

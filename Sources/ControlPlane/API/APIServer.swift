@@ -1,0 +1,82 @@
+import JSON
+import Logging
+import Synchronization
+
+/// Answers requests of the Kubernetes API from a store. Knows nothing of sockets.
+final class APIServer: Sendable {
+  let store: Store
+  let builtin: BuiltinResources
+  let logger: Logger
+  /// Changes a Service before it is stored; where cluster addresses will be allocated.
+  let admitService: @Sendable (inout JSONValue) throws -> Void
+  /// The log of a pod: namespace, name, follow, number of last lines; nil when there is none.
+  let podLog: @Sendable (PodLogRequest) async throws -> PodLog?
+  private let current: Mutex<Registry>
+  let openAPI = OpenAPICache()
+
+  init(
+    store: Store, builtin: BuiltinResources, logger: Logger,
+    admitService: @escaping @Sendable (inout JSONValue) throws -> Void = { _ in },
+    podLog: @escaping @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
+  ) {
+    self.store = store
+    self.builtin = builtin
+    self.logger = logger
+    self.admitService = admitService
+    self.podLog = podLog
+    current = Mutex(Registry(builtin.resources, objectMeta: builtin.objectMeta))
+  }
+
+  var registry: Registry { current.withLock { $0 } }
+
+  /// Serves what the stored CustomResourceDefinitions say.
+  func refreshRegistry() throws {
+    var resources = builtin.resources
+    for object in store.list("customresourcedefinitions.apiextensions.k8s.io", ObjectFilter()).objects {
+      resources += CustomResources.resources(definition: try object.value(), objectMeta: builtin.objectMeta)
+    }
+    let registry = Registry(resources, objectMeta: builtin.objectMeta)
+    current.withLock { $0 = registry }
+    openAPI.invalidate()
+  }
+
+  func respond(to request: APIRequest) async -> APIResponse {
+    do {
+      return try await route(request)
+    } catch let status as APIStatus {
+      return APIResponse(status)
+    } catch let error as PatchError {
+      return APIResponse(.badRequest(error.description))
+    } catch {
+      logger.error("request failed", metadata: ["path": "\(request.path)", "error": "\(error)"])
+      return APIResponse(.internalError("\(error)"))
+    }
+  }
+
+  private func route(_ request: APIRequest) async throws -> APIResponse {
+    let registry = registry
+    if request.method == .get, let response = try discovery(request, registry) { return response }
+    guard let target = ResourceTarget(path: request.path, registry: registry) else { throw APIStatus.noSuchPath }
+    if target.resource.isReview { return try review(request, target) }
+    switch target.subresource {
+    case "": break
+    case "status" where target.resource.hasStatus: break
+    case "log" where target.resource.qualifiedName == "pods" && request.method == .get:
+      return try await log(request, target)
+    case "finalize" where target.resource.qualifiedName == "namespaces": break
+    default: throw APIStatus.noSuchPath
+    }
+    switch (request.method, target.name.isEmpty) {
+    case (.get, true): return request.flag("watch") ? try watch(request, target) : try list(request, target)
+    case (.get, false):
+      if request.flag("watch") { return try watch(request, target) }
+      return try get(request, target)
+    case (.post, true): return try create(request, target)
+    case (.put, false): return try update(request, target)
+    case (.patch, false): return try patch(request, target)
+    case (.delete, false): return try delete(request, target)
+    case (.delete, true): return try deleteCollection(request, target)
+    default: throw APIStatus.methodNotAllowed
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import Addressing
+import BPF
+import CMartletABI
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// One tracked connection, told from its initiator.
+public struct Connection: Hashable, Sendable {
+  public var source: IPAddress
+  public var destination: IPAddress
+  public var sourcePort: UInt16
+  public var destinationPort: UInt16
+  public var ipProtocol: UInt8
+  /// The proxy's own connection on a client's behalf.
+  public var isUpstream: Bool
+  /// Seconds until it is forgotten unless another packet comes; not positive when it is already.
+  public var secondsLeft: Int
+  public var originIdentity: UInt32
+  public var replyIdentity: UInt32
+  public var egressRule: UInt32
+  public var ingressRule: UInt32
+  public var httpRules: UInt32
+  public var isProxied: Bool
+  public var seenReply: Bool
+  public var isClosing: Bool
+
+  init(_ key: martlet_ct_key, _ entry: martlet_ct_entry, now: UInt32) {
+    func has(_ flag: martlet_ct_flags) -> Bool { UInt32(entry.flags) & UInt32(flag.rawValue) != 0 }
+    let ends = [(IPAddress(key.a), UInt16(bigEndian: key.port_a)), (IPAddress(key.b), UInt16(bigEndian: key.port_b))]
+    let origin = has(MARTLET_CT_ORIGIN_B) ? 1 : 0
+    (source, sourcePort) = ends[origin]
+    (destination, destinationPort) = ends[1 - origin]
+    ipProtocol = key.protocol
+    isUpstream = key.zone == UInt8(MARTLET_CT_UPSTREAM.rawValue)
+    secondsLeft = Int(entry.expires) - Int(now)
+    originIdentity = entry.origin_identity
+    replyIdentity = entry.reply_identity
+    egressRule = entry.egress_rule
+    ingressRule = entry.ingress_rule
+    httpRules = entry.http_rules
+    isProxied = has(MARTLET_CT_PROXY)
+    seenReply = has(MARTLET_CT_SEEN_REPLY)
+    isClosing = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
+  }
+}
+
+/// The connections the kernel tracks: the map `martlet_conntrack`.
+public struct ConnectionTable: Sendable {
+  let map: BPFMap<martlet_ct_key, martlet_ct_entry>
+
+  /// The most entries it can hold; a new connection beyond them is dropped.
+  public var capacity: Int { Int(map.info.maxEntries) }
+
+  public func connections() throws(BPFError) -> [Connection] {
+    let now = ConnectionTable.now()
+    var found: [Connection] = []
+    try map.forEach { found.append(Connection($0, $1, now: now)) }
+    return found
+  }
+
+  public func count() throws(BPFError) -> Int {
+    var count = 0
+    try map.forEach { _, _ in count += 1 }
+    return count
+  }
+
+  /// Removes what has expired. Returns how many connections live and how many were removed.
+  public func collectGarbage() throws(BPFError) -> (live: Int, removed: Int) {
+    let now = ConnectionTable.now()
+    var expired: [martlet_ct_key] = []
+    var live = 0
+    try map.forEach { key, entry in
+      if entry.expires < now { expired.append(key) } else { live += 1 }
+    }
+    var removed = 0
+    for key in expired {
+      // A packet may have brought it back to life since.
+      if let entry = try map.lookup(key), entry.expires < now, try map.delete(key) { removed += 1 }
+    }
+    return (live, removed)
+  }
+
+  /// Removes every connection with one end at an address that is no longer anybody's.
+  public func remove(addresses: Set<IPAddress>) throws(BPFError) {
+    var stale: [martlet_ct_key] = []
+    try map.forEach { key, _ in
+      if addresses.contains(IPAddress(key.a)) || addresses.contains(IPAddress(key.b)) { stale.append(key) }
+    }
+    for key in stale { try map.delete(key) }
+  }
+
+  /// Seconds of the clock that entries expire by.
+  static func now() -> UInt32 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt32(truncatingIfNeeded: time.tv_sec)
+  }
+}

@@ -1,0 +1,36 @@
+import BPF
+import CMartletABI
+
+/// What the programs count, summed over the processors.
+public struct DatapathCounters: Sendable {
+  let metrics: PerCPUMap<UInt32, martlet_counter>
+  let lost: PerCPUMap<UInt32, UInt64>
+
+  public struct Row: Hashable, Sendable {
+    /// 0: forwarded; else Hubble's drop reason.
+    public let reason: UInt8
+    public let isEgress: Bool
+    public let packets: UInt64
+    public let bytes: UInt64
+  }
+
+  /// The rows that counted anything.
+  public func rows() throws(BPFError) -> [Row] {
+    var rows: [Row] = []
+    for index in 0..<UInt32(MARTLET_METRICS_ENTRIES) {
+      guard let values = try metrics.lookup(index) else { continue }
+      let packets = values.reduce(0) { $0 &+ $1.packets }
+      guard packets > 0 else { continue }
+      rows.append(
+        Row(
+          reason: UInt8(index / 2), isEgress: index % 2 == UInt32(ABI.egress), packets: packets,
+          bytes: values.reduce(0) { $0 &+ $1.bytes }))
+    }
+    return rows
+  }
+
+  /// Events that found the ring full.
+  public func lostEvents() throws(BPFError) -> UInt64 {
+    (try lost.lookup(0) ?? []).reduce(0, &+)
+  }
+}

@@ -1,0 +1,28 @@
+import CMartletABI
+
+/// What the node tells its programs: the map `martlet_config`.
+public struct DatapathSettings: Hashable, Sendable {
+  /// Emit an event for the first packet of each connection.
+  public var traceEvents = true
+  /// Judge and report, but do not drop.
+  public var audit = false
+  /// Lifetimes of tracked connections, in seconds.
+  public var tcpSYN: UInt32 = 60
+  public var tcpEstablished: UInt32 = 8000
+  public var tcpClosing: UInt32 = 10
+  /// UDP and ICMP before and after a reply.
+  public var datagram: UInt32 = 60
+  public var datagramStream: UInt32 = 180
+
+  public init() {}
+
+  func entry(revision: UInt32) -> martlet_config {
+    var flags: UInt32 = 0
+    if traceEvents { flags |= UInt32(MARTLET_CONFIG_TRACE_EVENTS.rawValue) }
+    if audit { flags |= UInt32(MARTLET_CONFIG_AUDIT.rawValue) }
+    return martlet_config(
+      abi_version: ABI.version, flags: flags, policy_revision: revision,
+      host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,
+      ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, reserved: 0)
+  }
+}

@@ -1,0 +1,62 @@
+import Addressing
+import BPF
+import CMartletABI
+import Identity
+
+/// A pod of this node as the kernel knows it: where to deliver, and who it is.
+public struct DatapathEndpoint: Hashable, Sendable {
+  public var id: UInt32
+  public var addresses: [IPAddress]
+  /// Of the host side of the pod's veth.
+  public var interfaceIndex: UInt32
+  public var identity: NumericIdentity
+  public var podMAC: MACAddress
+  public var hostMAC: MACAddress
+
+  public init(
+    id: UInt32, addresses: [IPAddress], interfaceIndex: UInt32, identity: NumericIdentity, podMAC: MACAddress,
+    hostMAC: MACAddress
+  ) {
+    self.id = id
+    self.addresses = addresses
+    self.interfaceIndex = interfaceIndex
+    self.identity = identity
+    self.podMAC = podMAC
+    self.hostMAC = hostMAC
+  }
+
+  var entry: martlet_endpoint {
+    func wire(_ mac: MACAddress) -> (UInt8, UInt8, UInt8, UInt8, UInt8, UInt8) {
+      let bytes = mac.bytes
+      return (bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5])
+    }
+    return martlet_endpoint(
+      ifindex: interfaceIndex, identity: identity.rawValue, id: id, flags: 0, pod_mac: wire(podMAC),
+      host_mac: wire(hostMAC), reserved: 0)
+  }
+}
+
+/// The pods of this node by address: the map `martlet_endpoints`.
+public struct EndpointMap: Sendable {
+  let map: BPFMap<martlet_addr, martlet_endpoint>
+
+  public func set(_ endpoint: DatapathEndpoint) throws(BPFError) {
+    for address in endpoint.addresses { try map.update(martlet_addr(address), endpoint.entry) }
+  }
+
+  public func remove(_ addresses: [IPAddress]) throws(BPFError) {
+    for address in addresses { try map.delete(martlet_addr(address)) }
+  }
+
+  /// Makes the map hold just these endpoints.
+  public func reconcile(_ endpoints: [DatapathEndpoint]) throws(BPFError) {
+    let known = Set(endpoints.flatMap(\.addresses))
+    for endpoint in endpoints { try set(endpoint) }
+    for (key, _) in try map.entries() where !known.contains(IPAddress(key)) { try map.delete(key) }
+  }
+
+  /// address -> (endpoint id, identity, interface index), in the order of the addresses.
+  public func entries() throws(BPFError) -> [(address: IPAddress, id: UInt32, identity: UInt32, interface: UInt32)] {
+    try map.entries().map { (IPAddress($0), $1.id, $1.identity, $1.ifindex) }.sorted { $0.address < $1.address }
+  }
+}

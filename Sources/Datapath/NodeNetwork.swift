@@ -1,0 +1,102 @@
+import Addressing
+import CMartletABI
+import Netlink
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What a node's own stack needs so that pods reach it and the proxy gets its packets: a pair of devices that carries the
+/// node's address in each pod block, and the routes that deliver marked packets locally.
+public struct NodeNetwork: Sendable {
+  /// The device that holds the node's pod-side addresses, and its peer.
+  public static let device = "martlet_host"
+  static let peer = "martlet_net"
+  /// Routing table of the packets for the proxy.
+  static let proxyTable: RouteTable = 2005
+  static let rulePriority: UInt32 = 9
+
+  let netlink: NetlinkHandle
+
+  public init() throws(NetlinkError) { netlink = try NetlinkHandle() }
+
+  /// Makes all of it, or leaves what is right already.
+  ///
+  /// - Parameter addresses: the node's address in each pod block.
+  public func ensure(addresses: [IPAddress], forwarding: Bool) throws {
+    if try netlink.interface(named: NodeNetwork.device) == nil {
+      try netlink.createVeth(VethSpecification(name: NodeNetwork.device, peerName: NodeNetwork.peer))
+    }
+    for name in [NodeNetwork.device, NodeNetwork.peer] {
+      guard let interface = try netlink.interface(named: name) else { continue }
+      if !interface.isUp { try netlink.setInterface(index: interface.index, up: true) }
+      if name == NodeNetwork.device {
+        for address in addresses {
+          try netlink.replaceAddress(
+            InterfaceAddress(
+              interfaceIndex: interface.index, address: address, prefixLength: address.isIPv4 ? 32 : 128, flags: .noDAD)
+          )
+        }
+      }
+    }
+    try ensureProxyRoutes()
+    if forwarding {
+      try NodeNetwork.setSysctl("net/ipv4/ip_forward", "1")
+      try NodeNetwork.setSysctl("net/ipv6/conf/all/forwarding", "1")
+    }
+    // A packet that is handed back for the proxy must find the socket by its mark, not by an early guess.
+    try NodeNetwork.setSysctl("net/ipv4/tcp_early_demux", "0")
+  }
+
+  private func ensureProxyRoutes() throws {
+    guard let loopback = try netlink.interface(named: "lo") else { return }
+    let present = try netlink.rules()
+    for family in RoutingRule.Family.allCases {
+      let rule = RoutingRule(
+        family, table: NodeNetwork.proxyTable, priority: NodeNetwork.rulePriority,
+        mark: UInt32(MARTLET_MARK_TO_PROXY), markMask: UInt32(MARTLET_MARK_MASK))
+      let isThere = present.contains {
+        $0.family == rule.family && $0.table == rule.table && $0.mark == rule.mark && $0.markMask == rule.markMask
+      }
+      if !isThere { try netlink.addRule(rule) }
+    }
+    for everything in [CIDR(IPAddress(v4: 0), length: 0), CIDR(IPAddress(high: 0, low: 0), length: 0)] {
+      guard let everything else { continue }
+      try netlink.replaceRoute(
+        Route(
+          everything, type: .local, table: NodeNetwork.proxyTable, interfaceIndex: loopback.index, scope: .host))
+    }
+  }
+
+  /// Removes what `ensure` made; sysctls stay as they are.
+  public func remove() throws {
+    if let interface = try netlink.interface(named: NodeNetwork.device) {
+      try netlink.deleteInterface(index: interface.index)
+    }
+    for rule in try netlink.rules() where rule.table == NodeNetwork.proxyTable { try netlink.deleteRule(rule) }
+    for route in try netlink.routes(table: NodeNetwork.proxyTable) { try netlink.deleteRoute(route) }
+  }
+
+  /// The node's addresses, which have the identity `host`: all but those of loopback and of links.
+  public func nodeAddresses() throws -> [IPAddress] {
+    try netlink.addresses().map(\.address).filter { !$0.isLoopback && !($0.isIPv6 && $0.isLinkLocal) }
+  }
+
+  private static func setSysctl(_ name: String, _ value: String) throws {
+    let path = "/proc/sys/" + name
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw SysctlError(path: path, number: errno) }
+    defer { close(descriptor) }
+    if value.withCString({ write(descriptor, $0, strlen($0)) }) < 0 { throw SysctlError(path: path, number: errno) }
+  }
+}
+
+/// A setting of the kernel that could not be written.
+public struct SysctlError: Error, CustomStringConvertible {
+  public let path: String
+  public let number: Int32
+
+  public var description: String { "can not write \(path): \(String(cString: strerror(number)))" }
+}

@@ -1,0 +1,96 @@
+import BPF
+import CMartletABI
+import Identity
+import Policy
+
+/// The policy of every subject identity: the map of maps `martlet_policy`.
+public struct PolicyTables: Sendable {
+  let outer: MapOfMaps<UInt32>
+  /// The type and the size of the inner maps, as the object defines them.
+  let innerCapacity: UInt32
+
+  /// A policy that has more entries than a map of this kernel side may hold.
+  public struct TooLarge: Error, CustomStringConvertible {
+    public let identity: NumericIdentity
+    public let entries: Int
+    public let capacity: Int
+
+    public var description: String {
+      "the policy of identity \(identity) has \(entries) entries, its map holds \(capacity)"
+    }
+  }
+
+  /// Replaces the policy of one identity. The new map is filled before it takes the place of the old one with a single
+  /// write, so a packet meets the old policy or the new one, never a mix.
+  public func replace(_ identity: NumericIdentity, with state: PolicyMapState) throws {
+    guard state.count <= innerCapacity else {
+      throw TooLarge(identity: identity, entries: state.count, capacity: Int(innerCapacity))
+    }
+    let inner = try BPFMap<martlet_policy_key, martlet_policy_entry>.create(
+      .lpmTrie, name: "martlet_pol", maxEntries: innerCapacity, flags: .noPreallocation)
+    for (key, entry) in state { try inner.update(martlet_policy_key(key), martlet_policy_entry(entry)) }
+    try outer.update(identity.rawValue, inner.raw)
+  }
+
+  /// Forgets an identity that no pod of this node has; a packet of it that is still under way is dropped.
+  public func remove(_ identity: NumericIdentity) throws(BPFError) { try outer.delete(identity.rawValue) }
+
+  public func identities() throws(BPFError) -> [NumericIdentity] {
+    try outer.entries().map { NumericIdentity(rawValue: $0.key) }.sorted()
+  }
+
+  /// What the kernel holds for one identity; nil when it holds nothing.
+  public func state(_ identity: NumericIdentity) throws(BPFError) -> PolicyMapState? {
+    guard let raw = try outer.inner(identity.rawValue) else { return nil }
+    let map = try BPFMap<martlet_policy_key, martlet_policy_entry>(raw)
+    return try map.entries().reduce(into: [:]) { state, element in
+      guard let key = PolicyKey(element.key), let entry = PolicyEntry(element.value) else { return }
+      state[key] = entry
+    }
+  }
+
+  /// Writes what differs from `desired` and removes the identities that are not in it. Returns how many changed.
+  @discardableResult
+  public func reconcile(_ desired: [NumericIdentity: PolicyMapState]) throws -> Int {
+    var changes = 0
+    for identity in try identities() where desired[identity] == nil {
+      try remove(identity)
+      changes += 1
+    }
+    for (identity, state) in desired where try self.state(identity) != state {
+      try replace(identity, with: state)
+      changes += 1
+    }
+    return changes
+  }
+}
+
+extension martlet_policy_key {
+  init(_ key: PolicyKey) {
+    self.init(
+      prefix_length: UInt32(key.prefixLength), peer: key.peer.rawValue, direction: key.direction.rawValue,
+      protocol: key.protocol, port: key.port.bigEndian)
+  }
+}
+
+extension PolicyKey {
+  init?(_ key: martlet_policy_key) {
+    guard let direction = Direction(rawValue: key.direction), key.prefix_length <= 64 else { return nil }
+    self.init(
+      peer: NumericIdentity(rawValue: key.peer), direction: direction, protocol: key.protocol,
+      port: UInt16(bigEndian: key.port), prefixLength: UInt8(key.prefix_length))
+  }
+}
+
+extension martlet_policy_entry {
+  init(_ entry: PolicyEntry) {
+    self.init(rule: entry.rule, http_rules: entry.httpRules, verdict: entry.verdict.rawValue, pad: (0, 0, 0))
+  }
+}
+
+extension PolicyEntry {
+  init?(_ entry: martlet_policy_entry) {
+    guard let verdict = Verdict(rawValue: entry.verdict) else { return nil }
+    self.init(verdict: verdict, rule: entry.rule, httpRules: entry.http_rules)
+  }
+}

@@ -1,0 +1,64 @@
+import Addressing
+import BPF
+import CMartletABI
+import Policy
+
+/// What the loaded program answers about a connection that nobody has opened.
+public struct TraceVerdict: Hashable, Sendable {
+  /// nil when the program decided nothing: the packet was dropped before it came to policy.
+  public let verdict: Verdict?
+  /// Hubble's drop reason; 0 when it was not dropped.
+  public let dropReason: UInt8
+  public let egressRule: UInt32
+  public let ingressRule: UInt32
+  /// The rule set that will judge its requests, when the verdict is `proxy`.
+  public let httpRules: UInt32
+}
+
+/// One end of a traced connection.
+public struct TraceEnd: Hashable, Sendable {
+  public let address: IPAddress
+  /// nil: not a pod of this node.
+  public let endpoint: DatapathEndpoint?
+
+  public init(address: IPAddress, endpoint: DatapathEndpoint?) {
+    self.address = address
+    self.endpoint = endpoint
+  }
+}
+
+extension Datapath {
+  /// Runs the loaded program on the first packet of a connection (BPF_PROG_TEST_RUN), against the live maps. It judges as
+  /// if there were no tracked connection, and writes nothing.
+  ///
+  /// Throws when neither end is a pod of this node: then no program of this node would see the packet.
+  public func trace(from source: TraceEnd, to destination: TraceEnd, ipProtocol: UInt8, port: UInt16) throws
+    -> TraceVerdict
+  {
+    guard let attached = source.endpoint ?? destination.endpoint else {
+      throw TraceError(description: "neither \(source.address) nor \(destination.address) is a pod of this node")
+    }
+    let leaves = source.endpoint != nil
+    let packet = ProbePacket(
+      sourceMAC: leaves ? attached.podMAC : attached.hostMAC,
+      destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source.address,
+      destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
+    var context = SocketBufferContext()
+    context.mark = UInt32(MARTLET_MARK_TRACE)
+    context.interfaceIndex = attached.interfaceIndex
+    _ = try (leaves ? fromContainer : toContainer).testRun(data: packet.bytes, context: &context)
+    let words = context.controlBlock
+    return TraceVerdict(
+      verdict: UInt8(exactly: words[Int(MARTLET_TRACE_CB_VERDICT)]).flatMap(Verdict.init(rawValue:)),
+      dropReason: UInt8(truncatingIfNeeded: words[Int(MARTLET_TRACE_CB_REASON)]),
+      egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
+      httpRules: words[Int(MARTLET_TRACE_CB_HTTP_RULES)])
+  }
+}
+
+/// A trace that can not be answered.
+public struct TraceError: Error, CustomStringConvertible {
+  public let description: String
+
+  public init(description: String) { self.description = description }
+}

@@ -1,0 +1,115 @@
+import Addressing
+
+/// What was seen of one packet or request, and what was decided: the value that observers, metrics and stores share.
+/// Names and numbers are Hubble's (`flow.Flow`).
+public struct Flow: Hashable, Sendable {
+  public enum Verdict: String, Hashable, Sendable, CaseIterable {
+    case forwarded = "FORWARDED"
+    case dropped = "DROPPED"
+    case error = "ERROR"
+    case audit = "AUDIT"
+    case redirected = "REDIRECTED"
+  }
+
+  public enum Direction: String, Hashable, Sendable {
+    case ingress = "INGRESS"
+    case egress = "EGRESS"
+  }
+
+  /// One end of the flow.
+  public struct Endpoint: Hashable, Sendable {
+    /// The endpoint id on this node; 0 when it is not a pod of this node.
+    public var id: UInt32 = 0
+    public var identity: UInt32 = 0
+    public var namespace = ""
+    public var pod = ""
+    public var labels: [String] = []
+    public var address: IPAddress
+    /// 0 where the protocol has no ports.
+    public var port: UInt16 = 0
+
+    public init(address: IPAddress) { self.address = address }
+  }
+
+  /// The object and the rule in it that decided.
+  public struct PolicyReference: Hashable, Sendable {
+    public var kind: String
+    public var namespace: String
+    public var name: String
+    /// The field path of the rule: `spec.ingress[0].toPorts[0]`.
+    public var rule: String
+
+    public init(kind: String, namespace: String, name: String, rule: String) {
+      self.kind = kind
+      self.namespace = namespace
+      self.name = name
+      self.rule = rule
+    }
+  }
+
+  public struct HTTP: Hashable, Sendable {
+    /// 0 in a record of a request that was not answered.
+    public var code: UInt32
+    public var method: String
+    public var url: String
+    public var version: String
+    /// Time from the request's first byte to the answer's last, in nanoseconds.
+    public var latency: UInt64
+
+    public init(code: UInt32, method: String, url: String, version: String, latency: UInt64) {
+      self.code = code
+      self.method = method
+      self.url = url
+      self.version = version
+      self.latency = latency
+    }
+  }
+
+  /// Nanoseconds since the epoch.
+  public var time: UInt64
+  public var verdict: Verdict
+  /// Hubble's number; 0 when nothing was dropped.
+  public var dropReason: UInt8 = 0
+  public var direction: Direction
+  public var source: Endpoint
+  public var destination: Endpoint
+  public var ipProtocol: UInt8
+  /// FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, as in the header.
+  public var tcpFlags: UInt8 = 0
+  /// ICMP and ICMPv6.
+  public var icmpType: UInt8 = 0
+  public var icmpCode: UInt8 = 0
+  public var isReply = false
+  public var egressAllowedBy: [PolicyReference] = []
+  public var ingressAllowedBy: [PolicyReference] = []
+  public var egressDeniedBy: [PolicyReference] = []
+  public var ingressDeniedBy: [PolicyReference] = []
+  public var http: HTTP?
+  public var nodeName = ""
+
+  public init(
+    time: UInt64, verdict: Verdict, direction: Direction, source: Endpoint, destination: Endpoint, ipProtocol: UInt8
+  ) {
+    self.time = time
+    self.verdict = verdict
+    self.direction = direction
+    self.source = source
+    self.destination = destination
+    self.ipProtocol = ipProtocol
+  }
+}
+
+extension Flow {
+  /// The protocol's name as filters and tables write it.
+  public var protocolName: String {
+    if http != nil { return "HTTP" }
+    return switch ipProtocol {
+    case 6: "TCP"
+    case 17: "UDP"
+    case 1: "ICMPv4"
+    case 58: "ICMPv6"
+    case 132: "SCTP"
+    default: "protocol \(ipProtocol)"
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import Addressing
+import JSON
+
+extension Flow {
+  /// The flow in the JSON form of Hubble's API (proto3 JSON with the proto's field names), wrapped as `hubble observe -o
+  /// json` prints it.
+  public var json: JSONValue {
+    var flow: [String: JSONValue] = [
+      "time": .string(Timestamp.text(time)),
+      "verdict": .string(verdict.rawValue),
+      "IP": [
+        "source": .string(source.address.description),
+        "destination": .string(destination.address.description),
+        "ipVersion": source.address.isIPv4 ? "IPv4" : "IPv6",
+      ],
+      "source": source.json,
+      "destination": destination.json,
+      "Type": http == nil ? "L3_L4" : "L7",
+      "node_name": .string(nodeName),
+      "traffic_direction": .string(direction.rawValue),
+      "is_reply": .bool(isReply),
+    ]
+    if dropReason != 0 {
+      flow["drop_reason"] = .integer(Int64(dropReason))
+      flow["drop_reason_desc"] = .string(DropReason.name(dropReason))
+    }
+    if let l4 { flow["l4"] = l4 }
+    if let http { flow["l7"] = http.json }
+    func cite(_ key: String, _ policies: [PolicyReference]) {
+      if !policies.isEmpty { flow[key] = .array(policies.map(\.json)) }
+    }
+    cite("egress_allowed_by", egressAllowedBy)
+    cite("ingress_allowed_by", ingressAllowedBy)
+    cite("egress_denied_by", egressDeniedBy)
+    cite("ingress_denied_by", ingressDeniedBy)
+    return ["flow": .object(flow), "node_name": .string(nodeName), "time": .string(Timestamp.text(time))]
+  }
+
+  private var l4: JSONValue? {
+    func ports(_ more: [String: JSONValue] = [:]) -> JSONValue {
+      let ports: [String: JSONValue] = [
+        "source_port": .integer(Int64(source.port)), "destination_port": .integer(Int64(destination.port)),
+      ]
+      return .object(ports.merging(more) { $1 })
+    }
+    func message() -> JSONValue { ["type": .integer(Int64(icmpType)), "code": .integer(Int64(icmpCode))] }
+    switch ipProtocol {
+    case 6:
+      let set = tcpFlagNames.map { ($0, JSONValue.bool(true)) }
+      return ["TCP": ports(set.isEmpty ? [:] : ["flags": .object(Dictionary(uniqueKeysWithValues: set))])]
+    case 17: return ["UDP": ports()]
+    case 132: return ["SCTP": ports()]
+    case 1: return ["ICMPv4": message()]
+    case 58: return ["ICMPv6": message()]
+    default: return nil
+    }
+  }
+
+  /// The names of the TCP flags that are set, in the order of their bits.
+  public var tcpFlagNames: [String] {
+    ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"].enumerated()
+      .filter { tcpFlags & (1 << $0.offset) != 0 }.map(\.element)
+  }
+}
+
+extension Flow.Endpoint {
+  fileprivate var json: JSONValue {
+    var members: [String: JSONValue] = ["identity": .integer(Int64(identity))]
+    if id != 0 { members["ID"] = .integer(Int64(id)) }
+    if !namespace.isEmpty { members["namespace"] = .string(namespace) }
+    if !pod.isEmpty { members["pod_name"] = .string(pod) }
+    if !labels.isEmpty { members["labels"] = .array(labels.map(JSONValue.string)) }
+    return .object(members)
+  }
+}
+
+extension Flow.PolicyReference {
+  fileprivate var json: JSONValue {
+    [
+      "kind": .string(kind), "namespace": .string(namespace), "name": .string(name),
+      "labels": [.string("martlet.io/rule=\(rule)")],
+    ]
+  }
+}
+
+extension Flow.HTTP {
+  fileprivate var json: JSONValue {
+    [
+      "type": code == 0 ? "REQUEST" : "RESPONSE",
+      "latency_ns": .string(String(latency)),
+      "http": [
+        "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
+      ],
+    ]
+  }
+}

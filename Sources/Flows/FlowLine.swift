@@ -1,0 +1,54 @@
+import Addressing
+
+extension Flow {
+  /// One line for a person, in the shape of `hubble observe`'s compact output, with the rule that decided:
+  ///
+  ///     Nov 22 10:20:30.123: default/a:40312 (ID:300) <> default/b:9080 (ID:301) policy-verdict:none INGRESS DROPPED (TCP Flags: SYN) (POLICY_DENIED: no rule allows it)
+  public var line: String {
+    let arrow = isReply ? "<-" : "->"
+    return "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)"
+  }
+
+  private var what: String {
+    if let http {
+      let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
+      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
+    }
+    let detail =
+      switch ipProtocol {
+      case 6: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"
+      case 1, 58: "\(protocolName) type \(icmpType) code \(icmpCode)"
+      default: protocolName
+      }
+    return "\(direction.rawValue.lowercased()) \(detail)"
+  }
+
+  private var why: String {
+    let denied = egressDeniedBy + ingressDeniedBy
+    let cited = (denied.isEmpty && verdict != .dropped ? egressAllowedBy + ingressAllowedBy : denied)
+      .map(\.text).joined(separator: ", ")
+    switch (verdict, cited.isEmpty) {
+    case (.dropped, true) where dropReason == 133, (.audit, true) where dropReason == 133:
+      return " (\(DropReason.name(dropReason)): no rule allows it)"
+    case (.dropped, true): return dropReason == 0 ? "" : " (\(DropReason.name(dropReason)))"
+    case (.dropped, false) where dropReason != 0: return " (\(DropReason.name(dropReason)): \(cited))"
+    case (_, false): return " (\(cited))"
+    default: return ""
+    }
+  }
+}
+
+extension Flow.Endpoint {
+  fileprivate var text: String {
+    let name = pod.isEmpty ? address.bracketed : "\(namespace)/\(pod)"
+    return "\(name)\(port == 0 ? "" : ":\(port)") (ID:\(identity))"
+  }
+}
+
+extension Flow.PolicyReference {
+  /// `CiliumNetworkPolicy default/l7-rule spec.ingress[0]`
+  public var text: String {
+    let object = namespace.isEmpty ? name : "\(namespace)/\(name)"
+    return rule.isEmpty ? "\(kind) \(object)" : "\(kind) \(object) \(rule)"
+  }
+}

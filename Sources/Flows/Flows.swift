@@ -1,1 +1,0 @@
-// Flows: see ARCHITECTURE.md.

@@ -1,0 +1,70 @@
+import Addressing
+import CMartletABI
+
+/// What the agent knows that turns numbers into names.
+public protocol FlowResolver: Sendable {
+  func endpoint(id: UInt32) -> (namespace: String, pod: String)?
+  func labels(identity: UInt32) -> [String]
+  /// Who owns an address that is not a pod's of this node.
+  func owner(address: IPAddress) -> (namespace: String, pod: String)?
+  /// The author of a verdict; nil for the reserved rules, which no object wrote.
+  func author(rule: UInt32) -> Flow.PolicyReference?
+}
+
+extension Flow {
+  /// A flow from an event of the kernel. `bootTime` is the time of CLOCK_MONOTONIC's zero in nanoseconds since the
+  /// epoch.
+  public init(_ event: martlet_event, bootTime: UInt64, resolver: some FlowResolver, nodeName: String) {
+    let isPing = event.protocol == 1 || event.protocol == 58
+    func end(_ address: martlet_addr, identity: UInt32, endpoint: UInt32, port: UInt16) -> Endpoint {
+      var end = Endpoint(address: IPAddress(high: UInt64(bigEndian: address.hi), low: UInt64(bigEndian: address.lo)))
+      end.id = endpoint
+      end.identity = identity
+      end.port = isPing ? 0 : UInt16(bigEndian: port)
+      end.labels = resolver.labels(identity: identity)
+      if let owner = resolver.endpoint(id: endpoint) ?? resolver.owner(address: end.address) {
+        (end.namespace, end.pod) = owner
+      }
+      return end
+    }
+    let verdict: Verdict =
+      if event.flags & UInt8(MARTLET_EVENT_AUDIT.rawValue) != 0 {
+        .audit
+      } else if event.type == UInt8(MARTLET_EVENT_DROP.rawValue) {
+        .dropped
+      } else if event.verdict == UInt8(MARTLET_PROXY.rawValue) {
+        .redirected
+      } else {
+        .forwarded
+      }
+    self.init(
+      time: bootTime &+ event.time_ns, verdict: verdict,
+      direction: event.direction == UInt8(MARTLET_EGRESS.rawValue) ? .egress : .ingress,
+      source: end(
+        event.source, identity: event.source_identity, endpoint: event.source_endpoint, port: event.source_port),
+      destination: end(
+        event.destination, identity: event.destination_identity, endpoint: event.destination_endpoint,
+        port: event.destination_port),
+      ipProtocol: event.protocol)
+    dropReason = event.reason
+    tcpFlags = event.protocol == 6 ? event.tcp_flags : 0
+    if isPing {
+      icmpType = UInt8(truncatingIfNeeded: UInt16(bigEndian: event.source_port))
+      icmpCode = UInt8(truncatingIfNeeded: UInt16(bigEndian: event.destination_port))
+    }
+    isReply = event.flags & UInt8(MARTLET_EVENT_REPLY.rawValue) != 0
+    self.nodeName = nodeName
+    cite(event, resolver)
+  }
+
+  private mutating func cite(_ event: martlet_event, _ resolver: some FlowResolver) {
+    let rule = resolver.author(rule: event.rule).map { [$0] } ?? []
+    let other = resolver.author(rule: event.other_rule).map { [$0] } ?? []
+    switch (verdict == .dropped || verdict == .audit, direction) {
+    case (true, .egress): egressDeniedBy = rule
+    case (true, .ingress): (ingressDeniedBy, egressAllowedBy) = (rule, other)
+    case (false, .egress): (egressAllowedBy, ingressAllowedBy) = (rule, other)
+    case (false, .ingress): (ingressAllowedBy, egressAllowedBy) = (rule, other)
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import CLinux
+import Glibc
+
+/// A network namespace, held open by a descriptor.
+public final class NetworkNamespace: Sendable {
+  /// Where named namespaces are mounted, as ip-netns(8) has it.
+  public static let folder = "/run/netns"
+
+  /// Stays owned by this value.
+  public let fileDescriptor: Int32
+
+  init(owning descriptor: Int32) { fileDescriptor = descriptor }
+
+  deinit { close(fileDescriptor) }
+
+  /// Opens the namespace behind a path, such as /run/netns/NAME or /proc/PID/ns/net.
+  public convenience init(path: String) throws(NetlinkError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0 { throw .last("open \(path)") }
+    self.init(owning: descriptor)
+  }
+
+  /// Opens the namespace of this name.
+  public convenience init(named name: String) throws(NetlinkError) {
+    try self.init(path: "\(NetworkNamespace.folder)/\(name)")
+  }
+
+  /// The calling thread's namespace.
+  public static func current() throws(NetlinkError) -> NetworkNamespace {
+    try NetworkNamespace(path: "/proc/thread-self/ns/net")
+  }
+
+  /// A new namespace without a name, which goes with its last descriptor and process.
+  public static func create() throws(NetlinkError) -> NetworkNamespace {
+    try onNewNamespaceThread {}
+  }
+
+  /// The namespace's inode number, which tells namespaces apart.
+  public var inode: UInt64 {
+    var status = stat()
+    return fstat(fileDescriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+  }
+
+  /// Runs `body` on a thread of its own that is in this namespace; the calling thread waits and stays where it is.
+  /// What `body` opens there (sockets, netlink) remains in this namespace afterwards.
+  public func run<Success: Sendable>(
+    _ body: @escaping @Sendable () throws -> Success
+  ) throws -> Success {
+    let descriptor = fileDescriptor
+    return try NetworkNamespace.onThread {
+      let result = clinux_setns(descriptor, Int32(CLINUX_CLONE_NEWNET))
+      if result < 0 { throw NetlinkError(request: "setns", errno: -result) }
+      return try body()
+    }.get()
+  }
+
+  /// Runs `body` in a new namespace and opens that.
+  static func onNewNamespaceThread(
+    _ body: @escaping @Sendable () throws(NetlinkError) -> Void
+  ) throws(NetlinkError) -> NetworkNamespace {
+    try onThread { () throws(NetlinkError) -> NetworkNamespace in
+      let result = clinux_unshare(Int32(CLINUX_CLONE_NEWNET))
+      if result < 0 { throw NetlinkError(request: "unshare(CLONE_NEWNET)", errno: -result) }
+      try body()
+      return try current()
+    }.get()
+  }
+}

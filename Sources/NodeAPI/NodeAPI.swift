@@ -1,1 +1,0 @@
-// NodeAPI: see ARCHITECTURE.md.

@@ -1,0 +1,24 @@
+/// How long the proxy waits. They are checked once per `granularity`, so each may last that much longer.
+public struct ProxyTimeouts: Hashable, Sendable {
+  /// From the first octet of a request's head to its last: 408.
+  public var requestHead: Duration = .seconds(60)
+  /// Between two requests of a connection: it is closed.
+  public var idle: Duration = .seconds(3600)
+  /// For the server to take a connection: 504.
+  public var connect: Duration = .seconds(5)
+  /// From the last octet of either side to the next one while a body is sent or a response awaited: 408, 504, or the
+  /// connection is closed when the response has begun.
+  public var stall: Duration = .seconds(3600)
+  /// For a client to close after the last response.
+  public var linger: Duration = .seconds(2)
+  public var granularity: Duration = .seconds(1)
+
+  public init() {}
+}
+
+extension Duration {
+  var nanoseconds: UInt64 {
+    let parts = components
+    return UInt64(max(0, parts.seconds)) &* 1_000_000_000 &+ UInt64(max(0, parts.attoseconds / 1_000_000_000))
+  }
+}

@@ -1,0 +1,48 @@
+/// What the datapath decided about a connection when it handed it to the proxy.
+public struct ConnectionPolicy: Hashable, Sendable {
+  /// The rule set its requests are judged by; 0 allows every request.
+  public var httpRules: UInt32
+  public var sourceIdentity: UInt32
+  public var destinationIdentity: UInt32
+  /// The revision of the datapath's policy at which this was found.
+  public var revision: UInt32
+
+  public init(httpRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
+    self.httpRules = httpRules
+    self.sourceIdentity = sourceIdentity
+    self.destinationIdentity = destinationIdentity
+    self.revision = revision
+  }
+
+  /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.
+  static let denied = ConnectionPolicy(httpRules: .max, sourceIdentity: 0, destinationIdentity: 0)
+}
+
+/// Finds the policy of an accepted connection. Called on the worker's own thread when a connection's first request
+/// arrives and again when the rules have changed; it must not block.
+public protocol ConnectionResolver: Sendable {
+  /// - Parameters:
+  ///   - client: the address the connection comes from.
+  ///   - server: the address the client connected to.
+  /// - Returns: nil when the connection is unknown; its requests are then denied.
+  func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy?
+
+  /// The revision of the datapath's policy in force. Read for every request: a policy of another revision is resolved
+  /// again.
+  var revision: UInt32 { get }
+}
+
+extension ConnectionResolver {
+  public var revision: UInt32 { 0 }
+}
+
+/// Gives every connection the same policy: for tests and for benchmarks on loopback.
+public struct FixedResolver: ConnectionResolver {
+  private let policy: ConnectionPolicy
+
+  public init(_ policy: ConnectionPolicy) {
+    self.policy = policy
+  }
+
+  public func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy? { policy }
+}

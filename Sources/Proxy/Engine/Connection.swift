@@ -1,0 +1,83 @@
+import Addressing
+
+typealias ConnectionPointer = UnsafeMutablePointer<Connection>
+
+enum RequestPhase: UInt8 {
+  case head, body
+  /// The body of a refused request is read and dropped.
+  case discard
+  /// Nothing more of the client is read until the response is done.
+  case complete
+  case tunnel
+  /// Everything was said; octets are dropped until the client has closed too.
+  case linger
+  case closed
+}
+
+enum ResponsePhase: UInt8 {
+  case idle, head, body, complete, tunnel
+}
+
+/// Everything about one client connection, in memory that the worker recycles. A trivial type: the engine copies and
+/// drops it without counting references.
+struct Connection {
+  var client = Endpoint()
+  var upstream = Endpoint()
+  var request = RequestPhase.head
+  var response = ResponsePhase.idle
+  var requestReader = RequestReader()
+  var responseReader = ResponseReader()
+  var requestBody = BodyReader()
+  var responseBody = BodyReader()
+  var context = ResponseContext()
+
+  var clientAddress: SocketAddress
+  var serverAddress: SocketAddress
+  var policy = ConnectionPolicy.denied
+  var isResolved = false
+  /// Generation of the rules at which `policy` was resolved.
+  var generation: UInt64 = 0
+
+  // One exchange.
+  var hasExchange = false
+  var closesAfter = false
+  var requestCloses = false
+  var responseCloses = false
+  var isReplayable = false
+  var isDenied = false
+  var sawResponse = false
+  var hasForwardedResponse = false
+  var sentHalfClose = false
+  var statusCode: UInt16 = 0
+  var rule: UInt32 = 0
+  var startedAt: UInt64 = 0
+  var requestOctets: UInt64 = 0
+  var responseOctets: UInt64 = 0
+  var discarded: UInt64 = 0
+  /// The head of the request (when it fits) for the access record and for a second attempt.
+  var block: UnsafeMutablePointer<UInt8>?
+  var headCount = 0
+  var method = ByteRange()
+  var path = ByteRange()
+  var host = ByteRange()
+
+  // The upstream connection.
+  var isConnected = false
+  var connectStartedAt: UInt64 = 0
+  var upstreamRequests: UInt32 = 0
+
+  var activeAt: UInt64 = 0
+  var headStartedAt: UInt64 = 0
+  var isQueued = false
+  var previous: ConnectionPointer?
+  var next: ConnectionPointer?
+  var nextQueued: ConnectionPointer?
+
+  init(client fd: Int32, clientAddress: SocketAddress, serverAddress: SocketAddress, now: UInt64) {
+    client.fd = fd
+    client.isWritable = true
+    self.clientAddress = clientAddress
+    self.serverAddress = serverAddress
+    activeAt = now
+  }
+}

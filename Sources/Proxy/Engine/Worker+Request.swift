@@ -1,0 +1,160 @@
+import HTTPRules
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+extension Worker {
+  /// Octets of a refused request's body that are read to keep its connection.
+  static let discardLimit: UInt64 = 262_144
+
+  func readRequestHead(_ c: ConnectionPointer) -> Step {
+    guard let base = c.pointee.client.base else { return .needsMore }
+    let bytes = base + c.pointee.client.validated
+    let count = c.pointee.client.unexamined
+    let outcome = c.pointee.requestReader.readHead(bytes, count: count, limits: limits, fields: &fields, head: &head)
+    switch outcome {
+    case .incomplete:
+      if c.pointee.headStartedAt == 0 { c.pointee.headStartedAt = now }
+      return .needsMore
+    case .skip(let octets):
+      c.pointee.client.start &+= octets
+      c.pointee.client.validated &+= octets
+      return .moved
+    case .fault(let fault):
+      counters.malformed.add()
+      begin(c)
+      respond(c, status: fault.requestStatus, reason: fault.reason, closes: true)
+      c.pointee.request = .complete
+      return .moved
+    case .head:
+      c.pointee.headStartedAt = 0
+      accept(c, bytes)
+      return .moved
+    }
+  }
+
+  /// Starts an exchange.
+  private func begin(_ c: ConnectionPointer) {
+    counters.requests.add()
+    c.pointee.hasExchange = true
+    c.pointee.startedAt = now
+    c.pointee.closesAfter = isDraining
+    c.pointee.requestCloses = false
+    c.pointee.responseCloses = false
+    c.pointee.isReplayable = false
+    c.pointee.isDenied = false
+    c.pointee.sawResponse = false
+    c.pointee.hasForwardedResponse = false
+    c.pointee.statusCode = 0
+    c.pointee.rule = 0
+    c.pointee.requestOctets = 0
+    c.pointee.responseOctets = 0
+    c.pointee.discarded = 0
+    c.pointee.headCount = 0
+    c.pointee.method = ByteRange()
+    c.pointee.path = ByteRange()
+    c.pointee.host = ByteRange()
+  }
+
+  private func accept(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
+    begin(c)
+    note(c, bytes)
+    c.pointee.requestCloses = head.wantsClose
+    c.pointee.context = ResponseContext(
+      isHEAD: head.isHEAD, isCONNECT: head.isCONNECT, wantsUpgrade: head.wantsUpgrade)
+    let framing = head.framing
+    c.pointee.requestBody = BodyReader(framing)
+    let decision = judge(c, bytes)
+    if decision == .deny { return refuse(c) }
+    if head.cleartextHTTP2Upgrade != nil { removeHTTP2Upgrade(c, bytes) }
+    if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule) { return }
+    c.pointee.client.validated &+= head.length
+    c.pointee.request = framing == .none ? .complete : .body
+    c.pointee.response = .head
+    c.pointee.responseReader = ResponseReader()
+    if c.pointee.upstream.fd < 0 && !dial(c) { return }
+    c.pointee.isReplayable =
+      c.pointee.upstreamRequests > 0 && head.isIdempotent && framing == .none && c.pointee.headCount == head.length
+    c.pointee.upstreamRequests &+= 1
+  }
+
+  /// Keeps what the access record and a second attempt need: the head leaves its buffer before the exchange ends.
+  private func note(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
+    if c.pointee.block == nil { c.pointee.block = blocks.take() }
+    guard let block = c.pointee.block else { return }
+    if head.length <= Self.blockSize {
+      memcpy(block, bytes, head.length)
+      c.pointee.headCount = head.length
+      c.pointee.method = head.method
+      c.pointee.path = head.path
+      c.pointee.host = head.host
+      return
+    }
+    var at = 0
+    func copy(_ range: ByteRange, limit: Int) -> ByteRange {
+      let count = min(range.count, limit)
+      memcpy(block + at, bytes + range.start, count)
+      defer { at += count }
+      return ByteRange(start: at, count: count)
+    }
+    c.pointee.method = copy(head.method, limit: AccessLog.maximumText)
+    c.pointee.path = copy(head.path, limit: AccessLog.maximumPath)
+    c.pointee.host = copy(head.host, limit: AccessLog.maximumText)
+  }
+
+  private func refuse(_ c: ConnectionPointer) {
+    counters.denied.add()
+    c.pointee.isDenied = true
+    c.pointee.client.start &+= head.length
+    c.pointee.client.validated &+= head.length
+    // A client that waits for 100 may or may not send its body after a 403; only closing is unambiguous.
+    let keeps = !head.wantsClose && !head.expectsContinue && !head.isCONNECT && !head.wantsUpgrade
+    var fits = true
+    if case .length(let count) = head.framing, count > Self.discardLimit { fits = false }
+    respondDenied(c, closes: !(keeps && fits))
+    c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard
+  }
+
+  func readRequestBody(_ c: ConnectionPointer, forwards: Bool) -> Step {
+    guard let base = c.pointee.client.base, c.pointee.client.unexamined > 0 else { return .needsMore }
+    var used = 0
+    let outcome = c.pointee.requestBody.consume(
+      base + c.pointee.client.validated, count: c.pointee.client.unexamined, limits: limits, used: &used)
+    c.pointee.client.validated &+= used
+    if !forwards {
+      c.pointee.client.start = c.pointee.client.validated
+      c.pointee.discarded &+= UInt64(used)
+    }
+    switch outcome {
+    case .incomplete:
+      if !forwards && c.pointee.discarded > Self.discardLimit {
+        c.pointee.closesAfter = true
+        c.pointee.request = .complete
+      }
+      return .moved
+    case .complete:
+      c.pointee.request = .complete
+      return .moved
+    case .fault(let fault):
+      counters.malformed.add()
+      // The server has an unfinished request; it must not be able to take what follows for the rest of it.
+      c.pointee.client.start = c.pointee.client.validated
+      if c.pointee.hasForwardedResponse || c.pointee.isDenied {
+        if c.pointee.isDenied && c.pointee.upstream.pending > 0 {
+          c.pointee.closesAfter = true
+          c.pointee.request = .complete
+          return .moved
+        }
+        abort(c, resets: false)
+        return .blocked
+      }
+      closeUpstream(c)
+      respond(c, status: fault.requestStatus, reason: fault.reason, closes: true)
+      c.pointee.request = .complete
+      return .moved
+    }
+  }
+}

@@ -1,0 +1,308 @@
+import CLinux
+import HTTPRules
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What all workers share.
+final class ProxyShared: Sendable {
+  let resolver: any ConnectionResolver
+  let dialer: any UpstreamDialer
+  let rules: RuleStore
+  let limits: HTTPLimits
+  let timeouts: ProxyTimeouts
+  let sink: AccessSink
+  let listeners: [Int32]
+  let mailboxes: [WorkerMailbox]
+
+  init(
+    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, limits: HTTPLimits,
+    timeouts: ProxyTimeouts, sink: AccessSink, listeners: [Int32], mailboxes: [WorkerMailbox]
+  ) {
+    self.resolver = resolver
+    self.dialer = dialer
+    self.rules = rules
+    self.limits = limits
+    self.timeouts = timeouts
+    self.sink = sink
+    self.listeners = listeners
+    self.mailboxes = mailboxes
+  }
+}
+
+/// One thread's share of the connections and the loop that serves them.
+///
+/// Sockets are registered once, edge-triggered, for both directions: a request costs one epoll_wait, one read and one
+/// write each way and no epoll_ctl. Bytes are read into scratch memory, examined in place and written to the other side
+/// at once; only what can not leave yet is moved to a buffer of the connection's own.
+final class Worker {
+  let shared: ProxyShared
+  let mailbox: WorkerMailbox
+  let counters: ProxyCounters
+  let limits: HTTPLimits
+  let epoll: Int32
+  let clientScratch: UnsafeMutablePointer<UInt8>
+  let upstreamScratch: UnsafeMutablePointer<UInt8>
+  private let events: UnsafeMutablePointer<epoll_event>
+
+  var fields = FieldSection()
+  var head = RequestHead()
+  var responseHead = ResponseHead()
+  var facts: UnsafeMutablePointer<HTTPHeaderFacts>
+  var buffers = BufferPool(size: Endpoint.capacity, reserve: 64)
+  var blocks = BufferPool(size: Worker.blockSize, reserve: 256)
+  var connections = ConnectionList()
+  var log: AccessLog
+  var table: HTTPRuleSetTable
+  var tableVersion: UInt64
+  var lastSet: UInt32 = 0
+  var lastMatcher: HTTPRuleMatcher?
+  /// CLOCK_MONOTONIC when the present batch of events came.
+  var now: UInt64
+  /// Steps that a connection may still take before it is another's turn.
+  var budget = 0
+  var isDraining = false
+  private var isAccepting = false
+  private var resumeAcceptAt: UInt64 = 0
+  private var nextSweep: UInt64 = .max
+  private var firstQueued: ConnectionPointer?
+
+  /// Room for the copy of a request's head.
+  static let blockSize = 4096
+  static let stepsPerTurn = 32
+  private static let eventCapacity = 256
+  /// epoll data of sockets that belong to no connection; a connection's is its address, with bit 0 for upstream.
+  private static let mailboxData: UInt64 = 2
+  private static let listenerData: UInt64 = 4
+
+  init(shared: ProxyShared, mailbox: WorkerMailbox) throws(SocketError) {
+    self.shared = shared
+    self.mailbox = mailbox
+    counters = mailbox.counters
+    limits = shared.limits
+    epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+    guard epoll >= 0 else { throw SocketError("epoll_create", errno: errno) }
+    clientScratch = .allocate(capacity: Endpoint.capacity)
+    upstreamScratch = .allocate(capacity: Endpoint.capacity)
+    events = .allocate(capacity: Self.eventCapacity)
+    facts = .allocate(capacity: FieldSection.capacity)
+    log = AccessLog(shared.sink, counters: mailbox.counters)
+    (tableVersion, table) = shared.rules.versioned
+    now = Clock.monotonic()
+  }
+
+  deinit {
+    connections.deallocate()
+    buffers.unmapAll()
+    blocks.unmapAll()
+    log.deallocate()
+    fields.deallocate()
+    clientScratch.deallocate()
+    upstreamScratch.deallocate()
+    events.deallocate()
+    facts.deallocate()
+    close(epoll)
+  }
+
+  /// Serves until the mailbox says stop and no connection is left.
+  func run() {
+    register(mailbox.event, UInt32(CLINUX_EPOLL_IN), Self.mailboxData)
+    startAccepting()
+    while true {
+      let stop = mailbox.stop.load(ordering: .acquiring)
+      if stop != .no { drain(at: stop) }
+      if isDraining && connections.first == nil { break }
+      let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
+      now = Clock.monotonic()
+      for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
+      runQueued()
+      connections.recycleDead()
+      if now >= nextSweep { sweepAll() }
+      if let since = log.waitingSince, now &- since >= AccessLog.patience { log.flush(now: now) }
+    }
+    log.flush(now: now)
+  }
+
+  private func timeout() -> Int32 {
+    if firstQueued != nil { return 0 }
+    var next = connections.first == nil ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
+    if connections.first != nil && nextSweep == .max {
+      nextSweep = now &+ shared.timeouts.granularity.nanoseconds
+      next = nextSweep
+    }
+    if let since = log.waitingSince { next = min(next, since &+ AccessLog.patience) }
+    if next == .max { return -1 }
+    return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
+  }
+
+  private func sweepAll() {
+    if resumeAcceptAt != 0 && now >= resumeAcceptAt {
+      resumeAcceptAt = 0
+      startAccepting()
+    }
+    sweep()
+    connections.recycleDead()
+    let isIdle = connections.first == nil && resumeAcceptAt == 0
+    nextSweep = isIdle ? .max : now &+ shared.timeouts.granularity.nanoseconds
+  }
+
+  private func dispatch(_ event: epoll_event) {
+    let data = event.data.u64
+    if data == Self.mailboxData { return openMail() }
+    if data & 7 == Self.listenerData { return accept(from: Int32(truncatingIfNeeded: data >> 32)) }
+    guard let c = ConnectionPointer(bitPattern: UInt(data & ~15)), c.pointee.request != .closed else { return }
+    let flags = Int(event.events)
+    let isOver = flags & (CLINUX_EPOLL_RDHUP | CLINUX_EPOLL_HUP | CLINUX_EPOLL_ERR) != 0
+    let isReadable = isOver || flags & CLINUX_EPOLL_IN != 0
+    let isWritable = flags & (CLINUX_EPOLL_OUT | CLINUX_EPOLL_HUP | CLINUX_EPOLL_ERR) != 0
+    if data & 1 == 0 {
+      if flags & CLINUX_EPOLL_ERR != 0 { return abort(c, resets: false) }
+      if isReadable { c.pointee.client.isReadable = true }
+      if isWritable { c.pointee.client.isWritable = true }
+      if isOver { c.pointee.client.isHangingUp = true }
+    } else {
+      if isReadable { c.pointee.upstream.isReadable = true }
+      if isWritable { c.pointee.upstream.isWritable = true }
+      if isOver { c.pointee.upstream.isHangingUp = true }
+    }
+    drive(c)
+  }
+
+  // MARK: New connections
+
+  private func startAccepting() {
+    guard !isAccepting, !isDraining else { return }
+    isAccepting = true
+    for listener in shared.listeners {
+      register(
+        listener, UInt32(CLINUX_EPOLL_IN | CLINUX_EPOLL_EXCLUSIVE),
+        UInt64(UInt32(bitPattern: listener)) << 32 | Self.listenerData)
+    }
+  }
+
+  private func stopAccepting() {
+    guard isAccepting else { return }
+    isAccepting = false
+    for listener in shared.listeners { epoll_ctl(epoll, EPOLL_CTL_DEL, listener, nil) }
+  }
+
+  private func accept(from listener: Int32) {
+    for _ in 0..<16 {
+      guard isAccepting else { return }
+      var peer: SocketAddress?
+      let fd = Socket.accept(listener, peer: &peer)
+      if fd < 0 {
+        if fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS {
+          // The connection stays in the listener's queue; trying again at once would only spin.
+          stopAccepting()
+          resumeAcceptAt = now &+ 100_000_000
+          nextSweep = min(nextSweep, resumeAcceptAt)
+        }
+        return
+      }
+      guard let peer, let local = Socket.localAddress(fd) else {
+        close(fd)
+        continue
+      }
+      let socket = AcceptedSocket(fd: fd, client: peer, server: local)
+      if let other = lessLoaded() {
+        other.load.add(1, ordering: .relaxed)
+        other.hand(over: socket)
+      } else {
+        mailbox.load.add(1, ordering: .relaxed)
+        open(socket)
+      }
+    }
+  }
+
+  /// Which thread the kernel wakes for a new connection says nothing about who has time for it.
+  private func lessLoaded() -> WorkerMailbox? {
+    var least = mailbox.load.load(ordering: .relaxed)
+    var choice: WorkerMailbox?
+    for other in shared.mailboxes {
+      let load = other.load.load(ordering: .relaxed)
+      if load < least {
+        least = load
+        choice = other
+      }
+    }
+    return choice
+  }
+
+  private func openMail() {
+    for socket in mailbox.collect() {
+      if isDraining {
+        mailbox.load.subtract(1, ordering: .relaxed)
+        close(socket.fd)
+      } else {
+        open(socket)
+      }
+    }
+  }
+
+  private func open(_ socket: AcceptedSocket) {
+    Socket.setNoDelay(socket.fd)
+    let c = connections.add(
+      Connection(client: socket.fd, clientAddress: socket.client, serverAddress: socket.server, now: now))
+    counters.accepted.add()
+    register(socket.fd, Self.streamEvents, UInt64(UInt(bitPattern: c)))
+    // A request often is there already.
+    c.pointee.client.isReadable = true
+    drive(c)
+  }
+
+  static let streamEvents =
+    UInt32(CLINUX_EPOLL_IN | CLINUX_EPOLL_OUT | CLINUX_EPOLL_RDHUP) | CLINUX_EPOLL_EDGE
+
+  func register(_ fd: Int32, _ interest: UInt32, _ data: UInt64) {
+    var event = epoll_event()
+    event.events = interest
+    event.data.u64 = data
+    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event)
+  }
+
+  // MARK: Turns
+
+  /// Lets a connection that has used up its steps go on after the others.
+  func enqueue(_ c: ConnectionPointer) {
+    guard !c.pointee.isQueued else { return }
+    c.pointee.isQueued = true
+    c.pointee.nextQueued = firstQueued
+    firstQueued = c
+  }
+
+  private func runQueued() {
+    var next = firstQueued
+    firstQueued = nil
+    while let c = next {
+      next = c.pointee.nextQueued
+      c.pointee.isQueued = false
+      if c.pointee.request != .closed { drive(c) }
+    }
+  }
+
+  private func drain(at stop: WorkerMailbox.Stop) {
+    if !isDraining {
+      isDraining = true
+      stopAccepting()
+      forEachConnection { c in
+        if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
+      }
+    }
+    if stop == .now { forEachConnection { self.abort($0, resets: true) } }
+    connections.recycleDead()
+  }
+
+  /// `body` may close the connection that it is given.
+  func forEachConnection(_ body: (ConnectionPointer) -> Void) {
+    var next = connections.first
+    while let c = next {
+      next = c.pointee.next
+      body(c)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import CLinux
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+struct AcceptedSocket: Sendable {
+  var fd: Int32
+  var client: SocketAddress
+  var server: SocketAddress
+}
+
+/// What other threads may tell a worker.
+final class WorkerMailbox: Sendable {
+  enum Stop: UInt8, AtomicRepresentable {
+    case no
+    /// No new connections; those at rest are closed, the others after their exchange.
+    case drain
+    case now
+  }
+
+  /// Readable when there is something to look at.
+  let event: Int32
+  /// Connections that the worker has or is about to get.
+  let load = Atomic<Int>(0)
+  let stop = Atomic<Stop>(.no)
+  let counters = ProxyCounters()
+  private let sockets = Mutex<[AcceptedSocket]>([])
+
+  init() throws(SocketError) {
+    event = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+    if event < 0 { throw SocketError("eventfd", errno: errno) }
+  }
+
+  deinit { close(event) }
+
+  func hand(over socket: AcceptedSocket) {
+    sockets.withLock { $0.append(socket) }
+    wake()
+  }
+
+  func request(_ stop: Stop) {
+    self.stop.store(stop, ordering: .releasing)
+    wake()
+  }
+
+  func wake() { eventfd_write(event, 1) }
+
+  /// Empties the box.
+  func collect() -> [AcceptedSocket] {
+    var ignored: eventfd_t = 0
+    eventfd_read(event, &ignored)
+    return sockets.withLock { waiting in
+      defer { waiting.removeAll() }
+      return waiting
+    }
+  }
+}

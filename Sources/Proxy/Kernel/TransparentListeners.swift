@@ -1,0 +1,27 @@
+import Addressing
+import BPF
+import CMartletABI
+
+/// The proxy's two listeners, one for each family, and their places in the datapath's socket map. Nobody connects to
+/// them: the datapath gives them packets whose addresses stay those of client and server.
+struct TransparentListeners: Sendable {
+  let ipv4: Listener
+  let ipv6: Listener
+
+  init() throws(SocketError) {
+    let mark = UInt32(MARTLET_MARK_FROM_PROXY)
+    ipv4 = try Listener(
+      SocketAddress(IPAddress(v4: 0x7F00_0001), port: 0), isTransparent: true, mark: mark)
+    ipv6 = try Listener(
+      SocketAddress(IPAddress(high: 0, low: 1), port: 0), isTransparent: true, mark: mark)
+  }
+
+  var all: [Listener] { [ipv4, ipv6] }
+
+  /// Puts the listeners where the datapath looks for them, in place of those of an earlier proxy.
+  func register(pins: String) throws(BPFError) {
+    let map = try SocketMap.fromPin(pins + "/martlet_listeners")
+    try map.update(UInt32(MARTLET_LISTENER_IPV4.rawValue), socket: ipv4.fd)
+    try map.update(UInt32(MARTLET_LISTENER_IPV6.rawValue), socket: ipv6.fd)
+  }
+}

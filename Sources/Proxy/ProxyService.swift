@@ -1,0 +1,90 @@
+import BPF
+public import Logging
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The proxy of a node: the engine between the datapath's maps and the agent's configuration file.
+///
+/// It needs neither to be there when it starts: it waits for the pins, and denies every request until
+/// `STATE/proxy/config.json` exists. Started again after a crash it takes its place in the socket map by itself.
+public struct ProxyService: Sendable {
+  private let stateFolder: String
+  private let pins: String
+  private let options: ProxyOptions
+  private let logger: Logger
+
+  /// - Parameters:
+  ///   - stateDirectory: the instance's state directory; the proxy uses `proxy/` in it.
+  ///   - pins: the folder with the datapath's pinned maps.
+  public init(stateDirectory: String, pins: String, options: ProxyOptions? = nil, logger: Logger) {
+    stateFolder = stateDirectory + "/proxy"
+    self.pins = pins
+    self.logger = logger
+    if let options {
+      self.options = options
+    } else {
+      var defaults = ProxyOptions()
+      defaults.accessSink = .socket(path: stateFolder + "/access.sock")
+      self.options = defaults
+    }
+  }
+
+  /// Serves until the task is cancelled, then drains as `ProxyServer.run()` does.
+  public func run() async throws {
+    Self.raiseDescriptorLimit()
+    let resolver = try await waitForDatapath()
+    let listeners = try TransparentListeners()
+    let server = ProxyServer(
+      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), options: options)
+    let watch = ConfigurationWatch(folder: stateFolder, rules: server.rules, logger: logger) {
+      // The agent may have made the datapath anew.
+      register(listeners)
+    }
+    watch.load()
+    register(listeners)
+    logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await watch.run() }
+      group.addTask { try await server.run() }
+      // The server ends only when it is told to, or when it can not go on.
+      defer { group.cancelAll() }
+      try await group.next()
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
+  private func register(_ listeners: TransparentListeners) {
+    do {
+      try listeners.register(pins: pins)
+    } catch {
+      logger.error("the listeners are not in the datapath's socket map: \(error)")
+    }
+  }
+
+  private func waitForDatapath() async throws -> ConntrackResolver {
+    var isReported = false
+    while true {
+      do throws(BPFError) {
+        return try ConntrackResolver(pins: pins)
+      } catch {
+        guard error.errno == ENOENT else { throw error }
+        if !isReported { logger.notice("waiting for the datapath: \(error)") }
+        isReported = true
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+
+  /// Each connection takes two descriptors.
+  private static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+}

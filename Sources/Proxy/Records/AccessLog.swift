@@ -1,0 +1,136 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// One worker's access records: gathered in one buffer and sent as a datagram when that is full or the batch has waited
+/// long enough. Nobody is waited for: what the receiver does not take at once is counted as lost.
+struct AccessLog {
+  private let buffer: UnsafeMutableRawPointer
+  private let sink: AccessSink
+  private let counters: ProxyCounters
+  private var count = 0
+  private var records: UInt64 = 0
+  private var fd: Int32 = -1
+  private var retryAt: UInt64 = 0
+  /// When the oldest waiting record came, CLOCK_MONOTONIC; nil when none waits.
+  private(set) var waitingSince: UInt64?
+
+  static let capacity = 32768
+  /// Nanoseconds that a record may wait for company.
+  static let patience: UInt64 = 50_000_000
+  static let maximumPath = 2048
+  static let maximumText = 255
+
+  let isEnabled: Bool
+
+  init(_ sink: AccessSink, counters: ProxyCounters) {
+    self.sink = sink
+    self.counters = counters
+    if case .none = sink { isEnabled = false } else { isEnabled = true }
+    buffer = .allocate(byteCount: Self.capacity, alignment: 16)
+  }
+
+  func deallocate() {
+    if fd >= 0 { close(fd) }
+    buffer.deallocate()
+  }
+
+  /// Adds the record of a connection's exchange that ended at `now`.
+  mutating func append(_ connection: Connection, now: UInt64, isAborted: Bool) {
+    let text = connection.block
+    let method = text == nil ? 0 : min(connection.method.count, Self.maximumText)
+    let path = text == nil ? 0 : min(connection.path.count, Self.maximumPath)
+    let host = text == nil ? 0 : min(connection.host.count, Self.maximumText)
+    let length = AccessRecord.headerSize + method + path + host
+    if count + length > Self.capacity { flush(now: now) }
+    let at = buffer + count
+    func put<Integer: FixedWidthInteger>(_ offset: Int, _ value: Integer) {
+      at.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self)
+    }
+    let latency = now &- connection.startedAt
+    let flags =
+      (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
+    put(0, UInt16(length))
+    put(2, AccessRecord.layout)
+    put(3, flags)
+    put(4, connection.rule)
+    put(8, Clock.realtime() &- latency)
+    put(16, latency)
+    put(24, connection.requestOctets)
+    put(32, connection.responseOctets)
+    put(40, connection.policy.httpRules)
+    put(44, connection.policy.sourceIdentity)
+    put(48, connection.policy.destinationIdentity)
+    put(52, connection.statusCode)
+    put(54, connection.clientAddress.port)
+    put(56, connection.serverAddress.port)
+    put(58, UInt16(method))
+    put(60, UInt16(path))
+    put(62, UInt16(host))
+    put(64, connection.clientAddress.address.high.byteSwapped)
+    put(72, connection.clientAddress.address.low.byteSwapped)
+    put(80, connection.serverAddress.address.high.byteSwapped)
+    put(88, connection.serverAddress.address.low.byteSwapped)
+    if let text {
+      memcpy(at + 96, text + connection.method.start, method)
+      memcpy(at + 96 + method, text + connection.path.start, path)
+      memcpy(at + 96 + method + path, text + connection.host.start, host)
+    }
+    count += length
+    records &+= 1
+    if waitingSince == nil { waitingSince = now }
+  }
+
+  /// Sends what waits.
+  mutating func flush(now: UInt64) {
+    defer {
+      count = 0
+      records = 0
+      waitingSince = nil
+    }
+    guard count > 0 else { return }
+    switch sink {
+    case .none: return
+    case .callback(let receive):
+      receive(AccessRecord.decode(UnsafeRawBufferPointer(start: buffer, count: count)))
+    case .socket(let path):
+      if fd < 0, !connect(to: path, now: now) || fd < 0 {
+        counters.lostRecords.add(records)
+        return
+      }
+      if send(fd, buffer, count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)) < 0 {
+        counters.lostRecords.add(records)
+        if errno != EAGAIN && errno != ENOBUFS {
+          close(fd)
+          fd = -1
+        }
+      }
+    }
+  }
+
+  private mutating func connect(to path: String, now: UInt64) -> Bool {
+    guard now >= retryAt else { return false }
+    retryAt = now &+ 250_000_000
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let room = MemoryLayout.size(ofValue: address.sun_path)
+    guard path.utf8.count < room else { return false }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+    let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let socket = Glibc.socket(AF_UNIX, type, 0)
+    guard socket >= 0 else { return false }
+    let result = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    guard result == 0 else {
+      close(socket)
+      return false
+    }
+    fd = socket
+    return true
+  }
+}

@@ -1,0 +1,94 @@
+import Addressing
+
+/// One request and what became of it.
+///
+/// On the wire, little-endian, addresses in network byte order; a datagram holds whole records one after the other:
+///
+///     0  u16 length of the record     2  u8 layout (1)       3  u8 flags
+///     4  u32 rule                     8  u64 time            16  u64 latency
+///    24  u64 request octets          32  u64 response octets
+///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
+///    52  u16 status                  54  u16 client port     56  u16 server port
+///    58  u16 method length           60  u16 path length     62  u16 host length
+///    64  16 octets client            80  16 octets server
+///    96  method, path, host
+public struct AccessRecord: Hashable, Sendable {
+  /// When the request's head was complete: nanoseconds since 1970.
+  public var time: UInt64
+  /// From then to the last octet of the response handed to the kernel, in nanoseconds.
+  public var latency: UInt64
+  public var client: SocketAddress
+  public var server: SocketAddress
+  public var sourceIdentity: UInt32
+  public var destinationIdentity: UInt32
+  public var httpRules: UInt32
+  /// The rule that allowed the request; 0 when it was denied or when no rule was asked for.
+  public var rule: UInt32
+  /// The status that the client was sent; 0 when it was sent none.
+  public var status: UInt16
+  public var isDenied: Bool
+  /// The connection ended before the exchange did.
+  public var isAborted: Bool
+  public var requestOctets: UInt64
+  public var responseOctets: UInt64
+  /// At most 255 octets.
+  public var method: String
+  /// Path and query, at most 2048 octets.
+  public var path: String
+  /// At most 255 octets.
+  public var host: String
+
+  static let headerSize = 96
+  static let layout: UInt8 = 1
+  static let deniedFlag: UInt8 = 1
+  static let abortedFlag: UInt8 = 2
+
+  /// The records of one datagram; those after a malformed one are left out.
+  public static func decode(_ bytes: UnsafeRawBufferPointer) -> [AccessRecord] {
+    var records: [AccessRecord] = []
+    var at = 0
+    while at + headerSize <= bytes.count {
+      let length = Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
+      guard length >= headerSize, at + length <= bytes.count,
+        let record = AccessRecord(UnsafeRawBufferPointer(rebasing: bytes[at..<at + length]))
+      else { break }
+      records.append(record)
+      at += length
+    }
+    return records
+  }
+
+  private init?(_ bytes: UnsafeRawBufferPointer) {
+    func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
+      Integer(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: type))
+    }
+    func address(_ offset: Int) -> IPAddress {
+      IPAddress(
+        high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)),
+        low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)))
+    }
+    let counts = [58, 60, 62].map { Int(number($0, UInt16.self)) }
+    guard bytes[2] == Self.layout, Self.headerSize + counts.reduce(0, +) <= bytes.count else { return nil }
+    var at = Self.headerSize
+    func text(_ count: Int) -> String {
+      defer { at += count }
+      return String(decoding: bytes[at..<at + count], as: UTF8.self)
+    }
+    isDenied = bytes[3] & Self.deniedFlag != 0
+    isAborted = bytes[3] & Self.abortedFlag != 0
+    rule = number(4, UInt32.self)
+    time = number(8, UInt64.self)
+    latency = number(16, UInt64.self)
+    requestOctets = number(24, UInt64.self)
+    responseOctets = number(32, UInt64.self)
+    httpRules = number(40, UInt32.self)
+    sourceIdentity = number(44, UInt32.self)
+    destinationIdentity = number(48, UInt32.self)
+    status = number(52, UInt16.self)
+    client = SocketAddress(address(64), port: number(54, UInt16.self))
+    server = SocketAddress(address(80), port: number(56, UInt16.self))
+    method = text(counts[0])
+    path = text(counts[1])
+    host = text(counts[2])
+  }
+}

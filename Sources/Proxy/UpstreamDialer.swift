@@ -1,0 +1,32 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Opens the connection to a client's server. Called on the worker's own thread; it must not block.
+public protocol UpstreamDialer: Sendable {
+  /// Starts to connect.
+  /// - Returns: a non-blocking socket that is connected or connecting, or a negated errno. The caller owns it.
+  func dial(client: SocketAddress, server: SocketAddress) -> Int32
+}
+
+/// Connects to one address, whatever the client asked for: for tests and for benchmarks on loopback.
+public struct FixedDialer: UpstreamDialer {
+  private let upstream: SocketAddress
+
+  public init(_ upstream: SocketAddress) {
+    self.upstream = upstream
+  }
+
+  public func dial(client: SocketAddress, server: SocketAddress) -> Int32 {
+    let fd = Socket.tcp(family: upstream.address.isIPv4 ? AF_INET : AF_INET6)
+    guard fd >= 0 else { return fd }
+    let result = Socket.connect(fd, upstream)
+    if result < 0 {
+      close(fd)
+      return result
+    }
+    return fd
+  }
+}

@@ -1,0 +1,121 @@
+import Addressing
+import CMartletABI
+import Flows
+import JSON
+import Testing
+
+private struct Names: FlowResolver {
+  func endpoint(id: UInt32) -> (namespace: String, pod: String)? { id == 7 ? ("default", "a") : nil }
+  func labels(identity: UInt32) -> [String] { identity == 300 ? ["k8s:app=a"] : [] }
+  func owner(address: IPAddress) -> (namespace: String, pod: String)? { nil }
+  func author(rule: UInt32) -> Flow.PolicyReference? {
+    rule == 9 ? .init(kind: "CiliumNetworkPolicy", namespace: "default", name: "p", rule: "spec.ingressDeny[0]") : nil
+  }
+}
+
+private func wire(_ text: String) throws -> martlet_addr {
+  let address = try #require(IPAddress(text))
+  return martlet_addr(hi: address.high.bigEndian, lo: address.low.bigEndian)
+}
+
+private func drop(_ source: String, _ destination: String, rule: UInt32, reason: UInt8) throws -> Flow {
+  var event = martlet_event()
+  event.time_ns = 5
+  event.type = UInt8(MARTLET_EVENT_DROP.rawValue)
+  event.reason = reason
+  event.protocol = 6
+  event.tcp_flags = 2
+  event.source = try wire(source)
+  event.destination = try wire(destination)
+  event.source_port = UInt16(40312).bigEndian
+  event.destination_port = UInt16(9080).bigEndian
+  event.source_identity = 300
+  event.destination_identity = 301
+  event.source_endpoint = 7
+  event.rule = rule
+  return Flow(event, bootTime: 1_000_000_000_000_000_000, resolver: Names(), nodeName: "n")
+}
+
+@Suite struct FlowsTests {
+  @Test(arguments: [
+    (
+      "10.0.0.1", "10.0.0.2", UInt32(0), UInt8(133),
+      "Sep  9 01:46:40.000: default/a:40312 (ID:300) -> 10.0.0.2:9080 (ID:301) ingress TCP SYN DROPPED "
+        + "(POLICY_DENIED: no rule allows it)"
+    ),
+    (
+      "fd00::1", "fd00::2", UInt32(9), UInt8(181),
+      "Sep  9 01:46:40.000: default/a:40312 (ID:300) -> [fd00::2]:9080 (ID:301) ingress TCP SYN DROPPED "
+        + "(POLICY_DENY: CiliumNetworkPolicy default/p spec.ingressDeny[0])"
+    ),
+  ])
+  func line(_ source: String, _ destination: String, _ rule: UInt32, _ reason: UInt8, _ expected: String) throws {
+    #expect(try drop(source, destination, rule: rule, reason: reason).line == expected)
+  }
+
+  @Test func jsonHasHubblesShape() throws {
+    let flow = try #require(try drop("10.0.0.1", "10.0.0.2", rule: 9, reason: 181).json["flow"])
+    #expect(flow[path: "l4", "TCP", "flags", "SYN"] == true)
+    #expect(flow[path: "IP", "ipVersion"] == "IPv4")
+    #expect(flow[path: "source", "pod_name"] == "a")
+    #expect(flow["drop_reason_desc"] == "POLICY_DENY")
+    #expect(flow["ingress_denied_by"]?.arrayValue?.first?["name"] == "p")
+    #expect(flow["time"] == "2001-09-09T01:46:40.000000005Z")
+  }
+
+  @Test func filters() throws {
+    let flow = try drop("10.0.0.1", "10.0.0.2", rule: 0, reason: 133)
+    func matches(_ change: (inout FlowFilter) -> Void) -> Bool {
+      var filter = FlowFilter()
+      change(&filter)
+      return filter.matches(flow)
+    }
+    #expect(matches { _ in })
+    #expect(matches { $0.verdicts = [.dropped] })
+    #expect(!matches { $0.verdicts = [.forwarded] })
+    #expect(matches { $0.pods = ["default/a"] })
+    #expect(matches { $0.sourcePods = ["a"] })
+    #expect(!matches { $0.destinationPods = ["default/a"] })
+    #expect(!matches { $0.namespaces = ["other"] })
+    #expect(matches { $0.ports = [1, 9080] })
+    #expect(matches { $0.protocols = ["tcp"] })
+    #expect(!matches { $0.protocols = ["http"] })
+    #expect(!matches { $0.httpStatus = [HTTPStatusRange("5+")!] })
+    #expect(!matches { $0.since = flow.time + 1 })
+  }
+
+  @Test(
+    arguments: [
+      ("404", 404, true), ("404", 403, false), ("5+", 503, true), ("5+", 499, false), ("500-599", 599, true),
+      ("500-599", 600, false),
+    ] as [(String, UInt32, Bool)])
+  func statusRanges(_ text: String, _ code: UInt32, _ expected: Bool) throws {
+    #expect(try #require(HTTPStatusRange(text)).contains(code) == expected)
+  }
+
+  @Test(arguments: ["", "40", "4-5", "6+", "599-500", "abc"])
+  func refusesOtherStatus(_ text: String) { #expect(HTTPStatusRange(text) == nil) }
+
+  @Test func ringKeepsTheNewestAndCountsWhatFollowersLost() async throws {
+    let ring = FlowRing(capacity: 3, followerBuffer: 2)
+    let stream = ring.follow()
+    var flow = try drop("10.0.0.1", "10.0.0.2", rule: 0, reason: 133)
+    for time in 1...5 as ClosedRange<UInt64> {
+      flow.time = time
+      ring.append([flow])
+    }
+    #expect(ring.flows().map(\.time) == [3, 4, 5])
+    #expect(ring.flows(last: 1).map(\.time) == [5])
+    #expect(ring.seen == 5)
+    var iterator = stream.makeAsyncIterator()
+    _ = await iterator.next()
+    _ = await iterator.next()
+    flow.time = 6
+    ring.append([flow])
+    guard case .lost(let count) = await iterator.next() else {
+      Issue.record("expected a lost-events record")
+      return
+    }
+    #expect(count == 3)
+  }
+}

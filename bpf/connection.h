@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_CONNECTION_H
+#define MARTLET_CONNECTION_H
+
+/*
+ * The decision on a packet. A connection is judged as a whole, from its initiator to its responder,
+ * by its first packet and again by the first packet in either direction after policy or identities
+ * changed.
+ */
+
+#include "conntrack.h"
+#include "event.h"
+
+enum decision {
+	DECISION_ALLOW = MARTLET_ALLOW,
+	DECISION_PROXY = MARTLET_PROXY,
+	DECISION_UPSTREAM = 4, /* belongs to a connection that the proxy made */
+};
+
+/* Judges the connection whose packet in hand goes from initiator to responder, or back. */
+static __noinline void connection_judge(struct flow *flow, bool reply)
+{
+	const struct packet *packet = &flow->packet;
+	struct party origin, responder;
+	__be16 port;
+
+	flow_resolve_identities(flow);
+	origin.identity = reply ? flow->destination_identity : flow->source_identity;
+	origin.local = reply ? flow->destination_endpoint : flow->source_endpoint;
+	responder.identity = reply ? flow->source_identity : flow->destination_identity;
+	responder.local = reply ? flow->source_endpoint : flow->destination_endpoint;
+	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6) {
+		port = bpf_htons(packet->icmp_type);
+		/* What began as an echo request is judged as one, whichever packet is in hand. */
+		if (!(packet->flags & PACKET_STATELESS) &&
+		    (reply || packet->flags & PACKET_RELATED))
+			port = bpf_htons(packet->tuple.protocol == IPPROTO_ICMP ? ICMPV4_ECHO
+										: ICMPV6_ECHO);
+	} else {
+		port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
+	}
+	policy_judge(&flow->judgement, &origin, &responder, packet->tuple.protocol, port);
+}
+
+/* In audit mode what policy denies is reported and let through. Returns 0 or a drop reason. */
+INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow)
+{
+	if (flow->judgement.verdict != MARTLET_DENY)
+		return 0;
+	if (!(flow->config->flags & MARTLET_CONFIG_AUDIT))
+		return -flow->judgement.reason;
+	if (!flow->trace)
+		report_audit(skb, flow);
+	flow->judgement.verdict = MARTLET_ALLOW;
+	return 0;
+}
+
+/* A packet that asks for a new connection, whatever there was before. */
+INLINE bool packet_opens(const struct packet *packet)
+{
+	return packet->tcp_flags & TCP_SYN && !(packet->tcp_flags & TCP_ACK);
+}
+
+/* First packet of a connection, or of one that this node has not seen from the start. */
+INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
+			   const struct martlet_ct_key *key, bool source_is_b, __u32 now)
+{
+	struct martlet_ct_entry entry = {};
+	int error;
+
+	/* Packets in flight are adopted, but these two never begin anything. */
+	if (!packet_opens(&flow->packet) && flow->packet.tcp_flags & (TCP_RST | TCP_SYN)) {
+		flow->quiet = flow->packet.tcp_flags & TCP_RST;
+		return -MARTLET_DROP_CT_INVALID_HEADER;
+	}
+	entry.revision = READ_ONCE(flow->config->policy_revision);
+	connection_judge(flow, false);
+	error = connection_denied(skb, flow);
+	if (error)
+		return error;
+	entry.origin_identity = flow->source_identity;
+	entry.reply_identity = flow->destination_identity;
+	entry.egress_rule = flow->judgement.egress_rule;
+	entry.ingress_rule = flow->judgement.ingress_rule;
+	entry.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
+	if (flow->judgement.verdict == MARTLET_PROXY) {
+		entry.http_rules = flow->judgement.http_rules;
+		entry.flags |= MARTLET_CT_PROXY;
+	}
+	error = ct_create(key, &entry, flow->config, &flow->packet, now);
+	if (error)
+		return error;
+	report_verdict(skb, flow);
+	return flow->judgement.verdict;
+}
+
+/* A living connection that was judged before the last change of policy. */
+INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
+				  struct martlet_ct_entry *entry, __u32 revision)
+{
+	int error;
+
+	connection_judge(flow, flow->reply);
+	error = connection_denied(skb, flow);
+	if (error)
+		return error;
+	if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
+		/* The proxy can not enter a connection whose ends already talk to each other. */
+		policy_deny(&flow->judgement, flow->judgement.direction,
+			    MARTLET_DROP_POLICY_DENIED);
+		error = connection_denied(skb, flow);
+		if (error)
+			return error;
+	}
+	entry->origin_identity = flow->reply ? flow->destination_identity : flow->source_identity;
+	entry->reply_identity = flow->reply ? flow->source_identity : flow->destination_identity;
+	entry->egress_rule = flow->judgement.egress_rule;
+	entry->ingress_rule = flow->judgement.ingress_rule;
+	entry->http_rules =
+	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.http_rules : 0;
+	/* Last, so that whoever sees the revision sees what was found at it. */
+	WRITE_ONCE(entry->revision, revision);
+	return 0;
+}
+
+INLINE int connection_continue(struct __sk_buff *skb, struct flow *flow,
+			       struct martlet_ct_entry *entry, __u32 now)
+{
+	/* Read before the policy maps are: a change in between is then found by the next packet. */
+	__u32 revision = READ_ONCE(flow->config->policy_revision);
+	int error;
+
+	if (READ_ONCE(entry->revision) != revision) {
+		error = connection_judge_again(skb, flow, entry, revision);
+		if (error)
+			return error;
+	}
+	/* An error about a connection is no sign of life of it. */
+	if (flow->packet.flags & PACKET_RELATED)
+		return DECISION_ALLOW;
+	ct_touch(entry, flow->config, &flow->packet, flow->reply, now);
+	return entry->flags & MARTLET_CT_PROXY ? DECISION_PROXY : DECISION_ALLOW;
+}
+
+/* ICMP that belongs to no connection, and every packet of a test run that only asks. */
+INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow)
+{
+	int error;
+
+	if (flow->packet.flags & PACKET_RELATED) {
+		flow->packet.flags &= ~PACKET_RELATED;
+		flow->packet.flags |= PACKET_STATELESS;
+		packet_plain_tuple(&flow->packet);
+		flow->source_endpoint = endpoint_lookup(&flow->packet.source);
+	}
+	connection_judge(flow, false);
+	error = connection_denied(skb, flow);
+	if (error)
+		return error;
+	if (flow->trace)
+		trace_answer(skb, flow, flow->judgement.verdict, 0);
+	else
+		report_verdict(skb, flow);
+	return flow->judgement.verdict;
+}
+
+/*
+ * The server's side of a connection that the proxy made on behalf of a client: the addresses are
+ * the client's and the server's, so only the zone tells it from a connection between the two.
+ */
+INLINE bool connection_is_upstream_reply(struct flow *flow, __u32 now)
+{
+	struct martlet_ct_key key;
+	struct martlet_ct_entry *entry;
+	bool source_is_b;
+
+	source_is_b = ct_key_fill(&key, &flow->packet.tuple, MARTLET_CT_UPSTREAM);
+	entry = ct_lookup(&key, now);
+	if (!entry || !ct_is_reply(entry, source_is_b))
+		return false;
+	ct_touch(entry, flow->config, &flow->packet, true, now);
+	return true;
+}
+
+/* Decides on any parsed packet. Returns an enum decision or a negative drop reason. */
+INLINE int connection_decide(struct __sk_buff *skb, struct flow *flow)
+{
+	struct packet *packet = &flow->packet;
+	struct martlet_ct_key key;
+	struct martlet_ct_entry *entry;
+	bool source_is_b, direct, echo_request;
+	__u32 now;
+
+	if (flow->trace || packet->flags & PACKET_STATELESS)
+		return connection_judge_once(skb, flow);
+	now = ct_now();
+	source_is_b = ct_key_fill(&key, &packet->tuple, MARTLET_CT_DIRECT);
+	entry = ct_lookup(&key, now);
+	if (packet->flags & PACKET_RELATED && !entry)
+		return connection_judge_once(skb, flow);
+	if (entry)
+		flow->reply = ct_is_reply(entry, source_is_b);
+
+	/* The proxy answers for the server, so a server's own packet is never part of its leg. */
+	direct = entry && !(flow->reply && entry->flags & MARTLET_CT_PROXY);
+	if (flow->direction == MARTLET_EGRESS && !direct && packet->protocol == IPPROTO_TCP &&
+	    !packet_opens(packet)) {
+		if (connection_is_upstream_reply(flow, now))
+			return DECISION_UPSTREAM;
+		if (entry) {
+			flow->quiet = packet->tcp_flags & TCP_RST;
+			return -MARTLET_DROP_SOCKET_LOOKUP_FAILED;
+		}
+	}
+	echo_request = !(packet->flags & PACKET_RELATED) &&
+		       icmp_is_echo_request(packet->protocol, packet->icmp_type) &&
+		       (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6);
+	if (!entry || packet_opens(packet) || (flow->reply && echo_request)) {
+		flow->reply = false;
+		return connection_open(skb, flow, &key, source_is_b, now);
+	}
+	return connection_continue(skb, flow, entry, now);
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_EVENT_H
+#define MARTLET_EVENT_H
+
+/* What user space learns: events, exact counts of events it could not get, and metrics. */
+
+#include "flow.h"
+#include "ipcache.h"
+
+INLINE void count(__u32 reason, __u32 direction, __u32 bytes)
+{
+	__u32 index = (reason * 2 + direction) & (MARTLET_METRICS_ENTRIES - 1);
+	struct martlet_counter *counter = bpf_map_lookup_elem(&martlet_metrics, &index);
+
+	if (!counter)
+		return;
+	counter->packets++;
+	counter->bytes += bytes;
+}
+
+INLINE void count_lost_event(void)
+{
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(&martlet_lost, &zero);
+
+	if (lost)
+		(*lost)++;
+}
+
+INLINE void flow_resolve_identities(struct flow *flow)
+{
+	bool ipv4 = flow->packet.flags & PACKET_IPV4;
+
+	if (flow->source_identity)
+		return;
+	flow->source_identity =
+	    identity_of(flow->source_endpoint, &flow->packet.tuple.source, ipv4);
+	flow->destination_identity =
+	    identity_of(flow->destination_endpoint, &flow->packet.tuple.destination, ipv4);
+}
+
+/* Not inlined: it is off the fast path and called from several places. */
+static __noinline void emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u8 flags)
+{
+	const struct packet *packet = &flow->packet;
+	struct martlet_event *event;
+	const struct ethhdr *eth;
+	bool icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
+	bool egress = flow->judgement.direction == MARTLET_EGRESS;
+
+	flow_resolve_identities(flow);
+	event = bpf_ringbuf_reserve(&martlet_events, sizeof(*event), 0);
+	if (!event) {
+		count_lost_event();
+		return;
+	}
+	event->time_ns = bpf_ktime_get_ns();
+	event->type = type;
+	event->verdict = flow->judgement.verdict;
+	event->reason = flow->judgement.reason;
+	event->direction = flow->judgement.direction;
+	event->protocol = packet->protocol;
+	event->tcp_flags = packet->tcp_flags;
+	event->flags = flags;
+	if (flow->reply)
+		event->flags |= MARTLET_EVENT_REPLY;
+	if (packet->flags & PACKET_IPV4)
+		event->flags |= MARTLET_EVENT_IPV4;
+	event->pad = 0;
+	event->source = packet->source;
+	event->destination = packet->destination;
+	event->source_port = icmp ? bpf_htons(packet->icmp_type) : packet->tuple.source_port;
+	event->destination_port =
+	    icmp ? bpf_htons(packet->icmp_code) : packet->tuple.destination_port;
+	event->source_identity = flow->source_identity;
+	event->destination_identity = flow->destination_identity;
+	event->source_endpoint = flow->source_endpoint ? flow->source_endpoint->id : 0;
+	event->destination_endpoint =
+	    flow->destination_endpoint ? flow->destination_endpoint->id : 0;
+	event->rule = egress ? flow->judgement.egress_rule : flow->judgement.ingress_rule;
+	event->other_rule = egress ? flow->judgement.ingress_rule : flow->judgement.egress_rule;
+	event->http_rules = flow->judgement.http_rules;
+	event->ifindex = skb->ifindex;
+	event->length = skb->len;
+	eth = (void *)(long)skb->data;
+	if ((void *)(eth + 1) <= (void *)(long)skb->data_end) {
+		mac_copy(event->source_mac, eth->h_source);
+		mac_copy(event->destination_mac, eth->h_dest);
+	} else {
+		__builtin_memset(event->source_mac, 0, 12);
+	}
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
+/* Told once per connection, when its first packet was let through or sent to the proxy. */
+INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow)
+{
+	if (!(flow->config->flags & MARTLET_CONFIG_TRACE_EVENTS))
+		return;
+	if (flow->judgement.verdict != MARTLET_PROXY)
+		flow->judgement.direction = flow->direction;
+	flow->judgement.reason = 0;
+	emit(skb, flow, MARTLET_EVENT_VERDICT, 0);
+}
+
+/* Audit mode: what would have been dropped. */
+INLINE void report_audit(struct __sk_buff *skb, struct flow *flow)
+{
+	emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+}
+
+INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 verdict,
+			 __u32 reason)
+{
+	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict;
+	skb->cb[MARTLET_TRACE_CB_REASON] = reason;
+	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
+	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;
+	skb->cb[MARTLET_TRACE_CB_HTTP_RULES] = flow->judgement.http_rules;
+}
+
+/* The only way out for a packet that does not travel on. */
+INLINE int drop(struct __sk_buff *skb, struct flow *flow, int reason)
+{
+	/* A denial by policy knows its side; everything else belongs to the program's. */
+	if (flow->judgement.verdict != MARTLET_DENY)
+		flow->judgement.direction = flow->direction;
+	flow->judgement.verdict = MARTLET_DENY;
+	flow->judgement.reason = reason;
+	if (flow->trace) {
+		trace_answer(skb, flow, MARTLET_DENY, reason);
+		return TC_ACT_SHOT;
+	}
+	count(reason, flow->judgement.direction, skb->len);
+	if (!flow->quiet)
+		emit(skb, flow, MARTLET_EVENT_DROP, 0);
+	return TC_ACT_SHOT;
+}
+
+#endif

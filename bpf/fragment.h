@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_FRAGMENT_H
+#define MARTLET_FRAGMENT_H
+
+/* Only a datagram's first fragment has ports; the others get them from here. */
+
+#include "maps.h"
+#include "packet.h"
+
+INLINE void fragment_key(struct martlet_fragment_key *key, const struct packet *packet)
+{
+	key->source = packet->source;
+	key->destination = packet->destination;
+	key->id = packet->fragment_id;
+	key->protocol = packet->protocol;
+}
+
+INLINE int fragment_remember(const struct packet *packet)
+{
+	struct martlet_fragment_key key;
+	struct martlet_fragment_entry entry = {
+	    .source_port = packet->tuple.source_port,
+	    .destination_port = packet->tuple.destination_port,
+	};
+
+	fragment_key(&key, packet);
+	if (bpf_map_update_elem(&martlet_fragments, &key, &entry, BPF_ANY))
+		return -MARTLET_DROP_FIRST_FRAGMENT_NOT_FOUND;
+	return 0;
+}
+
+INLINE int fragment_recall(struct packet *packet)
+{
+	struct martlet_fragment_key key;
+	const struct martlet_fragment_entry *entry;
+
+	/* RFC 1858, 3: a second fragment at octet 8 could rewrite the TCP flags that were judged.
+	 */
+	if (packet->protocol == IPPROTO_TCP && packet->fragment_units == 1)
+		return -MARTLET_DROP_INVALID_PACKET;
+	fragment_key(&key, packet);
+	entry = bpf_map_lookup_elem(&martlet_fragments, &key);
+	if (!entry)
+		return -MARTLET_DROP_FIRST_FRAGMENT_NOT_FOUND;
+	packet->tuple.source_port = entry->source_port;
+	packet->tuple.destination_port = entry->destination_port;
+	/* Of ICMP only echo is remembered, and which of the two it is shows in the ports. */
+	if (packet->protocol == IPPROTO_ICMP)
+		packet->icmp_type = entry->destination_port ? ICMPV4_ECHO_REPLY : ICMPV4_ECHO;
+	else if (packet->protocol == IPPROTO_ICMPV6)
+		packet->icmp_type = entry->destination_port ? ICMPV6_ECHO_REPLY : ICMPV6_ECHO;
+	return 0;
+}
+
+/* Fills the tuple of any packet; a negative drop reason on failure. */
+INLINE int packet_parse(struct __sk_buff *skb, struct packet *packet, bool trace)
+{
+	int error;
+
+	error = skb->protocol == bpf_htons(ETH_P_IP) ? packet_parse_ipv4(skb, packet)
+						     : packet_parse_ipv6(skb, packet);
+	if (error)
+		return error;
+	packet_plain_tuple(packet);
+	if (!packet_protocol_is_known(packet))
+		return -MARTLET_DROP_CT_UNKNOWN_PROTOCOL;
+	if (packet->flags & PACKET_LATER_FRAGMENT)
+		return fragment_recall(packet);
+	error = packet_parse_l4(skb, packet);
+	if (error)
+		return error;
+	if (packet->flags & PACKET_FIRST_FRAGMENT && !trace) {
+		/* No ICMP error is ever sent in fragments (RFC 792, 4443), nor is the rest. */
+		if (packet->flags & (PACKET_STATELESS | PACKET_RELATED))
+			return -MARTLET_DROP_INVALID_PACKET;
+		return fragment_remember(packet);
+	}
+	return 0;
+}
+
+#endif

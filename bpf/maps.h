@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_MAPS_H
+#define MARTLET_MAPS_H
+
+/*
+ * Every map, once. Hashes and tries are not preallocated, so that memory follows use; user space
+ * may set other sizes before it loads the object.
+ */
+
+#include "common.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct martlet_config);
+} martlet_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct martlet_addr);
+	__type(value, struct martlet_endpoint);
+} martlet_endpoints SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, 512 * 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct martlet_ipcache_key);
+	__type(value, struct martlet_ipcache_entry);
+} martlet_ipcache SEC(".maps");
+
+struct martlet_policy_rules {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, MARTLET_POLICY_MAX_ENTRIES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	/* Sizes, not types: of a type that only an inner map names, clang emits no BTF. */
+	__uint(key_size, sizeof(struct martlet_policy_key));
+	__uint(value_size, sizeof(struct martlet_policy_entry));
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, 16 * 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); /* subject identity */
+	__array(values, struct martlet_policy_rules);
+} martlet_policy SEC(".maps");
+
+/* Never an LRU: a flood of new connections must not evict living ones, it must be refused. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256 * 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct martlet_ct_key);
+	__type(value, struct martlet_ct_entry);
+} martlet_conntrack SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct martlet_fragment_key);
+	__type(value, struct martlet_fragment_entry);
+} martlet_fragments SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, MARTLET_LISTENER_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} martlet_listeners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1024 * 1024); /* bytes */
+} martlet_events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} martlet_lost SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MARTLET_METRICS_ENTRIES);
+	__type(key, __u32);
+	__type(value, struct martlet_counter);
+} martlet_metrics SEC(".maps");
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_POLICY_H
+#define MARTLET_POLICY_H
+
+/* May this connection be: the policy of each end that is a local pod, and who wrote it. */
+
+#include "maps.h"
+
+struct judgement {
+	__u32 egress_rule;
+	__u32 ingress_rule;
+	__u32 http_rules;
+	__u8 verdict;	/* enum martlet_verdict */
+	__u8 direction; /* the side that denied, or that sends to the proxy */
+	__u16 reason;	/* drop reason when the verdict is a deny */
+};
+
+/* One end of a connection, as policy sees it. */
+struct party {
+	__u32 identity;
+	bool local; /* a pod of this node, whose own policy counts */
+};
+
+/* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */
+INLINE const struct martlet_policy_entry *policy_stronger(const struct martlet_policy_entry *peer,
+							  const struct martlet_policy_entry *any)
+{
+	if (!peer || !any)
+		return peer ? peer : any;
+	if (peer->verdict == MARTLET_DENY)
+		return peer;
+	if (any->verdict == MARTLET_DENY)
+		return any;
+	if (peer->verdict == MARTLET_ALLOW)
+		return peer;
+	return any->verdict == MARTLET_ALLOW ? any : peer;
+}
+
+/* Returns the verdict, or a negative drop reason; tells the author and the rule set. */
+INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 protocol, __be16 port,
+			     __u32 *rule, __u32 *http_rules)
+{
+	struct martlet_policy_key key = {
+	    .prefix_length = MARTLET_POLICY_PREFIX_PORT,
+	    .peer = peer,
+	    .direction = direction,
+	    .protocol = protocol,
+	    .port = port,
+	};
+	const struct martlet_policy_entry *for_peer, *for_any, *entry;
+	void *rules = bpf_map_lookup_elem(&martlet_policy, &subject);
+
+	if (!rules)
+		return -MARTLET_DROP_NO_POLICY_CONFIGURATION;
+	for_peer = bpf_map_lookup_elem(rules, &key);
+	key.peer = 0;
+	for_any = bpf_map_lookup_elem(rules, &key);
+	entry = policy_stronger(for_peer, for_any);
+	if (!entry)
+		return -MARTLET_DROP_POLICY_DENIED;
+	*rule = entry->rule;
+	if (entry->verdict == MARTLET_ALLOW)
+		return MARTLET_ALLOW;
+	if (entry->verdict == MARTLET_PROXY) {
+		*http_rules = entry->http_rules;
+		return MARTLET_PROXY;
+	}
+	return -MARTLET_DROP_POLICY_DENY;
+}
+
+INLINE void policy_deny(struct judgement *judgement, __u8 direction, int reason)
+{
+	judgement->verdict = MARTLET_DENY;
+	judgement->direction = direction;
+	judgement->reason = reason;
+}
+
+/* Judges a connection by the policies of both ends. `port` is the responder's. */
+INLINE void policy_judge(struct judgement *judgement, const struct party *origin,
+			 const struct party *responder, __u8 protocol, __be16 port)
+{
+	__u32 egress_http = 0, ingress_http = 0;
+	int egress = MARTLET_ALLOW, ingress = MARTLET_ALLOW;
+
+	if (origin->local)
+		egress = policy_judge_side(origin->identity, responder->identity, MARTLET_EGRESS,
+					   protocol, port, &judgement->egress_rule, &egress_http);
+	if (responder->local)
+		ingress =
+		    policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
+				      protocol, port, &judgement->ingress_rule, &ingress_http);
+	if (egress < 0) {
+		policy_deny(judgement, MARTLET_EGRESS, -egress);
+		return;
+	}
+	if (ingress < 0) {
+		policy_deny(judgement, MARTLET_INGRESS, -ingress);
+		return;
+	}
+	judgement->verdict = MARTLET_ALLOW;
+	if (egress != MARTLET_PROXY && ingress != MARTLET_PROXY)
+		return;
+	judgement->verdict = MARTLET_PROXY;
+	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
+	judgement->http_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
+	/* Only HTTP over TCP to a pod of this node can be read; two rule sets can not both bind. */
+	if (protocol != IPPROTO_TCP || !responder->local ||
+	    (egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
+		policy_deny(judgement, judgement->direction,
+			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);
+}
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_PROXY_H
+#define MARTLET_PROXY_H
+
+/*
+ * Handing packets to the node's proxy with their addresses unchanged, and letting the proxy's own
+ * packets through. The mark makes the stack deliver locally what is addressed to a pod.
+ */
+
+#include "connection.h"
+
+INLINE bool mark_is(const struct __sk_buff *skb, __u32 mark)
+{
+	return (skb->mark & MARTLET_MARK_MASK) == mark;
+}
+
+INLINE void mark_for_proxy(struct __sk_buff *skb)
+{
+	skb->mark = (skb->mark & ~MARTLET_MARK_MASK) | MARTLET_MARK_TO_PROXY;
+}
+
+INLINE struct bpf_sock *proxy_find_socket(struct __sk_buff *skb, const struct packet *packet)
+{
+	const struct tuple *from = &packet->tuple;
+	struct bpf_sock_tuple tuple = {};
+
+	if (packet->flags & PACKET_IPV4) {
+		tuple.ipv4.saddr = address_word(&from->source, 3);
+		tuple.ipv4.daddr = address_word(&from->destination, 3);
+		tuple.ipv4.sport = from->source_port;
+		tuple.ipv4.dport = from->destination_port;
+		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	}
+	__builtin_memcpy(tuple.ipv6.saddr, &from->source, sizeof(from->source));
+	__builtin_memcpy(tuple.ipv6.daddr, &from->destination, sizeof(from->destination));
+	tuple.ipv6.sport = from->source_port;
+	tuple.ipv6.dport = from->destination_port;
+	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+}
+
+/*
+ * Gives the packet to the proxy's socket for its connection, or to the proxy's listener if
+ * `may_open`. Returns TC_ACT_OK, after which the stack delivers it, or a negative drop reason.
+ */
+INLINE int proxy_deliver(struct __sk_buff *skb, const struct packet *packet, bool may_open)
+{
+	struct bpf_sock *socket;
+	__u32 listener =
+	    packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
+	int error;
+
+	if (packet->protocol != IPPROTO_TCP ||
+	    packet->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT))
+		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
+	socket = proxy_find_socket(skb, packet);
+	/* The lookup may also find a listener that has nothing to do with the proxy. */
+	if (socket && socket->state == BPF_TCP_LISTEN) {
+		bpf_sk_release(socket);
+		socket = NULL;
+	}
+	if (!socket && may_open)
+		socket = bpf_map_lookup_elem(&martlet_listeners, &listener);
+	if (!socket)
+		return -MARTLET_DROP_SOCKET_LOOKUP_FAILED;
+	error = bpf_sk_assign(skb, socket, 0);
+	bpf_sk_release(socket);
+	if (error)
+		return -MARTLET_DROP_SOCKET_ASSIGN_FAILED;
+	mark_for_proxy(skb);
+	return TC_ACT_OK;
+}
+
+/*
+ * A packet that the node's stack brings to a pod can not be given to a socket on its way out, so it
+ * is turned round: it enters the same device again, marked, and from_container gives it to the
+ * proxy.
+ */
+INLINE int proxy_hairpin(struct __sk_buff *skb, const struct martlet_endpoint *endpoint)
+{
+	struct ethhdr *eth = (void *)(long)skb->data;
+
+	if ((void *)(eth + 1) > (void *)(long)skb->data_end)
+		return -MARTLET_DROP_WRITE_ERROR;
+	/* The device takes for itself only what is addressed to it. */
+	mac_copy(eth->h_dest, endpoint->host_mac);
+	mac_copy(eth->h_source, endpoint->pod_mac);
+	mark_for_proxy(skb);
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+/* A packet that the proxy sent to a pod: its answer to a client, or its own connection to a server.
+ */
+INLINE int proxy_from(struct flow *flow)
+{
+	const struct packet *packet = &flow->packet;
+	struct martlet_ct_entry fresh = {}, *entry;
+	struct martlet_ct_key key;
+	bool source_is_b;
+	__u32 now = ct_now();
+
+	if (packet->protocol != IPPROTO_TCP)
+		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
+	source_is_b = ct_key_fill(&key, &packet->tuple, MARTLET_CT_DIRECT);
+	entry = ct_lookup(&key, now);
+	if (entry && entry->flags & MARTLET_CT_PROXY && ct_is_reply(entry, source_is_b)) {
+		ct_touch(entry, flow->config, packet, true, now);
+		return DECISION_ALLOW;
+	}
+	key.zone = MARTLET_CT_UPSTREAM;
+	entry = ct_lookup(&key, now);
+	if (!packet_opens(packet)) {
+		if (entry)
+			ct_touch(entry, flow->config, packet, ct_is_reply(entry, source_is_b), now);
+		return DECISION_ALLOW;
+	}
+	flow_resolve_identities(flow);
+	fresh.revision = READ_ONCE(flow->config->policy_revision);
+	fresh.origin_identity = flow->source_identity;
+	fresh.reply_identity = flow->destination_identity;
+	fresh.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
+	return ct_create(&key, &fresh, flow->config, packet, now) ?: DECISION_ALLOW;
+}
+
+#endif
