@@ -103,7 +103,7 @@ actor EndpointManager {
 
   // MARK: The CNI's verbs
 
-  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> CNIResult {
+  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
     let key = invocation.key
     if let existing = endpoints[key] { return existing.attachment.result }
     guard underWay.insert(key).inserted else {
