@@ -103,7 +103,8 @@ let package = Package(
     .executableTarget(
       name: "martlet",
       dependencies: [
-        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows",
+        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo", "BPF",
+        "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
