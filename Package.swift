@@ -122,6 +122,9 @@ let package = Package(
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
+    tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
+    tests(
+      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "HTTPRules", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

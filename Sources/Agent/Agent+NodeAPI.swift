@@ -150,7 +150,7 @@ extension Agent {
 
   private func cni(_ request: CNIRequest) async -> NodeResponse {
     do {
-      let invocation = CNIInvocation(request)
+      let invocation = try CNIInvocation(request)
       switch request.command {
       case "ADD":
         return .json(try await endpoints.add(invocation, mtu: request.config["mtu"]?.integerValue.map(Int.init)).json(version: .current))
@@ -172,7 +172,18 @@ extension Agent {
     } catch let error as CNIError {
       return .json(error.json(version: CNIVersion.current.rawValue), code: 422)
     } catch {
-      return .json(CNIError(.internalError, "\(error)").json(version: CNIVersion.current.rawValue), code: 422)
+      return .json(CNIError(.agentFailure, "\(error)").json(version: CNIVersion.current.rawValue), code: 422)
     }
+  }
+}
+
+extension CNIInvocation {
+  /// The plugin's environment, as it came over the node API.
+  fileprivate init(_ request: CNIRequest) throws(CNIError) {
+    try self.init(environment: [
+      "CNI_COMMAND": request.command, "CNI_CONTAINERID": request.containerID, "CNI_NETNS": request.netns,
+      "CNI_IFNAME": request.ifname, "CNI_PATH": "",
+      "CNI_ARGS": request.args.map { "\($0.key)=\($0.value)" }.joined(separator: ";"),
+    ])
   }
 }
