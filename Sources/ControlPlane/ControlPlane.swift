@@ -129,7 +129,9 @@ public final class ControlPlane: Sendable {
 
   /// Says clearly when the port is taken; the server's own error would not name it.
   private func checkPort() throws {
-    guard configuration.port != 0, let problem = Listening.problem(configuration.address, configuration.port) else { return }
+    guard configuration.port != 0, let problem = Listening.problem(configuration.address, configuration.port) else {
+      return
+    }
     throw ControlPlaneError(
       description: "cannot listen on \(configuration.address):\(configuration.port): \(problem); "
         + "choose another address with --api-address")

@@ -68,7 +68,9 @@ struct HTTPServer: Sendable {
       return response(APIResponse(.methodNotAllowed), request)
     }
     var query: [String: String] = [:]
-    for (key, value) in request.uri.queryParameters where query[String(key)] == nil { query[String(key)] = String(value) }
+    for (key, value) in request.uri.queryParameters where query[String(key)] == nil {
+      query[String(key)] = String(value)
+    }
     var body: [UInt8] = []
     if method != .get {
       do {

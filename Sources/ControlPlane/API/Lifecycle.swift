@@ -44,7 +44,8 @@ enum Lifecycle {
 
   /// Asks an object to end. Returns its state when it still has something to do first, nil when it is gone.
   static func end(
-    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background, isPartOfContainer: Bool = false,
+    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background,
+    isPartOfContainer: Bool = false,
     registry: Registry, _ transaction: inout StoreTransaction
   ) throws -> StoredObject? {
     guard let object = transaction.object(key) else { return nil }

@@ -23,9 +23,10 @@ enum ServerFields {
   }
 
   static func countsGenerations(_ resource: Resource) -> Bool {
-    resource.isCustom || resource.schema.rules.properties["spec"] != nil && resource.qualifiedName != "namespaces"
-      && resource.qualifiedName != "services" && resource.qualifiedName != "nodes"
-      && resource.qualifiedName != "leases.coordination.k8s.io"
+    resource.isCustom
+      || resource.schema.rules.properties["spec"] != nil && resource.qualifiedName != "namespaces"
+        && resource.qualifiedName != "services" && resource.qualifiedName != "nodes"
+        && resource.qualifiedName != "leases.coordination.k8s.io"
   }
 
   /// Keeps what an update may not change.

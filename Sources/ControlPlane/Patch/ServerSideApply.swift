@@ -76,7 +76,8 @@ extension APIServer {
   func apply(_ configuration: JSONValue, _ request: APIRequest, _ target: ResourceTarget) throws -> APIResponse {
     let resource = target.resource
     guard let manager = request.query["fieldManager"], !manager.isEmpty else {
-      throw APIStatus.badRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+      throw APIStatus.badRequest(
+        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
     }
     guard configuration.objectValue != nil else { throw APIStatus.badRequest("the configuration must be an object") }
     guard configuration["metadata"]?["managedFields"] == nil else {
