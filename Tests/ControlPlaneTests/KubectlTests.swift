@@ -5,7 +5,7 @@ import Testing
 @testable import ControlPlane
 
 /// The real kubectl against a real server on loopback. Without kubectl these tests are skipped, and say so.
-@Suite(.enabled(if: Kubectl.path != nil, "kubectl is not on PATH"), .timeLimit(.minutes(5)))
+@Suite(.serialized, .enabled(if: Kubectl.path != nil, "kubectl is not on PATH"), .timeLimit(.minutes(5)))
 struct KubectlTests {
   static let policy = """
     apiVersion: cilium.io/v2
@@ -122,7 +122,7 @@ struct KubectlTests {
       #expect(edited.output.contains("edited"))
       #expect(try await kubectl.ok("get", "cm", "c", "-o", "jsonpath={.data.edited}") == "1")
       #expect(try await kubectl.ok("label", "cm", "c", "a-").contains("unlabeled"))
-      let replaced = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {only: this}}"
+      let replaced = "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {only: this}}"
       #expect(try await kubectl.ok("replace", "-f", "-", input: replaced).contains("replaced"))
       #expect(try await kubectl.ok("get", "cm", "c", "-o", "jsonpath={.data}") == #"{"only":"this"}"#)
     }
@@ -131,7 +131,7 @@ struct KubectlTests {
   @Test func serverSideApply() async throws {
     try await withServer { kubectl, _ in
       func service(_ name: String) -> String {
-        "{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{name: \(name), port: 80}]}}"
+        "---\n{apiVersion: v1, kind: Service, metadata: {name: s}, spec: {ports: [{name: \(name), port: 80}]}}"
       }
       func apply(_ name: String, _ arguments: String...) async throws -> CommandResult {
         try await run(
@@ -177,7 +177,7 @@ struct KubectlTests {
 
   @Test func watching() async throws {
     try await withServer { kubectl, _ in
-      async let watched = kubectl("get", "cm", "-w", "--request-timeout=4s", "-o", "name", "--output-watch-events")
+      async let watched = kubectl("get", "cm", "-w", "--request-timeout=4s", "--output-watch-events")
       try await Task.sleep(for: .seconds(1))
       try await kubectl("create", "configmap", "a")
       try await kubectl("delete", "configmap", "a")
@@ -212,15 +212,15 @@ struct KubectlTests {
 
   @Test func namespacesAndPages() async throws {
     try await withServer { kubectl, _ in
-      try await kubectl("create", "namespace", "n")
-      let list = (0..<7).map { "{apiVersion: v1, kind: ConfigMap, metadata: {name: c\($0), namespace: n}}" }
-      _ = try await kubectl.ok("apply", "-f", "-", input: list.joined(separator: "\n---\n"))
+      try await kubectl("create", "namespace", "team")
+      let list = (0..<7).map { "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c\($0), namespace: team}}" }
+      _ = try await kubectl.ok("apply", "-f", "-", input: list.joined(separator: "\n"))
       #expect(
-        try await kubectl.ok("get", "cm", "-n", "n", "--chunk-size=3", "-o", "name").split(separator: "\n").count == 7)
-      let page = try json(try await kubectl.ok("get", "--raw", "/api/v1/namespaces/n/configmaps?limit=2"))
+        try await kubectl.ok("get", "cm", "-n", "team", "--chunk-size=3", "-o", "name").split(separator: "\n").count == 7)
+      let page = try json(try await kubectl.ok("get", "--raw", "/api/v1/namespaces/team/configmaps?limit=2"))
       #expect(page["items"]?.arrayValue?.count == 2 && page["metadata"]?["continue"] != nil)
-      #expect(try await kubectl.ok("delete", "namespace", "n").contains("deleted"))
-      #expect(try await kubectl("get", "namespace", "n").status == 1)
+      #expect(try await kubectl.ok("delete", "namespace", "team").contains("deleted"))
+      #expect(try await kubectl("get", "namespace", "team").status == 1)
       #expect(try await kubectl.ok("get", "cm", "-A", "-o", "name").isEmpty)
     }
   }
@@ -263,7 +263,7 @@ struct KubectlTests {
         """
       _ = try await kubectl.ok("apply", "-f", "-", input: definition)
       func widget(_ size: String) -> String {
-        "{apiVersion: example.com/v1, kind: Widget, metadata: {name: w}, spec: {\(size)}}"
+        "---\n{apiVersion: example.com/v1, kind: Widget, metadata: {name: w}, spec: {\(size)}}"
       }
       _ = try await kubectl.ok("apply", "-f", "-", input: widget("size: 2"))
       #expect(try await kubectl.ok("get", "wd").contains("SIZE"))

@@ -139,7 +139,7 @@ enum Lifecycle {
       guard let object = transaction.object(key), let resource = registry.storage(of: key.resource) else { continue }
       var value = try object.value()
       let others = (value["metadata"]?["ownerReferences"]?.arrayValue ?? []).filter { $0["uid"]?.stringValue != uid }
-      value.set(["metadata", "ownerReferences"], to: others.isEmpty ? nil : .array(others))
+      value.set(["metadata", "ownerReferences"], to: others.nonEmpty.map(JSONValue.array))
       transaction.put(key, value, selectable: resource.selectable)
     }
   }

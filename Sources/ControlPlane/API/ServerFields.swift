@@ -8,7 +8,7 @@ enum ServerFields {
     }
     value.set(["metadata", "uid"], to: .string(Identifiers.uid()))
     value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowString))
-    value.set(["metadata", "generation"], to: countsGenerations(resource) ? 1 : nil)
+    value.set(["metadata", "generation"], to: countsGenerations(resource) ? .some(1) : .none)
     if resource.hasStatus { value["status"] = nil }
     switch resource.qualifiedName {
     case "pods": value["status"] = ["phase": "Pending", "qosClass": "BestEffort"]

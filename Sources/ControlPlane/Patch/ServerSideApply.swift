@@ -54,7 +54,7 @@ enum ServerSideApply {
           members[key] = prune(member, child, kept: keptChild, schema.member(key) ?? .any)
         }
       }
-      return members.isEmpty ? nil : .object(members)
+      return members.nonEmpty.map(JSONValue.object)
     }
     guard let elements = value.arrayValue else { return value }
     var result: [JSONValue] = []
@@ -68,7 +68,7 @@ enum ServerSideApply {
       if child.isMember, keptChild.isEmpty { continue }
       if let rest = prune(element, child, kept: keptChild, schema.rules.items ?? .any) { result.append(rest) }
     }
-    return result.isEmpty ? nil : .array(result)
+    return result.nonEmpty.map(JSONValue.array)
   }
 }
 

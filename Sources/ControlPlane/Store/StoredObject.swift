@@ -46,6 +46,11 @@ final class StoredObject: Sendable {
   func value() throws(JSONError) -> JSONValue { try JSONValue(parsing: body) }
 }
 
+extension Collection {
+  /// The collection, or nil when it is empty.
+  var nonEmpty: Self? { isEmpty ? nil : self }
+}
+
 extension JSONValue {
   func value(at path: [String]) -> JSONValue? {
     var value = self
