@@ -216,7 +216,8 @@ struct KubectlTests {
       let list = (0..<7).map { "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c\($0), namespace: team}}" }
       _ = try await kubectl.ok("apply", "-f", "-", input: list.joined(separator: "\n"))
       #expect(
-        try await kubectl.ok("get", "cm", "-n", "team", "--chunk-size=3", "-o", "name").split(separator: "\n").count == 7)
+        try await kubectl.ok("get", "cm", "-n", "team", "--chunk-size=3", "-o", "name").split(separator: "\n").count
+          == 7)
       let page = try json(try await kubectl.ok("get", "--raw", "/api/v1/namespaces/team/configmaps?limit=2"))
       #expect(page["items"]?.arrayValue?.count == 2 && page["metadata"]?["continue"] != nil)
       #expect(try await kubectl.ok("delete", "namespace", "team").contains("deleted"))

@@ -33,6 +33,9 @@ import Testing
         try await code("/api/v1/nodes", "--cert", stranger.path + "/admin.crt", "--key", stranger.path + "/admin.key")
           != "200")
       #expect(try mode(controlPlane.kubeconfigPath) == 0o600)
+      for file in ["state.db", "state.db-wal", "apiserver.lock"] {
+        #expect(try mode("\(controlPlane.configuration.stateDirectory)/\(file)") == 0o600, "\(file)")
+      }
       for file in try FileManager.default.contentsOfDirectory(atPath: pki) {
         #expect(try mode("\(pki)/\(file)") == 0o600, "\(file)")
       }
