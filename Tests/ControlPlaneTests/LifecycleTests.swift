@@ -180,7 +180,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("Upper", "configmaps"), ("-a", "configmaps"), ("a_b", "configmaps"), ("a.b", "services"), ("1a", "services"), ("", "configmaps"),
+    ("Upper", "configmaps"), ("-a", "configmaps"), ("a_b", "configmaps"), ("a.b", "services"), ("1a", "services"),
+    ("", "configmaps"),
   ])
   func namesAreChecked(name: String, plural: String) async throws {
     let object: JSONValue = ["metadata": ["name": .string(name)], "spec": ["ports": [["port": 80]]]]

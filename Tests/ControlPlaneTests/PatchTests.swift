@@ -48,22 +48,35 @@ import Testing
 
   @Test(arguments: [
     // An element merges into the one with its key.
-    (#"{"containers":[{"name":"a","image":"x"},{"name":"b"}]}"#, #"{"containers":[{"name":"a","image":"y"}]}"#,
-      #"{"containers":[{"name":"a","image":"y"},{"name":"b"}]}"#),
-    (#"{"containers":[{"name":"a"}]}"#, #"{"containers":[{"name":"b"}]}"#, #"{"containers":[{"name":"a"},{"name":"b"}]}"#),
-    (#"{"containers":[{"name":"a"},{"name":"b"}]}"#, #"{"containers":[{"name":"a","$patch":"delete"}]}"#,
-      #"{"containers":[{"name":"b"}]}"#),
-    (#"{"containers":[{"name":"a"},{"name":"b"}]}"#, #"{"containers":[{"$patch":"replace"},{"name":"c"}]}"#,
-      #"{"containers":[{"name":"c"}]}"#),
-    (#"{"containers":[{"name":"a"},{"name":"b"}]}"#,
+    (
+      #"{"containers":[{"name":"a","image":"x"},{"name":"b"}]}"#, #"{"containers":[{"name":"a","image":"y"}]}"#,
+      #"{"containers":[{"name":"a","image":"y"},{"name":"b"}]}"#
+    ),
+    (
+      #"{"containers":[{"name":"a"}]}"#, #"{"containers":[{"name":"b"}]}"#,
+      #"{"containers":[{"name":"a"},{"name":"b"}]}"#
+    ),
+    (
+      #"{"containers":[{"name":"a"},{"name":"b"}]}"#, #"{"containers":[{"name":"a","$patch":"delete"}]}"#,
+      #"{"containers":[{"name":"b"}]}"#
+    ),
+    (
+      #"{"containers":[{"name":"a"},{"name":"b"}]}"#, #"{"containers":[{"$patch":"replace"},{"name":"c"}]}"#,
+      #"{"containers":[{"name":"c"}]}"#
+    ),
+    (
+      #"{"containers":[{"name":"a"},{"name":"b"}]}"#,
       #"{"$setElementOrder/containers":[{"name":"b"},{"name":"a"}],"containers":[{"name":"a","image":"i"}]}"#,
-      #"{"containers":[{"name":"b"},{"name":"a","image":"i"}]}"#),
+      #"{"containers":[{"name":"b"},{"name":"a","image":"i"}]}"#
+    ),
     // Atomic lists and maps are replaced, null removes.
     (#"{"tolerations":[{"key":"a"}]}"#, #"{"tolerations":[{"key":"b"}]}"#, #"{"tolerations":[{"key":"b"}]}"#),
     (#"{"nodeName":"a","hostname":"h"}"#, #"{"nodeName":null}"#, #"{"hostname":"h"}"#),
-    (#"{"volumes":[{"name":"v","emptyDir":{}}]}"#,
+    (
+      #"{"volumes":[{"name":"v","emptyDir":{}}]}"#,
       #"{"volumes":[{"$retainKeys":["name","hostPath"],"name":"v","hostPath":{"path":"/"}}]}"#,
-      #"{"volumes":[{"name":"v","hostPath":{"path":"/"}}]}"#),
+      #"{"volumes":[{"name":"v","hostPath":{"path":"/"}}]}"#
+    ),
     (#"{"nodeSelector":{"a":"b"}}"#, #"{"nodeSelector":{"$patch":"replace","c":"d"}}"#, #"{"nodeSelector":{"c":"d"}}"#),
   ])
   func strategicMergePatch(document: String, patch: String, result: String) throws {
@@ -111,7 +124,8 @@ import Testing
     _ = try await apply(server, service([["port": 80, "name": "a"]]), by: "one")
     let refused = try await apply(server, service([["port": 80, "name": "b"]]), by: "two")
     #expect(refused.code == 409)
-    #expect(refused.body["details"]?["causes"]?.arrayValue?.first?["field"] == #".spec.ports[port=80,protocol="TCP"].name"#)
+    #expect(
+      refused.body["details"]?["causes"]?.arrayValue?.first?["field"] == #".spec.ports[port=80,protocol="TCP"].name"#)
     #expect(try await apply(server, service([["port": 80, "name": "b"]]), by: "two", force: true).code == 200)
     // The first owner lost the field, so it may not take it back without force.
     #expect(try await apply(server, service([["port": 80, "name": "a"]]), by: "one").code == 409)

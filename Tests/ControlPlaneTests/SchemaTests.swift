@@ -42,8 +42,10 @@ import Testing
 
   @Test(arguments: [
     (#"{"endpointSelector":{},"ingres":[]}"#, #"unknown field "spec.ingres""#),
-    (#"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"prt":"80"}]}]}]}"#,
-      #"unknown field "spec.ingress[0].toPorts[0].ports[0].prt""#),
+    (
+      #"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"prt":"80"}]}]}]}"#,
+      #"unknown field "spec.ingress[0].toPorts[0].ports[0].prt""#
+    ),
     (#"{"endpointSelector":{"matchLabel":{}},"ingress":[]}"#, #"unknown field "spec.endpointSelector.matchLabel""#),
   ])
   func typosAreRefused(spec: String, message: String) async throws {
@@ -55,18 +57,28 @@ import Testing
   @Test(arguments: [
     (#"{"endpointSelector":{},"ingress":[{"fromCIDR":["10.0.0.0/33"]}]}"#, "spec.ingress[0].fromCIDR[0]"),
     (#"{"endpointSelector":{},"ingress":[{"fromEntities":["wrld"]}]}"#, "spec.ingress[0].fromEntities[0]"),
-    (#"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"port":80}]}]}]}"#,
-      "spec.ingress[0].toPorts[0].ports[0].port"),
-    (#"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"port":"65536"}]}]}]}"#,
-      "spec.ingress[0].toPorts[0].ports[0].port"),
-    (#"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[],"rules":{"http":[],"dns":[]}}]}]}"#,
-      "spec.ingress[0].toPorts[0].rules"),
+    (
+      #"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"port":80}]}]}]}"#,
+      "spec.ingress[0].toPorts[0].ports[0].port"
+    ),
+    (
+      #"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[{"port":"65536"}]}]}]}"#,
+      "spec.ingress[0].toPorts[0].ports[0].port"
+    ),
+    (
+      #"{"endpointSelector":{},"ingress":[{"toPorts":[{"ports":[],"rules":{"http":[],"dns":[]}}]}]}"#,
+      "spec.ingress[0].toPorts[0].rules"
+    ),
     (#"{"endpointSelector":{},"nodeSelector":{},"ingress":[]}"#, "spec"),
     (#"{"ingress":[]}"#, "spec"), (#"{"endpointSelector":{}}"#, "spec"),
-    (#"{"endpointSelector":{"matchExpressions":[{"key":"a","operator":"Is"}]},"ingress":[]}"#,
-      "spec.endpointSelector.matchExpressions[0].operator"),
-    (#"{"endpointSelector":{},"ingress":[{"icmps":[{"fields":[{"type":256}]}]}]}"#,
-      "spec.ingress[0].icmps[0].fields[0].type"),
+    (
+      #"{"endpointSelector":{"matchExpressions":[{"key":"a","operator":"Is"}]},"ingress":[]}"#,
+      "spec.endpointSelector.matchExpressions[0].operator"
+    ),
+    (
+      #"{"endpointSelector":{},"ingress":[{"icmps":[{"fields":[{"type":256}]}]}]}"#,
+      "spec.ingress[0].icmps[0].fields[0].type"
+    ),
     (#"{"endpointSelector":{},"egress":[{"toFQDNs":[{"matchName":"a b"}]}]}"#, "spec.egress[0].toFQDNs[0].matchName"),
     (#"{"endpointSelector":{},"ingress":[{"fromRequires":[{}]}]}"#, "spec.ingress[0].fromRequires"),
     (#"{"endpointSelector":{},"ingress":[{"authentication":{}}]}"#, "spec.ingress[0].authentication.mode"),

@@ -46,7 +46,8 @@ func run(
   process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "", "HOME": directory.path]
     .merging(environment) { $1 }
   let id = UUID().uuidString
-  let files = try ["in", "out", "err"].map { name in try directory.write(name == "in" ? input : "", as: "\(id).\(name)") }
+  let files = try ["in", "out", "err"].map { name in try directory.write(name == "in" ? input : "", as: "\(id).\(name)")
+  }
   process.standardInput = FileHandle(forReadingAtPath: files[0])
   process.standardOutput = FileHandle(forWritingAtPath: files[1])
   process.standardError = FileHandle(forWritingAtPath: files[2])
@@ -79,11 +80,13 @@ struct Kubectl: Sendable {
   }
 
   /// The output of a command that must succeed.
-  func ok(_ arguments: String..., input: String = "", location: SourceLocation = #_sourceLocation) async throws -> String
+  func ok(_ arguments: String..., input: String = "", location: SourceLocation = #_sourceLocation) async throws
+    -> String
   {
     let result = try await run(
       Kubectl.path ?? "kubectl", arguments, in: directory, environment: ["KUBECONFIG": kubeconfig], input: input)
-    #expect(result.status == 0, "kubectl \(arguments.joined(separator: " ")): \(result.errors)", sourceLocation: location)
+    #expect(
+      result.status == 0, "kubectl \(arguments.joined(separator: " ")): \(result.errors)", sourceLocation: location)
     return result.output
   }
 }
@@ -108,7 +111,8 @@ func withServer(
   guard await ready.first(where: { true }) != nil else { return try await serving.value }
   let result: Result<Void, any Error>
   do {
-    result = .success(try await body(Kubectl(directory: directory, kubeconfig: controlPlane.kubeconfigPath), controlPlane))
+    result = .success(
+      try await body(Kubectl(directory: directory, kubeconfig: controlPlane.kubeconfigPath), controlPlane))
   } catch {
     result = .failure(error)
   }
@@ -138,7 +142,11 @@ extension APIServer {
       contentType: type, userAgent: "test/1", body: body?.serialized() ?? [])
     let response = await respond(to: request)
     switch response.body {
-    case .bytes(let bytes): return (response.code, bytes.isEmpty ? .null : (try? JSONValue(parsing: bytes)) ?? .string(String(decoding: bytes, as: UTF8.self)))
+    case .bytes(let bytes):
+      return (
+        response.code,
+        bytes.isEmpty ? .null : (try? JSONValue(parsing: bytes)) ?? .string(String(decoding: bytes, as: UTF8.self))
+      )
     case .stream(let produce):
       var sink: any ByteSink = Collector()
       try await produce(&sink)

@@ -19,7 +19,8 @@ extension APIServer {
         : try BodyDecoding.value(request.body, contentType: request.contentType)
     }
     options.gracePeriod =
-      body["gracePeriodSeconds"]?.integerValue.map { Int($0) } ?? request.query["gracePeriodSeconds"].flatMap { Int($0) }
+      body["gracePeriodSeconds"]?.integerValue.map { Int($0) }
+      ?? request.query["gracePeriodSeconds"].flatMap { Int($0) }
     if let grace = options.gracePeriod, grace < 0 { options.gracePeriod = 1 }
     let policy = body["propagationPolicy"]?.stringValue ?? request.query["propagationPolicy"]
     if policy == "Orphan" || body["orphanDependents"]?.boolValue == true || request.flag("orphanDependents") {

@@ -19,7 +19,8 @@ extension APIServer {
         throw APIStatus.badRequest("an empty namespace may not be set during creation")
       }
       guard namespace == target.namespace else {
-        throw APIStatus.badRequest("the namespace of the provided object does not match the namespace sent on the request")
+        throw APIStatus.badRequest(
+          "the namespace of the provided object does not match the namespace sent on the request")
       }
       value.set(["metadata", "namespace"], to: .string(target.namespace))
     } else {
