@@ -1,8 +1,12 @@
 import Addressing
 import HTTPRules
 import Synchronization
+import Testing
 
 @testable import Proxy
+
+/// Tests with traffic: one at a time, as they block threads and measure time.
+@Suite(.serialized) enum LoopbackTests {}
 
 /// A proxy on loopback in front of one server, with a rule set `1` that allows GET and POST below /ok, any upgrade of
 /// /ws and CONNECT.
@@ -10,7 +14,6 @@ final class TestProxy: Sendable {
   let address: SocketAddress
   let server: ProxyServer
   let records = Records()
-  private let task: Task<Void, Never>
 
   final class Records: Sendable {
     private let all = Mutex<[AccessRecord]>([])
@@ -49,6 +52,7 @@ final class TestProxy: Sendable {
     address = listener.address
     var options = ProxyOptions()
     options.timeouts.granularity = .milliseconds(50)
+    options.drain = .seconds(1)
     let records = records
     options.accessSink = .callback { records.add($0) }
     change(&options)
@@ -56,14 +60,14 @@ final class TestProxy: Sendable {
       listeners: [listener], resolver: FixedResolver(policy), dialer: FixedDialer(upstream),
       rules: RuleStore(try HTTPRuleSetTable(Self.configuration)), options: options)
     self.server = server
-    task = Task { try? await server.run() }
+    try server.start()
   }
 
   func connect() -> TestSocket { TestSocket(connectingTo: address) }
 
   func stop() async {
     server.shutDown()
-    await task.value
+    try? await server.waitUntilStopped()
   }
 
   deinit { server.shutDown() }
