@@ -57,20 +57,12 @@ struct Run: AsyncParsableCommand {
       complain("\(error); is `martlet up` running?")
       throw Exit.unreachable
     }
-    do {
-      try await start(client)
-      if detach {
-        print("pod/\(name) ready")
-        try await client.shutdown()
-        return
-      }
-    } catch {
-      try? await client.shutdown()
-      throw error
+    try await start(client)
+    if detach {
+      print("pod/\(name) ready")
+    } else {
+      throw ExitCode(try await follow(client))
     }
-    let status = try await follow(client)
-    try await client.shutdown()
-    throw ExitCode(status)
   }
 
   private func start(_ client: KubernetesClient) async throws {
