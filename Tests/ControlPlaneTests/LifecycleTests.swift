@@ -168,6 +168,41 @@ import Testing
     #expect(server.store.list("widgets.example.com", ObjectFilter()).objects.isEmpty)
   }
 
+  @Test func aDefinitionWaitsForItsObjects() async throws {
+    let server = try makeServer()
+    let definitions = "apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    let groups = "apis/cilium.io/v2/ciliumcidrgroups"
+    let group: JSONValue = [
+      "metadata": ["name": "g", "finalizers": ["x.y/z"]], "spec": ["externalCIDRs": ["10.0.0.0/8"]],
+    ]
+    #expect(try await server.send(.post, groups, group).code == 201)
+    let ending = try await server.send(.delete, definitions + "/ciliumcidrgroups.cilium.io").body
+    #expect(ending["metadata"]?["deletionTimestamp"] != nil)
+    let patch: JSONValue = ["metadata": ["finalizers": .null]]
+    _ = try await server.send(.patch, groups + "/g", patch, type: "application/merge-patch+json")
+    #expect(try await server.send(.get, groups).code == 404)
+    #expect(try await server.send(.get, definitions + "/ciliumcidrgroups.cilium.io").code == 404)
+  }
+
+  @Test func concurrentWritersLoseNothing() async throws {
+    let server = try makeServer()
+    _ = try await server.send(.post, configMaps, configMap("a"))
+    let path = configMaps + "/a"
+    try await withThrowingTaskGroup(of: Int.self) { group in
+      for writer in 0..<8 {
+        group.addTask {
+          for index in 0..<10 {
+            let patch: JSONValue = ["data": .object(["k\(writer)-\(index)": "v"])]
+            _ = try await server.send(.patch, path, patch, type: "application/merge-patch+json")
+          }
+          return writer
+        }
+      }
+      try await group.waitForAll()
+    }
+    #expect(try await server.send(.get, path).body["data"]?.objectValue?.count == 80)
+  }
+
   @Test func generatedNamesAndSecrets() async throws {
     let server = try makeServer()
     let named = try await server.send(.post, configMaps, ["metadata": ["generateName": "x-"]]).body
