@@ -96,7 +96,9 @@ let package = Package(
     tests("AddressingTests", ["Addressing"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("JSONTests", ["JSON"]),
-    tests("ProxyTests", ["Proxy", "HTTPRules", "Addressing"], resources: [.copy("Corpus")]),
+    tests(
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "HTTPRules", "Addressing", logging],
+      resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
   ],
