@@ -113,6 +113,9 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
+    tests(
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "HTTPRules", "Addressing", logging],
+      resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
