@@ -46,9 +46,13 @@ public struct Host: Sendable {
     }
     let controlPlane = try await ControlPlane(configuration: settings, logger: logger)
     let (ready, becameReady) = AsyncStream.makeStream(of: Void.self)
+    let (ended, end) = AsyncStream.makeStream(of: Void.self)
     // Not a child task: the API must outlive the workloads, whose last words it keeps.
     let api = Task {
-      defer { becameReady.finish() }
+      defer {
+        becameReady.finish()
+        end.finish()
+      }
       try await controlPlane.run { becameReady.yield() }
     }
     var isReady = false
@@ -57,14 +61,17 @@ public struct Host: Sendable {
       break
     }
     guard isReady else { return try await api.value }
-    let result = await Task { try await self.runNode(api) }.cancellingValue
+    var result = await Task { try await self.runNode(apiEnd: ended) }.cancellingValue
     api.cancel()
-    _ = try? await api.value
+    if case .failure(let error) = await api.result, case .success = result, !(error is CancellationError) {
+      result = .failure(error)
+    }
     if !configuration.keepsDatapath { removeDatapath() }
     try result.get()
   }
 
-  private func runNode(_ api: Task<Void, any Error>) async throws {
+  /// `apiEnd` finishes when the API server does.
+  private func runNode(apiEnd: AsyncStream<Void>) async throws {
     let directory = configuration.directory
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
@@ -94,7 +101,7 @@ public struct Host: Sendable {
         return nil
       }
       group.addTask {
-        do { try await api.value } catch { return error }
+        for await _ in apiEnd {}
         return nil
       }
       failure = await group.next() ?? nil

@@ -1,3 +1,4 @@
+import CLinux
 import CNI
 import Glibc
 
@@ -18,12 +19,21 @@ public struct Cgroup: Hashable, Sendable {
     return nil
   }
 
-  /// The mount point on this machine.
+  /// The mount point on this machine. Where none is to be seen, as under `ip netns exec`, which hides /sys, the hierarchy
+  /// is mounted at its usual place; that needs a mount namespace in which the place is free.
   public static func systemMountPoint() throws(WorkloadError) -> String {
-    let text: [UInt8]
-    do { text = try StateFiles.read("/proc/self/mountinfo") } catch { throw .file(error) }
-    guard let path = mountPoint(mountinfo: String(decoding: text, as: UTF8.self)) else { throw .noCgroup2 }
-    return path
+    if let path = try visibleMountPoint() { return path }
+    let usual = "/sys/fs/cgroup"
+    guard mount("cgroup2", usual, "cgroup2", 0, nil) == 0 else { throw .noCgroup2 }
+    return usual
+  }
+
+  private static func visibleMountPoint() throws(WorkloadError) -> String? {
+    do throws(FileError) {
+      return mountPoint(mountinfo: String(decoding: try StateFiles.read("/proc/self/mountinfo"), as: UTF8.self))
+    } catch {
+      throw .file(error)
+    }
   }
 
   public var procsPath: String { path + "/cgroup.procs" }

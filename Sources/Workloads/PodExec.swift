@@ -40,12 +40,13 @@ public enum PodExec {
     guard let program = command.first else { throw .execute(command: "", errno: EINVAL) }
     do {
       // Killed with the Pod, and counted with it.
-      try StateFiles.put("0", into: record.cgroup + "/cgroup.procs")
+      // Through the process's own root: `martlet up` may live in another mount namespace than this one.
+      try StateFiles.put("0", into: "/proc/\(record.pid)/root\(record.cgroup)/cgroup.procs")
     } catch {
       throw .workload(.file(error))
     }
     do throws(NetlinkError) {
-      let target = try NetworkNamespace(path: record.netns)
+      let target = try NetworkNamespace(path: "/proc/\(record.pid)/ns/net")
       let status = clinux_setns(target.fileDescriptor, Int32(CLINUX_CLONE_NEWNET))
       guard status == 0 else { throw NetlinkError(request: "setns \(record.netns)", errno: -status) }
     } catch {

@@ -9,7 +9,7 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 }
 
 struct OutputOptions: ParsableArguments {
-  @Option(name: [.short, .customLong("output")], help: "Form of the output: table, wide, json or yaml.")
+  @Option(name: [.customShort("o"), .customLong("output")], help: "Form of the output: table, wide, json or yaml.")
   var format: OutputFormat = .table
 
   /// Prints `document` as JSON or YAML, or the text that `table` makes of it.

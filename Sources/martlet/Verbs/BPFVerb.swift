@@ -1,6 +1,7 @@
 import ArgumentParser
 import BPF
 import Datapath
+import Host
 import Identity
 import JSON
 import NodeAPI
@@ -22,7 +23,7 @@ struct BPFVerb: ParsableCommand {
 
     func run() throws {
       try readingKernel {
-        let pins = DatapathPins(root: instance.directory.pins)
+        let pins = instance.pins
         let attached = try pins.attachments()
         let rows = try pins.loadedPrograms().map { program in
           (info: try program.info(), devices: attached.filter { $0.programID == program.id }.map(\.device).sorted())
@@ -65,7 +66,7 @@ struct BPFVerb: ParsableCommand {
 
     func run() throws {
       try readingKernel {
-        let maps = try DatapathPins(root: instance.directory.pins).mapSummaries()
+        let maps = try instance.pins.mapSummaries()
         output.print(
           .array(
             maps.map { map in
@@ -101,7 +102,7 @@ struct BPFVerb: ParsableCommand {
 
     func run() throws {
       try readingKernel {
-        let tables = try PolicyTables.pinned(DatapathPins(root: instance.directory.pins))
+        let tables = try PolicyTables.pinned(instance.pins)
         let rules = (try? NodeClient(socketPath: instance.directory.agentSocket).get("/v1/rules")) ?? [:]
         var rows: [(subject: NumericIdentity, key: PolicyKey, entry: PolicyEntry)] = []
         for subject in try tables.identities() where identity == nil || subject.rawValue == identity {
@@ -168,7 +169,7 @@ struct BPFVerb: ParsableCommand {
 
     func run() throws {
       try readingKernel {
-        let entries = try IPCache.pinned(DatapathPins(root: instance.directory.pins)).entries()
+        let entries = try IPCache.pinned(instance.pins).entries()
         output.print(
           .array(
             entries.map {
@@ -194,7 +195,7 @@ struct BPFVerb: ParsableCommand {
 
     func run() throws {
       try readingKernel {
-        let table = try ConnectionTable.pinned(DatapathPins(root: instance.directory.pins))
+        let table = try ConnectionTable.pinned(instance.pins)
         let connections = try table.connections().sorted { ($0.source, $0.sourcePort) < ($1.source, $1.sourcePort) }
         output.print(.array(connections.map(Connections.document))) { _ in
           var table = Table("PROTOCOL", "SOURCE", "DESTINATION", "IDENTITIES", "EXPIRES", "STATE")
@@ -235,6 +236,14 @@ struct BPFVerb: ParsableCommand {
         "httpRules": .integer(Int64(connection.httpRules)),
       ]
     }
+  }
+}
+
+extension InstanceOptions {
+  /// Where the instance's maps are pinned, through the root of `martlet up`, whose mount namespace may be another one.
+  fileprivate var pins: DatapathPins {
+    let root = directory.runningHost.map { "/proc/\($0)/root" } ?? ""
+    return DatapathPins(root: root + directory.pins)
   }
 }
 
