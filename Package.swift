@@ -110,6 +110,7 @@ let package = Package(
 
     tests("AddressingTests", ["Addressing"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
+    tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
