@@ -86,7 +86,7 @@ INLINE int neighbor_send_back(struct __sk_buff *skb)
 }
 
 /* Returns the program's return code or a negative drop reason. */
-INLINE int arp_answer(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int arp_answer(struct __sk_buff *skb)
 {
 	struct arp_packet *arp;
 	struct ethhdr *eth;
@@ -94,7 +94,6 @@ INLINE int arp_answer(struct __sk_buff *skb, struct flow *flow)
 	__u16 mac[3];
 	__be32 asked, asking;
 
-	flow->quiet = true;
 	packet_linearize(skb, sizeof(*eth) + sizeof(*arp));
 	eth = (void *)(long)skb->data;
 	arp = (void *)(eth + 1);
@@ -220,10 +219,13 @@ INLINE int nd_solicited(struct __sk_buff *skb, struct flow *flow)
 #define ND_NOT_FOR_US 0x7fffffff
 
 /* ICMPv6 between a host and its link; ND_NOT_FOR_US when the packet is none of it. */
-INLINE int nd_answer(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int nd_answer(struct __sk_buff *skb, struct flow *flow)
 {
-	const struct packet *packet = &flow->packet;
+	const struct packet *packet;
 
+	if (!flow)
+		return -MARTLET_DROP_INVALID_PACKET;
+	packet = &flow->packet;
 	if (packet->protocol != IPPROTO_ICMPV6 || !(packet->flags & PACKET_STATELESS))
 		return ND_NOT_FOR_US;
 	switch (packet->icmp_type) {

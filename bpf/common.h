@@ -21,6 +21,13 @@
 
 #define INLINE static __always_inline
 
+/*
+ * A global function: the verifier looks at it once, with any arguments, and not again for every
+ * path that leads to it. It takes the context, plain data by pointer (which it must check) and
+ * scalars, and returns an int.
+ */
+#define VERIFIED_ALONE __attribute__((noinline))
+
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 

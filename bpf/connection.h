@@ -18,7 +18,7 @@ enum decision {
 };
 
 /* Judges the connection whose packet in hand goes from initiator to responder, or back. */
-static __noinline void connection_judge(struct flow *flow, bool reply)
+INLINE void connection_judge(struct flow *flow, bool reply)
 {
 	const struct packet *packet = &flow->packet;
 	struct party origin, responder;
@@ -43,11 +43,12 @@ static __noinline void connection_judge(struct flow *flow, bool reply)
 }
 
 /* In audit mode what policy denies is reported and let through. Returns 0 or a drop reason. */
-INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow)
+INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow,
+			     const struct martlet_config *config)
 {
 	if (flow->judgement.verdict != MARTLET_DENY)
 		return 0;
-	if (!(flow->config->flags & MARTLET_CONFIG_AUDIT))
+	if (!(config->flags & MARTLET_CONFIG_AUDIT))
 		return -flow->judgement.reason;
 	if (!flow->trace)
 		report_audit(skb, flow);
@@ -63,7 +64,8 @@ INLINE bool packet_opens(const struct packet *packet)
 
 /* First packet of a connection, or of one that this node has not seen from the start. */
 INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
-			   const struct martlet_ct_key *key, bool source_is_b, __u32 now)
+			   const struct martlet_config *config, const struct martlet_ct_key *key,
+			   bool source_is_b, __u32 now)
 {
 	struct martlet_ct_entry entry = {};
 	int error;
@@ -73,9 +75,9 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		flow->quiet = flow->packet.tcp_flags & TCP_RST;
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	}
-	entry.revision = READ_ONCE(flow->config->policy_revision);
+	entry.revision = READ_ONCE(config->policy_revision);
 	connection_judge(flow, false);
-	error = connection_denied(skb, flow);
+	error = connection_denied(skb, flow, config);
 	if (error)
 		return error;
 	entry.origin_identity = flow->source_identity;
@@ -87,28 +89,29 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		entry.http_rules = flow->judgement.http_rules;
 		entry.flags |= MARTLET_CT_PROXY;
 	}
-	error = ct_create(key, &entry, flow->config, &flow->packet, now);
+	error = ct_create(key, &entry, config, &flow->packet, now);
 	if (error)
 		return error;
-	report_verdict(skb, flow);
+	report_verdict(skb, flow, config);
 	return flow->judgement.verdict;
 }
 
 /* A living connection that was judged before the last change of policy. */
 INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
+				  const struct martlet_config *config,
 				  struct martlet_ct_entry *entry, __u32 revision)
 {
 	int error;
 
 	connection_judge(flow, flow->reply);
-	error = connection_denied(skb, flow);
+	error = connection_denied(skb, flow, config);
 	if (error)
 		return error;
 	if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
 		/* The proxy can not enter a connection whose ends already talk to each other. */
 		policy_deny(&flow->judgement, flow->judgement.direction,
 			    MARTLET_DROP_POLICY_DENIED);
-		error = connection_denied(skb, flow);
+		error = connection_denied(skb, flow, config);
 		if (error)
 			return error;
 	}
@@ -124,26 +127,28 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 }
 
 INLINE int connection_continue(struct __sk_buff *skb, struct flow *flow,
-			       struct martlet_ct_entry *entry, __u32 now)
+			       const struct martlet_config *config, struct martlet_ct_entry *entry,
+			       __u32 now)
 {
 	/* Read before the policy maps are: a change in between is then found by the next packet. */
-	__u32 revision = READ_ONCE(flow->config->policy_revision);
+	__u32 revision = READ_ONCE(config->policy_revision);
 	int error;
 
 	if (READ_ONCE(entry->revision) != revision) {
-		error = connection_judge_again(skb, flow, entry, revision);
+		error = connection_judge_again(skb, flow, config, entry, revision);
 		if (error)
 			return error;
 	}
 	/* An error about a connection is no sign of life of it. */
 	if (flow->packet.flags & PACKET_RELATED)
 		return DECISION_ALLOW;
-	ct_touch(entry, flow->config, &flow->packet, flow->reply, now);
+	ct_touch(entry, config, &flow->packet, flow->reply, now);
 	return entry->flags & MARTLET_CT_PROXY ? DECISION_PROXY : DECISION_ALLOW;
 }
 
 /* ICMP that belongs to no connection, and every packet of a test run that only asks. */
-INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow)
+INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow,
+				 const struct martlet_config *config)
 {
 	int error;
 
@@ -151,16 +156,16 @@ INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow)
 		flow->packet.flags &= ~PACKET_RELATED;
 		flow->packet.flags |= PACKET_STATELESS;
 		packet_plain_tuple(&flow->packet);
-		flow->source_endpoint = endpoint_lookup(&flow->packet.source);
+		flow_source_is(flow, endpoint_lookup(&flow->packet.source));
 	}
 	connection_judge(flow, false);
-	error = connection_denied(skb, flow);
+	error = connection_denied(skb, flow, config);
 	if (error)
 		return error;
 	if (flow->trace)
 		trace_answer(skb, flow, flow->judgement.verdict, 0);
 	else
-		report_verdict(skb, flow);
+		report_verdict(skb, flow, config);
 	return flow->judgement.verdict;
 }
 
@@ -168,7 +173,8 @@ INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow)
  * The server's side of a connection that the proxy made on behalf of a client: the addresses are
  * the client's and the server's, so only the zone tells it from a connection between the two.
  */
-INLINE bool connection_is_upstream_reply(struct flow *flow, __u32 now)
+INLINE bool connection_is_upstream_reply(struct flow *flow, const struct martlet_config *config,
+					 __u32 now)
 {
 	struct martlet_ct_key key;
 	struct martlet_ct_entry *entry;
@@ -178,26 +184,30 @@ INLINE bool connection_is_upstream_reply(struct flow *flow, __u32 now)
 	entry = ct_lookup(&key, now);
 	if (!entry || !ct_is_reply(entry, source_is_b))
 		return false;
-	ct_touch(entry, flow->config, &flow->packet, true, now);
+	ct_touch(entry, config, &flow->packet, true, now);
 	return true;
 }
 
 /* Decides on any parsed packet. Returns an enum decision or a negative drop reason. */
-INLINE int connection_decide(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 {
-	struct packet *packet = &flow->packet;
+	const struct martlet_config *config = config_get();
+	struct packet *packet;
 	struct martlet_ct_key key;
 	struct martlet_ct_entry *entry;
 	bool source_is_b, direct, echo_request;
 	__u32 now;
 
+	if (!flow || !config)
+		return -MARTLET_DROP_INVALID_IDENTITY;
+	packet = &flow->packet;
 	if (flow->trace || packet->flags & PACKET_STATELESS)
-		return connection_judge_once(skb, flow);
+		return connection_judge_once(skb, flow, config);
 	now = ct_now();
 	source_is_b = ct_key_fill(&key, &packet->tuple, MARTLET_CT_DIRECT);
 	entry = ct_lookup(&key, now);
 	if (packet->flags & PACKET_RELATED && !entry)
-		return connection_judge_once(skb, flow);
+		return connection_judge_once(skb, flow, config);
 	if (entry)
 		flow->reply = ct_is_reply(entry, source_is_b);
 
@@ -205,7 +215,7 @@ INLINE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 	direct = entry && !(flow->reply && entry->flags & MARTLET_CT_PROXY);
 	if (flow->direction == MARTLET_EGRESS && !direct && packet->protocol == IPPROTO_TCP &&
 	    !packet_opens(packet)) {
-		if (connection_is_upstream_reply(flow, now))
+		if (connection_is_upstream_reply(flow, config, now))
 			return DECISION_UPSTREAM;
 		if (entry) {
 			flow->quiet = packet->tcp_flags & TCP_RST;
@@ -217,9 +227,9 @@ INLINE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 		       (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6);
 	if (!entry || packet_opens(packet) || (flow->reply && echo_request)) {
 		flow->reply = false;
-		return connection_open(skb, flow, &key, source_is_b, now);
+		return connection_open(skb, flow, config, &key, source_is_b, now);
 	}
-	return connection_continue(skb, flow, entry, now);
+	return connection_continue(skb, flow, config, entry, now);
 }
 
 #endif

@@ -16,14 +16,12 @@
 #include "maps.h"
 #include "proxy.h"
 
-INLINE bool flow_begin(struct __sk_buff *skb, struct flow *flow, __u8 direction)
+INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
 {
-	__u32 zero = 0;
-
-	flow->config = bpf_map_lookup_elem(&martlet_config, &zero);
+	/* Padding too: functions that are verified alone may read all of it. */
+	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->direction = direction;
 	flow->trace = skb->mark == MARTLET_MARK_TRACE;
-	return flow->config;
 }
 
 /* 0 for what is IP and ARP, else a negative drop reason. */
@@ -62,13 +60,16 @@ INLINE int check_source(struct __sk_buff *skb, const struct martlet_endpoint *en
 INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 {
 	struct packet *packet = &flow->packet;
+	const struct martlet_endpoint *source, *destination;
 	int result;
 
 	result = check_link_layer(skb);
 	if (result)
 		return result;
-	if (skb->protocol == bpf_htons(ETH_P_ARP))
-		return arp_answer(skb, flow);
+	if (skb->protocol == bpf_htons(ETH_P_ARP)) {
+		flow->quiet = true;
+		return arp_answer(skb);
+	}
 	result = packet_parse(skb, packet, flow->trace);
 	if (result)
 		return result;
@@ -78,8 +79,9 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 	result = nd_answer(skb, flow);
 	if (result != ND_NOT_FOR_US)
 		return result;
-	flow->source_endpoint = endpoint_lookup(&packet->source);
-	result = check_source(skb, flow->source_endpoint);
+	source = endpoint_lookup(&packet->source);
+	flow_source_is(flow, source);
+	result = check_source(skb, source);
 	if (result)
 		return result;
 	if (address_is_group(&packet->destination))
@@ -90,14 +92,15 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 		packet->flags = (packet->flags & ~PACKET_RELATED) | PACKET_STATELESS;
 		packet_plain_tuple(packet);
 	}
-	flow->destination_endpoint = endpoint_lookup(&packet->destination);
+	destination = endpoint_lookup(&packet->destination);
+	flow_destination_is(flow, destination);
 	result = connection_decide(skb, flow);
 	if (result < 0)
 		return result;
 	if (result != DECISION_ALLOW && !flow->trace)
 		result = proxy_deliver(skb, packet, result == DECISION_PROXY);
-	else if (flow->destination_endpoint)
-		result = forward_to_pod(skb, packet, flow->destination_endpoint);
+	else if (destination)
+		result = forward_to_pod(skb, packet, destination);
 	else
 		result = TC_ACT_OK;
 	return result;
@@ -106,12 +109,11 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 SEC("tc")
 int from_container(struct __sk_buff *skb)
 {
-	struct flow flow = {};
+	struct flow flow;
 	__u32 length = skb->len;
 	int result;
 
-	if (!flow_begin(skb, &flow, MARTLET_EGRESS))
-		return TC_ACT_SHOT;
+	flow_begin(skb, &flow, MARTLET_EGRESS);
 	result = from_container_decide(skb, &flow);
 	if (result < 0)
 		return drop(skb, &flow, -result);
@@ -123,6 +125,7 @@ int from_container(struct __sk_buff *skb)
 INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 {
 	struct packet *packet = &flow->packet;
+	const struct martlet_endpoint *source, *destination;
 	int result;
 
 	result = check_link_layer(skb);
@@ -136,39 +139,40 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 	result = packet_parse(skb, packet, flow->trace);
 	if (result)
 		return result;
-	flow->destination_endpoint = endpoint_lookup(&packet->destination);
-	if (!flow->destination_endpoint || flow->destination_endpoint->ifindex != skb->ifindex) {
+	destination = endpoint_lookup(&packet->destination);
+	flow_destination_is(flow, destination);
+	if (!destination || destination->ifindex != skb->ifindex) {
 		flow->quiet = address_is_group(&packet->destination);
 		return -MARTLET_DROP_NO_LOCAL_CONTAINER;
 	}
-	flow->source_endpoint = endpoint_lookup(&packet->source);
+	source = endpoint_lookup(&packet->source);
+	flow_source_is(flow, source);
 	if (mark_is(skb, MARTLET_MARK_FROM_PROXY) && !flow->trace) {
 		result = proxy_from(flow);
 		return result < 0 ? result : TC_ACT_OK;
 	}
 	/* Pods of this node reach each other without the stack: this one is somebody else. */
-	if (flow->source_endpoint && !flow->trace)
+	if (source && !flow->trace)
 		return -MARTLET_DROP_INVALID_SOURCE_IP;
 	/* A router may tell of an error; the connection is that of the packet it cites. */
 	if (packet->flags & PACKET_RELATED)
-		flow->source_endpoint = endpoint_lookup(&packet->tuple.source);
+		flow_source_is(flow, endpoint_lookup(&packet->tuple.source));
 	result = connection_decide(skb, flow);
 	if (result < 0)
 		return result;
 	if (result == DECISION_PROXY && !flow->trace)
-		return proxy_hairpin(skb, flow->destination_endpoint);
+		return proxy_hairpin(skb, destination);
 	return TC_ACT_OK;
 }
 
 SEC("tc")
 int to_container(struct __sk_buff *skb)
 {
-	struct flow flow = {};
+	struct flow flow;
 	__u32 length = skb->len;
 	int result;
 
-	if (!flow_begin(skb, &flow, MARTLET_INGRESS))
-		return TC_ACT_SHOT;
+	flow_begin(skb, &flow, MARTLET_INGRESS);
 	result = to_container_decide(skb, &flow);
 	if (result < 0)
 		return drop(skb, &flow, -result);

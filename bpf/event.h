@@ -31,28 +31,30 @@ INLINE void flow_resolve_identities(struct flow *flow)
 {
 	bool ipv4 = flow->packet.flags & PACKET_IPV4;
 
-	if (flow->source_identity)
-		return;
-	flow->source_identity =
-	    identity_of(flow->source_endpoint, &flow->packet.tuple.source, ipv4);
-	flow->destination_identity =
-	    identity_of(flow->destination_endpoint, &flow->packet.tuple.destination, ipv4);
+	if (!flow->source_identity)
+		flow->source_identity = ipcache_identity(&flow->packet.tuple.source, ipv4);
+	if (!flow->destination_identity)
+		flow->destination_identity =
+		    ipcache_identity(&flow->packet.tuple.destination, ipv4);
 }
 
-/* Not inlined: it is off the fast path and called from several places. */
-static __noinline void emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u8 flags)
+VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u8 flags)
 {
-	const struct packet *packet = &flow->packet;
 	struct martlet_event *event;
+	const struct packet *packet;
 	const struct ethhdr *eth;
-	bool icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
-	bool egress = flow->judgement.direction == MARTLET_EGRESS;
+	bool icmp, egress;
 
+	if (!flow)
+		return 0;
+	packet = &flow->packet;
+	icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
+	egress = flow->judgement.direction == MARTLET_EGRESS;
 	flow_resolve_identities(flow);
 	event = bpf_ringbuf_reserve(&martlet_events, sizeof(*event), 0);
 	if (!event) {
 		count_lost_event();
-		return;
+		return 0;
 	}
 	event->time_ns = bpf_ktime_get_ns();
 	event->type = type;
@@ -74,9 +76,8 @@ static __noinline void emit(struct __sk_buff *skb, struct flow *flow, __u8 type,
 	    icmp ? bpf_htons(packet->icmp_code) : packet->tuple.destination_port;
 	event->source_identity = flow->source_identity;
 	event->destination_identity = flow->destination_identity;
-	event->source_endpoint = flow->source_endpoint ? flow->source_endpoint->id : 0;
-	event->destination_endpoint =
-	    flow->destination_endpoint ? flow->destination_endpoint->id : 0;
+	event->source_endpoint = flow->source_endpoint;
+	event->destination_endpoint = flow->destination_endpoint;
 	event->rule = egress ? flow->judgement.egress_rule : flow->judgement.ingress_rule;
 	event->other_rule = egress ? flow->judgement.ingress_rule : flow->judgement.egress_rule;
 	event->http_rules = flow->judgement.http_rules;
@@ -90,12 +91,14 @@ static __noinline void emit(struct __sk_buff *skb, struct flow *flow, __u8 type,
 		__builtin_memset(event->source_mac, 0, 12);
 	}
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
 /* Told once per connection, when its first packet was let through or sent to the proxy. */
-INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow)
+INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow,
+			   const struct martlet_config *config)
 {
-	if (!(flow->config->flags & MARTLET_CONFIG_TRACE_EVENTS))
+	if (!(config->flags & MARTLET_CONFIG_TRACE_EVENTS))
 		return;
 	if (flow->judgement.verdict != MARTLET_PROXY)
 		flow->judgement.direction = flow->direction;

@@ -2,24 +2,35 @@
 #ifndef MARTLET_FLOW_H
 #define MARTLET_FLOW_H
 
-/* All that is known of the packet in hand; one per run of a program, on its stack. */
+/* All that is known of the packet in hand; one per run of a program, on its stack. Plain data only.
+ */
 
 #include "packet.h"
 #include "policy.h"
 
 struct flow {
-	const struct martlet_config *config;
-	/* Of the tuple's ends; NULL when the end is not a pod of this node. */
-	const struct martlet_endpoint *source_endpoint;
-	const struct martlet_endpoint *destination_endpoint;
 	struct packet packet;
 	struct judgement judgement;
-	__u32 source_identity; /* 0 until somebody asks */
+	__u32 source_identity; /* of the tuple's ends; 0 until somebody asks */
 	__u32 destination_identity;
+	__u32 source_endpoint; /* 0: not a pod of this node */
+	__u32 destination_endpoint;
 	__u8 direction; /* MARTLET_EGRESS in from_container, MARTLET_INGRESS in to_container */
 	bool trace;	/* MARTLET_MARK_TRACE: write nothing */
 	bool reply;
 	bool quiet; /* the drop is expected chatter: count it, but tell nobody */
 };
+
+INLINE void flow_source_is(struct flow *flow, const struct martlet_endpoint *endpoint)
+{
+	flow->source_endpoint = endpoint ? endpoint->id : 0;
+	flow->source_identity = endpoint ? endpoint->identity : 0;
+}
+
+INLINE void flow_destination_is(struct flow *flow, const struct martlet_endpoint *endpoint)
+{
+	flow->destination_endpoint = endpoint ? endpoint->id : 0;
+	flow->destination_identity = endpoint ? endpoint->identity : 0;
+}
 
 #endif

@@ -53,10 +53,12 @@ INLINE int fragment_recall(struct packet *packet)
 }
 
 /* Fills the tuple of any packet; a negative drop reason on failure. */
-INLINE int packet_parse(struct __sk_buff *skb, struct packet *packet, bool trace)
+VERIFIED_ALONE int packet_parse(struct __sk_buff *skb, struct packet *packet, bool trace)
 {
 	int error;
 
+	if (!packet)
+		return -MARTLET_DROP_INVALID_PACKET;
 	error = skb->protocol == bpf_htons(ETH_P_IP) ? packet_parse_ipv4(skb, packet)
 						     : packet_parse_ipv6(skb, packet);
 	if (error)

@@ -26,10 +26,4 @@ INLINE __u32 ipcache_identity(const struct martlet_addr *address, bool ipv4)
 	return ipv4 ? MARTLET_IDENTITY_WORLD_IPV4 : MARTLET_IDENTITY_WORLD_IPV6;
 }
 
-INLINE __u32 identity_of(const struct martlet_endpoint *endpoint,
-			 const struct martlet_addr *address, bool ipv4)
-{
-	return endpoint ? endpoint->identity : ipcache_identity(address, ipv4);
-}
-
 #endif

@@ -91,4 +91,11 @@ struct {
 	__type(value, struct martlet_counter);
 } martlet_metrics SEC(".maps");
 
+INLINE const struct martlet_config *config_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&martlet_config, &zero);
+}
+
 #endif

@@ -18,7 +18,7 @@ struct judgement {
 /* One end of a connection, as policy sees it. */
 struct party {
 	__u32 identity;
-	bool local; /* a pod of this node, whose own policy counts */
+	__u32 local; /* a pod of this node, whose own policy counts */
 };
 
 /* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */
@@ -76,11 +76,14 @@ INLINE void policy_deny(struct judgement *judgement, __u8 direction, int reason)
 }
 
 /* Judges a connection by the policies of both ends. `port` is the responder's. */
-INLINE void policy_judge(struct judgement *judgement, const struct party *origin,
-			 const struct party *responder, __u8 protocol, __be16 port)
+VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origin,
+				struct party *responder, __u8 protocol, __u16 port)
 {
 	__u32 egress_http = 0, ingress_http = 0;
 	int egress = MARTLET_ALLOW, ingress = MARTLET_ALLOW;
+
+	if (!judgement || !origin || !responder)
+		return 0;
 
 	if (origin->local)
 		egress = policy_judge_side(origin->identity, responder->identity, MARTLET_EGRESS,
@@ -91,15 +94,15 @@ INLINE void policy_judge(struct judgement *judgement, const struct party *origin
 				      protocol, port, &judgement->ingress_rule, &ingress_http);
 	if (egress < 0) {
 		policy_deny(judgement, MARTLET_EGRESS, -egress);
-		return;
+		return 0;
 	}
 	if (ingress < 0) {
 		policy_deny(judgement, MARTLET_INGRESS, -ingress);
-		return;
+		return 0;
 	}
 	judgement->verdict = MARTLET_ALLOW;
 	if (egress != MARTLET_PROXY && ingress != MARTLET_PROXY)
-		return;
+		return 0;
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
 	judgement->http_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
@@ -108,6 +111,7 @@ INLINE void policy_judge(struct judgement *judgement, const struct party *origin
 	    (egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
 		policy_deny(judgement, judgement->direction,
 			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);
+	return 0;
 }
 
 #endif

@@ -42,13 +42,15 @@ INLINE struct bpf_sock *proxy_find_socket(struct __sk_buff *skb, const struct pa
  * Gives the packet to the proxy's socket for its connection, or to the proxy's listener if
  * `may_open`. Returns TC_ACT_OK, after which the stack delivers it, or a negative drop reason.
  */
-INLINE int proxy_deliver(struct __sk_buff *skb, const struct packet *packet, bool may_open)
+VERIFIED_ALONE int proxy_deliver(struct __sk_buff *skb, struct packet *packet, bool may_open)
 {
 	struct bpf_sock *socket;
-	__u32 listener =
-	    packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
+	__u32 listener;
 	int error;
 
+	if (!packet)
+		return -MARTLET_DROP_INVALID_PACKET;
+	listener = packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
 	if (packet->protocol != IPPROTO_TCP ||
 	    packet->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT))
 		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
@@ -90,35 +92,39 @@ INLINE int proxy_hairpin(struct __sk_buff *skb, const struct martlet_endpoint *e
 
 /* A packet that the proxy sent to a pod: its answer to a client, or its own connection to a server.
  */
-INLINE int proxy_from(struct flow *flow)
+VERIFIED_ALONE int proxy_from(struct flow *flow)
 {
-	const struct packet *packet = &flow->packet;
+	const struct martlet_config *config = config_get();
+	const struct packet *packet;
 	struct martlet_ct_entry fresh = {}, *entry;
 	struct martlet_ct_key key;
 	bool source_is_b;
 	__u32 now = ct_now();
 
+	if (!flow || !config)
+		return -MARTLET_DROP_INVALID_IDENTITY;
+	packet = &flow->packet;
 	if (packet->protocol != IPPROTO_TCP)
 		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
 	source_is_b = ct_key_fill(&key, &packet->tuple, MARTLET_CT_DIRECT);
 	entry = ct_lookup(&key, now);
 	if (entry && entry->flags & MARTLET_CT_PROXY && ct_is_reply(entry, source_is_b)) {
-		ct_touch(entry, flow->config, packet, true, now);
+		ct_touch(entry, config, packet, true, now);
 		return DECISION_ALLOW;
 	}
 	key.zone = MARTLET_CT_UPSTREAM;
 	entry = ct_lookup(&key, now);
 	if (!packet_opens(packet)) {
 		if (entry)
-			ct_touch(entry, flow->config, packet, ct_is_reply(entry, source_is_b), now);
+			ct_touch(entry, config, packet, ct_is_reply(entry, source_is_b), now);
 		return DECISION_ALLOW;
 	}
 	flow_resolve_identities(flow);
-	fresh.revision = READ_ONCE(flow->config->policy_revision);
+	fresh.revision = READ_ONCE(config->policy_revision);
 	fresh.origin_identity = flow->source_identity;
 	fresh.reply_identity = flow->destination_identity;
 	fresh.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
-	return ct_create(&key, &fresh, flow->config, packet, now) ?: DECISION_ALLOW;
+	return ct_create(&key, &fresh, config, packet, now) ?: DECISION_ALLOW;
 }
 
 #endif
