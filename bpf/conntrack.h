@@ -6,7 +6,7 @@
  */
 
 #include "maps.h"
-#include "packet.h"
+#include "transport.h"
 
 #define NANOSECONDS_PER_SECOND 1000000000ULL
 

@@ -111,13 +111,15 @@ int from_container(struct __sk_buff *skb)
 {
 	struct flow flow;
 	__u32 length = skb->len;
+	/* Counted by to_container already. */
+	bool turned_round = mark_is(skb, MARTLET_MARK_TO_PROXY);
 	int result;
 
 	flow_begin(skb, &flow, MARTLET_EGRESS);
 	result = from_container_decide(skb, &flow);
 	if (result < 0)
 		return drop(skb, &flow, -result);
-	if (!flow.trace)
+	if (!flow.trace && !turned_round)
 		count(0, MARTLET_EGRESS, length);
 	return result;
 }

@@ -5,7 +5,7 @@
 /* Only a datagram's first fragment has ports; the others get them from here. */
 
 #include "maps.h"
-#include "packet.h"
+#include "transport.h"
 
 INLINE void fragment_key(struct martlet_fragment_key *key, const struct packet *packet)
 {

@@ -75,7 +75,10 @@ VERIFIED_ALONE int proxy_deliver(struct __sk_buff *skb, struct packet *packet, b
 /*
  * A packet that the node's stack brings to a pod can not be given to a socket on its way out, so it
  * is turned round: it enters the same device again, marked, and from_container gives it to the
- * proxy.
+ * proxy. The stack must let that be: on the device accept_local=1 (packets of the node itself) and
+ * rp_filter=0 (packets of the world, whose way back is another device), and in the namespace
+ * tcp_early_demux=0, as ip_forward() drops a packet of the world for which early demux found the
+ * proxy's socket.
  */
 INLINE int proxy_hairpin(struct __sk_buff *skb, const struct martlet_endpoint *endpoint)
 {
