@@ -103,7 +103,8 @@ let package = Package(
     .executableTarget(
       name: "martlet",
       dependencies: [
-        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows",
+        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo", "BPF",
+        "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -112,16 +113,23 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
+    tests(
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "HTTPRules", "Addressing", logging],
+      resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
+    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
+    tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
+    tests(
+      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "HTTPRules", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -28,7 +28,7 @@ extension Agent {
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):
-        return await cni(try CNIRequest(decoding: JSONCursor(try request.json())))
+        return .json(await cni(try CNIRequest(decoding: JSONCursor(try request.json()))))
       case ("GET", _), ("POST", _): return .error("no such path: \(request.path)", code: 404)
       default: return .error("method \(request.method) is not known here", code: 405)
       }
@@ -148,31 +148,21 @@ extension Agent {
     }
   }
 
-  private func cni(_ request: CNIRequest) async -> NodeResponse {
+  private func cni(_ request: CNIRequest) async -> JSONValue {
     do {
-      let invocation = CNIInvocation(request)
-      switch request.command {
-      case "ADD":
-        return .json(try await endpoints.add(invocation, mtu: request.config["mtu"]?.integerValue.map(Int.init)).json(version: .current))
-      case "DEL": await endpoints.delete(invocation.key)
-      case "CHECK": try await endpoints.check(invocation.key)
-      case "GC":
-        let valid = request.config["cni.dev/valid-attachments"]?.arrayValue ?? []
-        await endpoints.collectGarbage(
-          valid: valid.compactMap { entry in
-            guard let id = entry["containerID"]?.stringValue, let name = entry["ifname"]?.stringValue else {
-              return nil
-            }
-            return CNIAttachmentKey(containerID: id, interfaceName: name)
-          })
-      case "STATUS": break
-      default: return .error("CNI command \(request.command) is not known", code: 400)
+      switch try CNICall(request) {
+      case .add(let invocation, let configuration):
+        // A task of its own: a plugin that is killed must not leave a pod half connected.
+        let task = Task { [endpoints] in try await endpoints.add(invocation, mtu: configuration.mtu) }
+        return CNIReply.success(try await task.value)
+      case .delete(let key): await endpoints.delete(key)
+      case .check(let invocation, _): try await endpoints.check(invocation.key)
+      case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)
+      case .status: break
       }
-      return .json([:])
-    } catch let error as CNIError {
-      return .json(error.json(version: CNIVersion.current.rawValue), code: 422)
+      return CNIReply.success()
     } catch {
-      return .json(CNIError(.internalError, "\(error)").json(version: CNIVersion.current.rawValue), code: 422)
+      return CNIReply.failure(error as? CNIError ?? CNIError(.agentFailure, "\(error)"))
     }
   }
 }

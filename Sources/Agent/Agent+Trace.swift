@@ -47,13 +47,16 @@ extension Agent {
           stage: "http", verdict: .denied, reason: "none of the \(set.rules.count) HTTP rules matches the request",
           rule: nil))
       return TraceResult(verdict: .denied, steps: steps)
-    case .allow(let rule), .allowWithMismatches(let rule):
-      steps.append(
-        TraceResult.Step(
-          stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request",
-          rule: rule.flatMap { citation($0) }))
-      return TraceResult(verdict: .allowed, steps: steps)
+    case .allow(let rule): steps.append(allowed(by: rule))
+    case .allowWithMismatches(let rule): steps.append(allowed(by: rule))
     }
+    return TraceResult(verdict: .allowed, steps: steps)
+  }
+
+  private func allowed(by rule: UInt32?) -> TraceResult.Step {
+    TraceResult.Step(
+      stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request",
+      rule: rule.flatMap { citation($0) })
   }
 
   private func isDeny(_ rule: UInt32) -> Bool {

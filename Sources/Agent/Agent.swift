@@ -89,9 +89,8 @@ public final class Agent: Sendable {
     await policy.start(snapshot)
     await endpoints.attachAdopted()
 
-    logger.info(
-      "ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, "
-        + (datapath.adopted ? "maps of an earlier agent adopted" : "maps new"))
+    let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
+    logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")
 
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }

@@ -34,10 +34,12 @@ extension Pod {
   }
 
   var namedPorts: Set<NamedPort> {
-    Set(
-      spec.containers.flatMap(\.ports).compactMap { port in
-        guard let name = port.name, !name.isEmpty else { return nil }
-        return NamedPort(name: name, protocol: port.ipProtocol, port: port.containerPort)
-      })
+    let numbers: [L4Protocol: UInt8] = [.tcp: 6, .udp: 17, .sctp: 132]
+    var named: Set<NamedPort> = []
+    for port in spec.containers.flatMap(\.ports) {
+      guard let name = port.name, let number = numbers[port.protocol] else { continue }
+      named.insert(NamedPort(name: name, protocol: number, port: port.containerPort))
+    }
+    return named
   }
 }

@@ -103,7 +103,7 @@ actor EndpointManager {
 
   // MARK: The CNI's verbs
 
-  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> CNIResult {
+  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
     let key = invocation.key
     if let existing = endpoints[key] { return existing.attachment.result }
     guard underWay.insert(key).inserted else {
@@ -117,7 +117,7 @@ actor EndpointManager {
     do {
       let (attachment, index) = try await interfaces.create(
         invocation, uid: pod.metadata.uid, addresses: addresses, mtu: mtu ?? configuration.mtu)
-      guard let id = ids.allocate(key) else { throw CNIError(.internalError, "no endpoint id is free") }
+      guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       let endpoint = Endpoint(
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
         namedPorts: pod.namedPorts)
@@ -167,12 +167,12 @@ actor EndpointManager {
   func check(_ key: CNIAttachmentKey) throws {
     guard let endpoint = endpoints[key] else { throw CNIError(.unknownContainer, "no attachment \(key)") }
     guard try interfaces.index(of: endpoint.attachment) == endpoint.interfaceIndex else {
-      throw CNIError(.internalError, "\(endpoint.attachment.hostInterface) is gone")
+      throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) is gone")
     }
     let entries = try datapath.endpoints.entries()
     for address in endpoint.attachment.addresses {
       guard entries.contains(where: { $0.address == address && $0.id == endpoint.id }) else {
-        throw CNIError(.internalError, "the kernel has no entry for \(address)")
+        throw CNIError(.agentFailure, "the kernel has no entry for \(address)")
       }
     }
   }

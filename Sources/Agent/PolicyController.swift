@@ -46,12 +46,7 @@ actor PolicyController {
   var status: [ObjectKey: PolicyObjectStatus] { compiler.status }
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
-  var knownIdentities: [NumericIdentity: IdentityLabels] {
-    var known = compiler.identities.mapValues(\.labels)
-    for block in compiler.cidrIdentities.values { known[block.identity] = block.labels }
-    for reserved in ReservedIdentity.allCases { known[reserved.identity] = reserved.labels }
-    return known
-  }
+  var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
 
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }

@@ -1,7 +1,7 @@
 /// Where an NFA's states lead without reading a byte. Only states that read, assert or match are members of sets.
 struct EpsilonClosures {
   private let nfa: NFA
-  let isAssertion: [Bool]
+  private let isAssertion: [Bool]
   /// Closures that were asked for, assertions not passed; empty before.
   private var known: [[UInt32]]
   /// A state is in the set that is being made when its mark is the current one.
@@ -16,6 +16,12 @@ struct EpsilonClosures {
     known = Array(repeating: [], count: nfa.states.count)
     marks = Array(repeating: 0, count: nfa.states.count)
     visited = marks
+  }
+
+  /// Whether one of the states asserts.
+  func containAssertion(_ items: [UInt32]) -> Bool {
+    for item in items where isAssertion[Int(item)] { return true }
+    return false
   }
 
   /// All that the targets lead to, sorted.

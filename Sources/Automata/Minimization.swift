@@ -2,8 +2,9 @@ extension TransitionTable {
   /// The smallest automaton that accepts the same, in a canonical numbering: state 0 is the dead state, whether or not
   /// it can be reached, the others follow in the order of a breadth-first search; bytes that behave alike share a class.
   func minimized() -> TransitionTable {
-    let blocks = Refinement.blocks(of: self)
-    return renumbered(blocks).withMergedClasses()
+    // Refinement takes time for each class, so the classes are merged before it, too.
+    let table = withMergedClasses()
+    return table.renumbered(Refinement.blocks(of: table)).withMergedClasses()
   }
 
   /// One state for each block, numbered canonically.

@@ -44,7 +44,7 @@ extension Assertion {
 
 /// Makes an NFA deterministic. A state is the set of NFA states that may be active, together with what the byte before
 /// was if an assertion waits among them: whether it holds is known only with the next byte.
-struct SubsetConstruction {
+final class SubsetConstruction {
   private let nfa: NFA
   private let limits: DFALimits
   private let classes: ByteClasses
@@ -58,8 +58,7 @@ struct SubsetConstruction {
   private let hasDecided: Bool
 
   static func run(_ nfa: NFA, limits: DFALimits) throws(DFALimits.Exceeded) -> TransitionTable {
-    var construction = SubsetConstruction(nfa, limits)
-    return try construction.run()
+    try SubsetConstruction(nfa, limits).run()
   }
 
   private init(_ nfa: NFA, _ limits: DFALimits) {
@@ -72,7 +71,7 @@ struct SubsetConstruction {
     hasDecided = nfa.isDecided.contains(true)
   }
 
-  private mutating func run() throws(DFALimits.Exceeded) -> TransitionTable {
+  private func run() throws(DFALimits.Exceeded) -> TransitionTable {
     var transitions: [UInt32] = []
     var accepts: [UInt32] = []
     let start = try state(after: [nfa.start], before: .boundary)
@@ -87,9 +86,9 @@ struct SubsetConstruction {
       classes: classes, transitions: transitions, accepts: accepts, acceptSets: acceptSets, start: start)
   }
 
-  private mutating func row(_ items: [UInt32], _ before: Neighbour) throws(DFALimits.Exceeded) -> [UInt32] {
+  private func row(_ items: [UInt32], _ before: Neighbour) throws(DFALimits.Exceeded) -> [UInt32] {
     var targets = [[UInt32]](repeating: [], count: classes.count)
-    if items.contains(where: { closures.isAssertion[Int($0)] }) {
+    if closures.containAssertion(items) {
       for behind in [Neighbour.newline, .word, .other] where classNeighbours.contains(behind) {
         collect(closures.resolving(items, before: before, behind: behind), only: behind, &targets)
       }
@@ -121,13 +120,12 @@ struct SubsetConstruction {
   }
 
   /// The state that the targets, in any order, and what they lead to make up.
-  private mutating func state(after targets: [UInt32], before: Neighbour) throws(DFALimits.Exceeded) -> UInt32 {
+  private func state(after targets: [UInt32], before: Neighbour) throws(DFALimits.Exceeded) -> UInt32 {
     let key = StateSets.Key(items: targets, before: before)
     if let state = known[key] { return state }
     let items = withoutDecided(closures.union(targets))
     // What lies before matters to assertions only; without one, the same set is the same state everywhere.
-    let hasAssertion = items.contains { closures.isAssertion[Int($0)] }
-    let state = try states.index(of: items, before: hasAssertion ? before : .other)
+    let state = try states.index(of: items, before: closures.containAssertion(items) ? before : .other)
     known[key] = state
     return state
   }
@@ -138,10 +136,10 @@ struct SubsetConstruction {
     var decided: Set<UInt32> = []
     for item in items where nfa.isDecided[Int(item)] { decided.insert(nfa.patterns[Int(item)]) }
     if decided.isEmpty { return items }
-    return items.filter { nfa.isDecided[Int($0)] || !decided.contains(nfa.patterns[Int($0)]) }
+    return items.filter { [nfa] in nfa.isDecided[Int($0)] || !decided.contains(nfa.patterns[Int($0)]) }
   }
 
-  private mutating func acceptIndex(of items: [UInt32]) -> UInt32 {
+  private func acceptIndex(of items: [UInt32]) -> UInt32 {
     var ids: [UInt32] = []
     for item in items {
       if case .match(let id) = nfa.states[Int(item)] { ids.append(id) }

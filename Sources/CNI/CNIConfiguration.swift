@@ -11,14 +11,18 @@ public struct CNIConfiguration: Hashable, Sendable {
   /// The device MTU in bytes; nil leaves it to the agent.
   public var mtu: Int?
   /// The result of the earlier ADD, which CHECK (and DEL, since 0.4.0) gets back.
-  public var previousResult: CNIResult?
+  public var previousResult: AttachmentResult?
   /// The attachments that GC must keep.
   public var validAttachments: [CNIAttachmentKey]
 
   /// Decodes and judges the text. `command` matters: CHECK needs `prevResult`, GC needs `cni.dev/valid-attachments`, and
   /// DEL overlooks what it does not need, as it has to succeed where ADD once did.
   public init(parsing text: [UInt8], for command: CNICommand) throws(CNIError) {
-    let root = JSONCursor(try CNIConfiguration.document(text))
+    try self.init(try CNIConfiguration.document(text), for: command)
+  }
+
+  public init(_ document: JSONValue, for command: CNICommand) throws(CNIError) {
+    let root = JSONCursor(document)
     version = try CNIConfiguration.version(root)
     do {
       name = try root.required("name").string()
@@ -35,7 +39,7 @@ public struct CNIConfiguration: Hashable, Sendable {
       previousResult = nil
       validAttachments = []
       if command == .check || (command == .add && root.value["prevResult"]?.isNull == false) {
-        previousResult = try CNIResult(root.required("prevResult"))
+        previousResult = try AttachmentResult(root.required("prevResult"))
       }
       if command == .collectGarbage {
         // libcni wrote the second spelling before the specification settled on the first.
@@ -62,6 +66,19 @@ public struct CNIConfiguration: Hashable, Sendable {
           details: "it makes the pod's interface itself")
       }
     }
+  }
+
+  /// The document again, with what the plugin understood of it.
+  public var json: JSONValue {
+    var object: JSONValue = [
+      "cniVersion": .string(version.rawValue), "name": .string(name), "type": "martlet",
+      "cni.dev/valid-attachments": .array(
+        validAttachments.map { ["containerID": .string($0.containerID), "ifname": .string($0.interfaceName)] }),
+    ]
+    object["agentSocket"] = agentSocket.map { .string($0) }
+    object["mtu"] = mtu.map { .integer(Int64($0)) }
+    object["prevResult"] = previousResult?.json(version: version)
+    return object
   }
 
   static func document(_ text: [UInt8]) throws(CNIError) -> JSONValue {

@@ -1,3 +1,5 @@
+import NodeAPI
+
 /// The parameters that a runtime passes in the environment (CNI 1.1.0, "Parameters").
 public struct CNIInvocation: Hashable, Sendable {
   public var command: CNICommand
@@ -39,6 +41,15 @@ public struct CNIInvocation: Hashable, Sendable {
     if command == .add || command == .check {
       arguments = try CNIInvocation.arguments(environment["CNI_ARGS"] ?? "")
     }
+  }
+
+  /// The same parameters as they came over the node API.
+  public init(_ request: CNIRequest) throws(CNIError) {
+    try self.init(environment: [
+      "CNI_COMMAND": request.command, "CNI_CONTAINERID": request.containerID, "CNI_NETNS": request.netns,
+      "CNI_IFNAME": request.ifname,
+    ])
+    arguments = request.args
   }
 
   private static func require(

@@ -9,11 +9,12 @@ public enum CNIAgentError: Error, Hashable, Sendable {
 
 /// What the plugin asks the node's agent. All of it is idempotent.
 public protocol CNIAgent {
-  func add(_ invocation: CNIInvocation, _ configuration: CNIConfiguration) throws(CNIAgentError) -> CNIResult
+  func add(_ invocation: CNIInvocation, _ configuration: CNIConfiguration) throws(CNIAgentError) -> AttachmentResult
   func delete(_ key: CNIAttachmentKey) throws(CNIAgentError)
   func check(_ invocation: CNIInvocation, _ configuration: CNIConfiguration) throws(CNIAgentError)
   func status() throws(CNIAgentError)
-  func collectGarbage(keeping: [CNIAttachmentKey]) throws(CNIAgentError)
+  /// Removes every attachment of the network that the configuration does not list as valid.
+  func collectGarbage(_ configuration: CNIConfiguration) throws(CNIAgentError)
 }
 
 /// What one execution of the plugin prints and returns.
@@ -35,7 +36,8 @@ public enum CNIPlugin {
   ///   - stdin: The network configuration.
   ///   - connect: Makes the agent behind a unix socket.
   public static func run(
-    environment: [String: String], stdin: [UInt8], connect: (_ socket: String) -> any CNIAgent
+    environment: [String: String], stdin: [UInt8],
+    connect: (_ socket: String) -> any CNIAgent = { NodeCNIAgent(socketPath: $0) }
   ) -> CNIOutcome {
     do throws(CNIError) {
       let invocation = try CNIInvocation(environment: environment)
@@ -76,7 +78,7 @@ public enum CNIPlugin {
       case .delete: try delete(invocation.key, agent, PendingDeletes(stateDirectory: stateDirectory))
       case .check: try agent.check(invocation, configuration)
       case .status: try agent.status()
-      case .collectGarbage: try agent.collectGarbage(keeping: configuration.validAttachments)
+      case .collectGarbage: try agent.collectGarbage(configuration)
       case .version: break
       }
       return CNIOutcome(output: [], exitCode: 0)

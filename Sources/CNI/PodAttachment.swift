@@ -79,20 +79,20 @@ public struct PodAttachment: Hashable, Sendable {
   }
 
   /// What ADD answers for this attachment; also the answer to an ADD that comes again.
-  public var result: CNIResult {
+  public var result: AttachmentResult {
     let v4 = addresses.contains(where: \.isIPv4)
     let v6 = addresses.contains(where: \.isIPv6)
-    return CNIResult(
+    return AttachmentResult(
       interfaces: [
-        CNIResult.Interface(name: hostInterface, mac: hostMAC.description, mtu: mtu),
-        CNIResult.Interface(name: key.interfaceName, mac: podMAC.description, mtu: mtu, sandbox: netns),
+        AttachmentResult.Interface(name: hostInterface, mac: hostMAC.description, mtu: mtu),
+        AttachmentResult.Interface(name: key.interfaceName, mac: podMAC.description, mtu: mtu, sandbox: netns),
       ],
       addresses: addresses.map {
-        CNIResult.Address(
+        AttachmentResult.Address(
           $0, length: $0.isIPv4 ? 32 : 128, gateway: $0.isIPv4 ? PodGateway.v4 : PodGateway.v6, interface: 1)
       },
-      routes: (v4 ? [CNIResult.Route(PodGateway.anyV4, gateway: PodGateway.v4)] : [])
-        + (v6 ? [CNIResult.Route(PodGateway.anyV6, gateway: PodGateway.v6)] : []))
+      routes: (v4 ? [AttachmentResult.Route(PodGateway.anyV4, gateway: PodGateway.v4)] : [])
+        + (v6 ? [AttachmentResult.Route(PodGateway.anyV6, gateway: PodGateway.v6)] : []))
   }
 }
 

@@ -21,7 +21,8 @@ public struct ControlPlaneConfiguration: Sendable {
   public var serviceCIDRs: [String] = []
   /// How many events watches can resume over.
   public var historyLimit = 10_000
-  /// Changes a Service before it is stored, inside of the write; where cluster addresses will be allocated.
+  /// Changes a Service before it is stored; where cluster addresses will be allocated. A thrown `FieldError` is answered
+  /// with 422 and its path.
   public var admitService: @Sendable (inout JSONValue) throws -> Void = { _ in }
   /// Answers `kubectl logs`; nil when the pod has no log.
   public var podLog: @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
@@ -66,7 +67,10 @@ public final class ControlPlane: Sendable {
       names: names.reduce(into: []) { list, name in if !name.isEmpty, !list.contains(name) { list.append(name) } })
     let builtin = try BuiltinResources()
     let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
-    let store = try Store(path: "\(directory)/state.db", historyLimit: configuration.historyLimit) {
+    let database = "\(directory)/state.db"
+    // SQLite gives its other files the mode of this one, and Secrets are in them.
+    try PrivateFile.create(database)
+    let store = try Store(path: database, historyLimit: configuration.historyLimit) {
       selectable[$0] ?? []
     }
     server = APIServer(
@@ -109,9 +113,10 @@ public final class ControlPlane: Sendable {
       group.addTask { [self] in
         // Watches would keep a shutdown waiting: they end as soon as it begins.
         defer { server.store.endWatches() }
-        while true {
+        // Deadlines are kept to a few seconds; bookmarks come about every minute.
+        for round in 1... {
           try await Task.sleep(for: .seconds(5))
-          server.store.tick()
+          server.store.tick(bookmarks: round % 12 == 0)
         }
       }
       do {
@@ -129,7 +134,9 @@ public final class ControlPlane: Sendable {
 
   /// Says clearly when the port is taken; the server's own error would not name it.
   private func checkPort() throws {
-    guard configuration.port != 0, let problem = Listening.problem(configuration.address, configuration.port) else { return }
+    guard configuration.port != 0, let problem = Listening.problem(configuration.address, configuration.port) else {
+      return
+    }
     throw ControlPlaneError(
       description: "cannot listen on \(configuration.address):\(configuration.port): \(problem); "
         + "choose another address with --api-address")

@@ -5,6 +5,7 @@ import JSON
 import Logging
 import NIOCore
 import NIOSSL
+import ServiceLifecycle
 
 /// The API over HTTPS.
 struct HTTPServer: Sendable {
@@ -34,7 +35,16 @@ struct HTTPServer: Sendable {
       configuration: .init(address: .hostname(address, port: port), backlog: 1024),
       onServerRunning: { channel in await onReady(channel.localAddress?.port ?? port) },
       logger: logger)
-    try await application.run()
+    var configuration = ServiceGroupConfiguration(services: [application], logger: logger)
+    configuration.maximumGracefulShutdownDuration = .seconds(3)
+    let group = ServiceGroup(configuration: configuration)
+    // A task of its own: cancelling the caller must let requests in flight end, not cut them off.
+    let serving = Task { try await group.run() }
+    try await withTaskCancellationHandler {
+      try await serving.value
+    } onCancel: {
+      Task { await group.triggerGracefulShutdown() }
+    }
   }
 
   private func configuration() throws -> TLSConfiguration {
@@ -68,7 +78,9 @@ struct HTTPServer: Sendable {
       return response(APIResponse(.methodNotAllowed), request)
     }
     var query: [String: String] = [:]
-    for (key, value) in request.uri.queryParameters where query[String(key)] == nil { query[String(key)] = String(value) }
+    for (key, value) in request.uri.queryParameters where query[String(key)] == nil {
+      query[String(key)] = String(value)
+    }
     var body: [UInt8] = []
     if method != .get {
       do {

@@ -16,9 +16,8 @@ public struct HTTPRuleMatcher: Sendable {
   /// What the rules say about a request. The first rule that matches, in the order of the set, is the author.
   public func decide(_ request: HTTPRequestFacts) -> HTTPDecision {
     if chunks.isEmpty { return .allow(ruleID: nil) }
-    let chunks = chunks.span
-    for index in 0..<chunks.count {
-      let decision = chunks[index].decide(request)
+    for chunk in chunks {
+      let decision = chunk.decide(request)
       if decision != .deny { return decision }
     }
     return .deny

@@ -1,7 +1,8 @@
 import Automata
 
-/// Consecutive rules of a set whose patterns share automata.
-struct RuleChunk: Sendable {
+/// Consecutive rules of a set whose patterns share automata. A class, because copying the value for each request would
+/// retain and release each of its many arrays.
+final class RuleChunk: Sendable {
   private struct Conditions: Sendable {
     let ruleID: UInt32
     /// All must hold.
@@ -57,7 +58,6 @@ struct RuleChunk: Sendable {
     let path = self.path.row(request.path)
     let host = self.host.row(request.host)
     let words = self.path.words
-    let rules = self.rules.span
     for word in 0..<words {
       var candidates = self.method.bits(method, word) & self.path.bits(path, word) & self.host.bits(host, word)
       while candidates != 0 {
@@ -73,8 +73,7 @@ struct RuleChunk: Sendable {
   }
 
   private static func hold(_ conditions: [HeaderCondition], _ request: HTTPRequestFacts) -> Bool {
-    let conditions = conditions.span
-    for index in 0..<conditions.count where !conditions[index].holds(for: request.headers) { return false }
+    for condition in conditions where !condition.holds(for: request.headers) { return false }
     return true
   }
 

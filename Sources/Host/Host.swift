@@ -103,7 +103,6 @@ public struct Host: Sendable {
     agent.stop()
     proxy.stop()
     await children.value
-    try? await client.shutdown()
     if let failure, !(failure is CancellationError) { throw failure }
   }
 

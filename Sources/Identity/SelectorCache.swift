@@ -24,38 +24,48 @@ public struct SelectorCache: Sendable {
   public private(set) var labels: [NumericIdentity: IdentityLabels] = [:]
   /// (key, value) and (key, nil for any value), whatever the source -> identities that have it.
   private var identities: [Pair: Set<NumericIdentity>] = [:]
-  private var entries: [ID: Entry] = [:]
+  /// By the number of their id; nil where a number is free.
+  private var entries: [Entry?] = []
+  private var free: [Int] = []
   private var ids: [IdentitySelector: ID] = [:]
   /// A selector stands below the pairs of one of its positive requirements: no identity without one of them matches.
   private var anchored: [Pair: Set<ID>] = [:]
   private var unanchored: Set<ID> = []
-  private var last = 0
+  /// Key -> the selectors that ask anything about it.
+  private var mentions: [String: Set<ID>] = [:]
 
   public init() {}
 
   /// The identities that a registered selector matches; empty for one that is not registered.
-  public func matches(_ id: ID) -> Set<NumericIdentity> { entries[id]?.matches ?? [] }
+  public func matches(_ id: ID) -> Set<NumericIdentity> { entry(id)?.matches ?? [] }
 
-  public func selector(_ id: ID) -> IdentitySelector? { entries[id]?.selector }
+  public func selector(_ id: ID) -> IdentitySelector? { entry(id)?.selector }
 
   /// Whether a registered selector matches an identity.
   public func matches(_ id: ID, _ identity: NumericIdentity) -> Bool {
-    entries[id]?.matches.contains(identity) ?? false
+    entry(id)?.matches.contains(identity) ?? false
   }
 
-  public var selectorCount: Int { entries.count }
+  public var selectorCount: Int { ids.count }
 
   /// Registers a selector, or counts one more user of an equal one.
   public mutating func register(_ selector: IdentitySelector) -> ID {
     if let id = ids[selector] {
-      entries[id]?.references += 1
+      entries[id.number]?.references += 1
       return id
     }
-    last += 1
-    let id = ID(number: last)
     let anchors = SelectorCache.anchors(selector)
-    entries[id] = Entry(selector: selector, anchors: anchors ?? [], matches: select(selector))
+    let entry = Entry(selector: selector, anchors: anchors ?? [], matches: select(selector))
+    let id: ID
+    if let number = free.popLast() {
+      id = ID(number: number)
+      entries[number] = entry
+    } else {
+      id = ID(number: entries.count)
+      entries.append(entry)
+    }
     ids[selector] = id
+    for requirement in selector.requirements { mentions[requirement.key.key, default: []].insert(id) }
     if let anchors {
       for anchor in anchors { anchored[anchor, default: []].insert(id) }
     } else {
@@ -66,15 +76,19 @@ public struct SelectorCache: Sendable {
 
   /// Forgets one user of a selector, and the selector with its last.
   public mutating func unregister(_ id: ID) {
-    guard var entry = entries[id] else { return }
+    guard var entry = entry(id) else { return }
     entry.references -= 1
     if entry.references > 0 {
-      entries[id] = entry
+      entries[id.number] = entry
       return
     }
-    entries[id] = nil
+    entries[id.number] = nil
+    free.append(id.number)
     ids[entry.selector] = nil
     unanchored.remove(id)
+    for requirement in entry.selector.requirements {
+      SelectorCache.remove(id, from: &mentions, at: requirement.key.key)
+    }
     for anchor in entry.anchors { SelectorCache.remove(id, from: &anchored, at: anchor) }
   }
 
@@ -83,13 +97,17 @@ public struct SelectorCache: Sendable {
     let old = labels[identity]
     guard old != new else { return [] }
     var changed: Set<ID> = []
-    for id in candidates(old).union(candidates(new)) {
-      guard let entry = entries[id] else { continue }
+    for id in candidates(old, new) {
+      guard let entry = entry(id) else { continue }
       let matched = entry.matches.contains(identity)
       let matches = new.map(entry.selector.matches) ?? false
       guard matched != matches else { continue }
       changed.insert(id)
-      if matches { entries[id]?.matches.insert(identity) } else { entries[id]?.matches.remove(identity) }
+      if matches {
+        entries[id.number]?.matches.insert(identity)
+      } else {
+        entries[id.number]?.matches.remove(identity)
+      }
     }
     for pair in SelectorCache.pairs(old) { SelectorCache.remove(identity, from: &identities, at: pair) }
     for pair in SelectorCache.pairs(new) { identities[pair, default: []].insert(identity) }
@@ -119,11 +137,26 @@ public struct SelectorCache: Sendable {
     return matches
   }
 
-  private func candidates(_ labels: IdentityLabels?) -> Set<ID> {
+  /// The registered selectors that match an identity.
+  public func selectors(matching identity: NumericIdentity) -> [ID] {
+    candidates(labels[identity]).filter { matches($0, identity) }
+  }
+
+  private func entry(_ id: ID) -> Entry? { id.number < entries.count ? entries[id.number] : nil }
+
+  /// The selectors whose answer may differ between two sets of labels; one can be named twice.
+  private func candidates(_ old: IdentityLabels?, _ new: IdentityLabels?) -> [ID] {
+    guard let old, let new else { return candidates(old ?? new) }
+    let keys = Set(Set(old.labels).symmetricDifference(new.labels).map(\.key))
+    return keys.flatMap { mentions[$0] ?? [] }
+  }
+
+  /// The selectors that may match; one can be named twice.
+  private func candidates(_ labels: IdentityLabels?) -> [ID] {
     guard let labels else { return [] }
-    var candidates = unanchored
+    var candidates = Array(unanchored)
     for pair in SelectorCache.pairs(labels) {
-      if let ids = anchored[pair] { candidates.formUnion(ids) }
+      if let ids = anchored[pair] { candidates += ids }
     }
     return candidates
   }

@@ -54,12 +54,14 @@ extension PolicyCompiler {
   private mutating func detach(_ key: ObjectKey) -> ResolvedPolicy? {
     guard let handle = handles[key], let policy = policies.removeValue(forKey: handle) else { return nil }
     for section in policy.sections {
-      remove(handle, from: \.subjectUsers, section.subject)
+      PolicyCompiler.remove(handle, from: &subjectUsers, section.subject)
       for identity in selectors.matches(section.subject) where subjects[identity] != nil {
         subjects[identity]?.policies.remove(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ $0.peers ?? [] }) { remove(handle, from: \.peerUsers, selector) }
+      for selector in section.rules.flatMap({ $0.peers ?? [] }) {
+        PolicyCompiler.remove(handle, from: &peerUsers, selector)
+      }
     }
     namedPortUsers.remove(handle)
     return policy
@@ -86,11 +88,10 @@ extension PolicyCompiler {
     if policy.namesPortsOfPeers { namedPortUsers.insert(handle) }
   }
 
-  private mutating func remove(
-    _ handle: Int, from users: WritableKeyPath<PolicyCompiler, [SelectorCache.ID: Set<Int>]>,
-    _ selector: SelectorCache.ID
+  private static func remove(
+    _ handle: Int, from users: inout [SelectorCache.ID: Set<Int>], _ selector: SelectorCache.ID
   ) {
-    self[keyPath: users][selector]?.remove(handle)
-    if self[keyPath: users][selector]?.isEmpty == true { self[keyPath: users][selector] = nil }
+    users[selector]?.remove(handle)
+    if users[selector]?.isEmpty == true { users[selector] = nil }
   }
 }

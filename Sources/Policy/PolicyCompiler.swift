@@ -56,6 +56,9 @@ public struct PolicyCompiler: Sendable {
     for reserved in ReservedIdentity.allCases { _ = selectors.set(reserved.identity, reserved.labels) }
   }
 
+  /// Every identity that the compiler knows, with its labels.
+  public var knownIdentities: [NumericIdentity: IdentityLabels] { selectors.labels }
+
   /// Everything, as one value.
   public var compiled: CompiledPolicy {
     CompiledPolicy(
@@ -78,11 +81,11 @@ public struct PolicyCompiler: Sendable {
   public mutating func update(_ delta: PolicyDelta) -> PolicyChange {
     var change = PolicyChange()
     removeSubjects(delta.removedSubjects, &change)
-    updatePolicies(delta, &change)
     for identity in delta.removedIdentities.sorted() where delta.changedIdentities[identity] == nil {
       set(identity, nil)
     }
     for (identity, details) in delta.changedIdentities.sorted(by: { $0.key < $1.key }) { set(identity, details) }
+    updatePolicies(delta, &change)
     addSubjects(delta.addedSubjects)
     rebuild(&change)
     return change
@@ -112,8 +115,8 @@ public struct PolicyCompiler: Sendable {
   private mutating func addSubjects(_ added: Set<NumericIdentity>) {
     for identity in added where subjects[identity] == nil {
       var subject = Subject()
-      for (selector, users) in subjectUsers where selectors.matches(selector, identity) {
-        subject.policies.formUnion(users)
+      for selector in selectors.selectors(matching: identity) {
+        if let users = subjectUsers[selector] { subject.policies.formUnion(users) }
       }
       subjects[identity] = subject
       dirty[identity] = .all
@@ -123,6 +126,7 @@ public struct PolicyCompiler: Sendable {
   private mutating func set(_ identity: NumericIdentity, _ details: IdentityDetails?) {
     // The reserved identities are what they are.
     guard !identity.isReserved, identity != .any else { return }
+    if (selectors.labels[identity] == nil) != (details == nil), subjects[identity] != nil { dirty[identity] = .all }
     setLabels(identity, details?.labels)
     let ports = (details?.namedPorts ?? []).sorted()
     guard namedPorts[identity] ?? [] != ports else { return }
@@ -152,6 +156,7 @@ public struct PolicyCompiler: Sendable {
 
   /// The entries of these peers must be redone in the maps of all subjects of a policy.
   private mutating func markPeers(_ peers: Set<NumericIdentity>, of handle: Int) {
+    if subjects.isEmpty { return }
     for section in policies[handle]?.sections ?? [] {
       for subject in selectors.matches(section.subject) where subjects[subject] != nil {
         switch dirty[subject] {

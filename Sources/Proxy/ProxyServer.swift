@@ -18,8 +18,15 @@ public final class ProxyServer: Sendable {
   private let resolver: any ConnectionResolver
   private let dialer: any UpstreamDialer
 
-  private let mailboxes: Mutex<[WorkerMailbox]> = Mutex([])
-  private let stopRequested = Atomic<Bool>(false)
+  private let state = Mutex(State())
+
+  private struct State {
+    var mailboxes: [WorkerMailbox] = []
+    var running = 0
+    var failure: SocketError?
+    var isStopping = false
+    var waiter: CheckedContinuation<Void, any Error>?
+  }
 
   public init(
     listeners: [Listener], resolver: any ConnectionResolver, dialer: any UpstreamDialer,
@@ -32,45 +39,85 @@ public final class ProxyServer: Sendable {
     self.options = options
   }
 
+  /// Starts the workers' threads; connections are served when this returns.
+  public func start() throws(SocketError) {
+    var boxes: [WorkerMailbox] = []
+    for _ in 0..<max(1, options.workers) { boxes.append(try WorkerMailbox()) }
+    let shared = ProxyShared(
+      resolver: resolver, dialer: dialer, rules: rules, options: options, listeners: listeners.map(\.fd),
+      mailboxes: boxes)
+    let isStopping = state.withLock {
+      $0.mailboxes = boxes
+      $0.running = boxes.count
+      return $0.isStopping
+    }
+    for box in boxes {
+      let result = BlockingThread.start {
+        do throws(SocketError) {
+          try Worker(shared: shared, mailbox: box).run()
+          self.workerEnded(nil)
+        } catch {
+          self.workerEnded(error)
+        }
+      }
+      if result != 0 { workerEnded(SocketError("pthread_create", errno: result)) }
+    }
+    if isStopping { shutDown() }
+  }
+
   /// Serves until `shutDown()` or the cancellation of the task; then takes no more connections, ends those at rest,
   /// lets the others finish their exchange and ends what is left when `options.drain` has passed.
   public func run() async throws {
-    var boxes: [WorkerMailbox] = []
-    for _ in 0..<options.workers { boxes.append(try WorkerMailbox()) }
-    let shared = ProxyShared(
-      resolver: resolver, dialer: dialer, rules: rules, limits: options.limits, timeouts: options.timeouts,
-      sink: options.accessSink, listeners: listeners.map(\.fd), mailboxes: boxes)
-    mailboxes.withLock { $0 = boxes }
-    if stopRequested.load(ordering: .sequentiallyConsistent) { shutDown() }
-    defer { for listener in listeners { close(listener.fd) } }
+    try start()
     try await withTaskCancellationHandler {
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for box in boxes {
-          group.addTask { try await WorkerThread.run(shared: shared, mailbox: box) }
-        }
-        try await group.waitForAll()
-      }
+      try await waitUntilStopped()
     } onCancel: {
       shutDown()
     }
   }
 
-  /// Begins the graceful stop; `run()` returns when it is over. May be called from any thread and more than once.
-  public func shutDown() {
-    stopRequested.store(true, ordering: .sequentiallyConsistent)
-    let boxes = mailboxes.withLock { $0 }
-    for box in boxes { box.request(.drain) }
-    let limit = options.drain
-    Task.detached {
-      try? await Task.sleep(for: limit)
-      for box in boxes { box.request(.now) }
+  /// Returns when all workers have ended; throws when one of them could not start.
+  public func waitUntilStopped() async throws {
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      let isOver = state.withLock {
+        if $0.running > 0 { $0.waiter = continuation }
+        return $0.running == 0 ? Optional($0.failure) : nil
+      }
+      if let isOver { Self.resume(continuation, isOver) }
     }
+  }
+
+  /// Begins the graceful stop. May be called from any thread and more than once.
+  public func shutDown() {
+    let boxes = state.withLock {
+      $0.isStopping = true
+      return $0.mailboxes
+    }
+    for box in boxes { box.stop() }
+  }
+
+  private func workerEnded(_ failure: SocketError?) {
+    // One worker less would serve, but slower than anybody expects: the supervisor should see it.
+    if failure != nil { shutDown() }
+    let (isLast, waiter, reason) = state.withLock {
+      $0.running -= 1
+      $0.failure = $0.failure ?? failure
+      let waiter = $0.running == 0 ? $0.waiter : nil
+      if $0.running == 0 { $0.waiter = nil }
+      return ($0.running == 0, waiter, $0.failure)
+    }
+    if isLast { for listener in listeners { close(listener.fd) } }
+    if let waiter { Self.resume(waiter, reason) }
+  }
+
+  private static func resume(_ continuation: CheckedContinuation<Void, any Error>, _ failure: SocketError?) {
+    if let failure { continuation.resume(throwing: failure) } else { continuation.resume() }
   }
 
   /// What was done since the start.
   public var statistics: ProxyStatistics {
     var statistics = ProxyStatistics()
-    for box in mailboxes.withLock({ $0 }) { statistics.add(box.counters) }
+    for box in state.withLock({ $0.mailboxes }) { statistics.add(box.counters) }
     return statistics
   }
 }

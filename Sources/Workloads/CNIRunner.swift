@@ -38,10 +38,10 @@ public struct CNIRunner: Sendable {
   }
 
   /// Blocks, like all of these.
-  public func add(_ sandbox: Sandbox) throws(WorkloadError) -> CNIResult {
+  public func add(_ sandbox: Sandbox) throws(WorkloadError) -> AttachmentResult {
     let answer = try execute(.add, sandbox: sandbox)
     do {
-      return try CNIResult(JSONCursor(JSONValue(parsing: answer)))
+      return try AttachmentResult(JSONCursor(JSONValue(parsing: answer)))
     } catch {
       throw .pluginDied("answered what can not be read: \(error)")
     }

@@ -1,6 +1,36 @@
 import ArgumentParser
+import CNI
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
 
 @main
-struct Martlet: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "A service mesh without sidecars.")
+struct Main {
+  static func main() async {
+    // The plugin is started for every pod: it takes the shortest way in.
+    if CommandLine.arguments.dropFirst().first == "cni" { CNICommandLine.run() }
+    await Martlet.main()
+  }
+}
+
+struct Martlet: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "martlet",
+    abstract: "A service mesh without sidecars: the kernel carries, judges and observes the traffic.",
+    discussion: """
+      A whole cluster on this host:   martlet up
+      A workload in it:               martlet run --name web -l app=web --port http=8080 -- ./server
+      What happens:                   martlet observe --follow
+
+      Every verb finds its instance by --state-dir or $MARTLET_STATE_DIR. Exit codes: 0 good, 1 the answer is no, 2 wrong \
+      use, 3 the agent can not be reached.
+      """,
+    version: version,
+    subcommands: [
+      Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
+      PolicyVerb.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self, BookinfoVerb.self,
+    ])
 }

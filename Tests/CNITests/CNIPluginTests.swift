@@ -42,7 +42,7 @@ import Testing
     #expect(interfaces.map { $0["mtu"] } == (version < .v110 ? [nil, nil] : [1500, 1500]))
     #expect(document["routes"]?.arrayValue?.map { $0["dst"] } == ["0.0.0.0/0", "::/0"])
     // What ADD answered is what CHECK brings back.
-    #expect(try CNIResult(JSONCursor(document)).json(version: version) == document)
+    #expect(try AttachmentResult(JSONCursor(document)).json(version: version) == document)
   }
 
   @Test(

@@ -9,7 +9,7 @@ final class FakeAgent: CNIAgent {
   var calls: [String] = []
   var socket = ""
 
-  static let result = CNIResult(
+  static let result = AttachmentResult(
     interfaces: [
       .init(name: "mlt01234567", mac: "02:00:00:00:00:01", mtu: 1500),
       .init(name: "eth0", mac: "02:00:00:00:00:02", mtu: 1500, sandbox: "/run/netns/a"),
@@ -32,7 +32,7 @@ final class FakeAgent: CNIAgent {
     throw failure
   }
 
-  func add(_ invocation: CNIInvocation, _ configuration: CNIConfiguration) throws(CNIAgentError) -> CNIResult {
+  func add(_ invocation: CNIInvocation, _ configuration: CNIConfiguration) throws(CNIAgentError) -> AttachmentResult {
     try call("add \(invocation.key) \(invocation.netns) \(invocation.podNamespace)/\(invocation.podName)")
     return FakeAgent.result
   }
@@ -42,7 +42,7 @@ final class FakeAgent: CNIAgent {
     try call("check \(invocation.key) \(addresses.joined(separator: ","))")
   }
   func status() throws(CNIAgentError) { try call("status") }
-  func collectGarbage(keeping keys: [CNIAttachmentKey]) throws(CNIAgentError) {
-    try call("gc \(keys.map(\.description).joined(separator: ","))")
+  func collectGarbage(_ configuration: CNIConfiguration) throws(CNIAgentError) {
+    try call("gc \(configuration.validAttachments.map(\.description).joined(separator: ","))")
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A folder that is removed with all that is in it.
-final class TemporaryDirectory {
+final class TemporaryDirectory: Sendable {
   let path: String
 
   init() throws {

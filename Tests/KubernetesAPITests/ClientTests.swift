@@ -12,10 +12,8 @@ func withClient<Result>(
   let client = try KubernetesClient(configuration: configuration, requestTimeout: timeout)
   do {
     let result = try await body(client)
-    try await client.shutdown()
     return result
   } catch {
-    try await client.shutdown()
     throw error
   }
 }

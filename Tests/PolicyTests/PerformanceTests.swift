@@ -4,7 +4,7 @@ import KubernetesAPI
 import Policy
 import Testing
 
-/// Times of compiling, printed always and asserted in optimized builds only.
+/// Times of compiling, printed always and asserted in optimized builds only, with room for a busy machine.
 @Suite(.serialized) struct PerformanceTests {
   #if DEBUG
     static let scale = 10
@@ -76,20 +76,20 @@ import Testing
       identities: identities, subjects: Set(identities.keys.sorted().prefix(subjects / PerformanceTests.scale)),
       policies: documents)
     var compiler = PolicyCompiler()
-    PerformanceTests.measure("from nothing, \(subjects) subjects", limit: .seconds(subjects > 500 ? 4 : 1)) {
+    PerformanceTests.measure("from nothing, \(subjects) subjects", limit: .seconds(3)) {
       _ = compiler.update(PolicyDelta(snapshot))
     }
     print("entries: \(compiler.maps.values.reduce(0) { $0 + $1.count }), rule sets: \(compiler.httpRuleSets.count)")
 
     var delta = PolicyDelta()
     delta.changedPolicies = [try document(PerformanceTests.rule(0, method: "PUT"))]
-    PerformanceTests.measure("one changed policy", limit: .milliseconds(10)) {
+    PerformanceTests.measure("one changed policy", limit: .milliseconds(50)) {
       #expect(!compiler.update(delta).httpRuleSets.isEmpty)
     }
     delta = PolicyDelta()
     delta.changedIdentities[NumericIdentity(rawValue: 60_000)] = IdentityDetails(
       labels: IdentityLabels(podLabels: ["app": "app-1", "version": "v1"], namespace: "namespace-1"))
-    PerformanceTests.measure("one new identity", limit: .milliseconds(10)) {
+    PerformanceTests.measure("one new identity", limit: .milliseconds(50)) {
       #expect(!compiler.update(delta).maps.isEmpty)
     }
     delta = PolicyDelta()
@@ -98,7 +98,9 @@ import Testing
         policy(
           "cidr", namespace: "namespace-1", spec: ["endpointSelector": [:], "egress": [["toCIDR": ["10.0.0.0/7"]]]]))
     ]
-    PerformanceTests.measure("one new block around 200 others", limit: .milliseconds(20)) { _ = compiler.update(delta) }
+    PerformanceTests.measure("one new block around 200 others", limit: .milliseconds(100)) {
+      _ = compiler.update(delta)
+    }
   }
 
   @Test func onePolicyForTenThousandPeers() throws {
@@ -117,18 +119,18 @@ import Testing
     let snapshot = PolicySnapshot(
       identities: identities, subjects: Set(identities.keys.sorted().prefix(200)), policies: [all])
     var compiler = PolicyCompiler()
-    PerformanceTests.measure("ten thousand peers, 20 subjects", limit: .seconds(1)) {
+    PerformanceTests.measure("ten thousand peers, 20 subjects", limit: .seconds(3)) {
       _ = compiler.update(PolicyDelta(snapshot))
     }
     var delta = PolicyDelta()
     delta.changedIdentities[NumericIdentity(rawValue: 60_000)] = IdentityDetails(
       labels: IdentityLabels(podLabels: [:], namespace: "x"))
-    PerformanceTests.measure("one more peer of 20 maps", limit: .milliseconds(30)) { _ = compiler.update(delta) }
+    PerformanceTests.measure("one more peer of 20 maps", limit: .milliseconds(100)) { _ = compiler.update(delta) }
   }
 
   @Test func lowering() throws {
     let objects = try (0..<1000 / PerformanceTests.scale).map { try CiliumNetworkPolicy(PerformanceTests.rule($0)) }
-    PerformanceTests.measure("lowering 1000 policies", limit: .seconds(1)) {
+    PerformanceTests.measure("lowering 1000 policies", limit: .seconds(3)) {
       for object in objects { _ = PolicyDocument(object) }
     }
   }

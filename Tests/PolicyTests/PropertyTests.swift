@@ -70,7 +70,9 @@ import Testing
       snapshot.apply(delta)
       var allocations = PolicyAllocations()
       let scratch = PolicyCompiler.compile(snapshot, allocations: &allocations)
-      try #require(Anonymous(compiler.compiled) == Anonymous(scratch), "seed \(seed) step \(step)")
+      let (left, right) = (Anonymous(compiler.compiled), Anonymous(scratch))
+      let differing = right.maps.keys.filter { left.maps[$0] != right.maps[$0] }.sorted()
+      try #require(left == right, "seed \(seed) step \(step): subjects \(differing)\(left.difference(right))")
       let changed = Set(compiler.maps.filter { before[$0.key] != $0.value }.map(\.key))
       #expect(changed.isSubset(of: change.maps))
       #expect(Set(before.keys).subtracting(compiler.maps.keys) == change.removedMaps)
@@ -109,6 +111,21 @@ struct Anonymous: Equatable {
     let origin: RuleOrigin?
     let http: [HTTPRule]
     let httpOrigins: [RuleOrigin?]
+  }
+
+  /// What to print of two that should be equal.
+  func difference(_ other: Anonymous) -> String {
+    var text = ""
+    for subject in Set(maps.keys).union(other.maps.keys).sorted() {
+      let (mine, theirs) = (maps[subject] ?? [:], other.maps[subject] ?? [:])
+      for key in Set(mine.keys).union(theirs.keys) where mine[key] != theirs[key] {
+        text += "\n\(subject) \(key): \(String(describing: mine[key])) / \(String(describing: theirs[key]))"
+      }
+    }
+    if cidrs != other.cidrs { text += "\ncidrs \(cidrs) / \(other.cidrs)" }
+    if status != other.status { text += "\nstatus \(status) / \(other.status)" }
+    if origins != other.origins { text += "\norigins \(origins.symmetricDifference(other.origins))" }
+    return text
   }
 
   var maps: [NumericIdentity: [Key: Entry]] = [:]

@@ -303,6 +303,13 @@ extension ScenarioTests {
     ingress(
       "secrets in headers", port(["rules": ["http": [["headerMatches": [["name": "h", "secret": ["name": "s"]]]]]]]),
       "toPorts[0].rules.http[0].headerMatches[0].secret"),
+    ingress(
+      "an invalid expression", port(["rules": ["http": [["path": "/("]]]]), "toPorts[0].rules.http[0].path"),
+    Scenario(
+      "an invalid expression beside a valid one",
+      about(["ingress": [port(["rules": ["http": [["path": "/("], ["method": "GET"]]]])]]),
+      "default/reviews => default/productpage 9080/TCP http(GET)", state: .partial,
+      issues: ["spec.ingress[0].toPorts[0].rules.http[0].path"]),
     egress("toFQDNs", ["toFQDNs": [["matchName": "a.example"]]], "toFQDNs"),
     egress("toServices", ["toServices": [["k8sService": ["serviceName": "s"]]]], "toServices"),
     egress(

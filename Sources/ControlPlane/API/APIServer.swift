@@ -12,6 +12,8 @@ final class APIServer: Sendable {
   /// The log of a pod: namespace, name, follow, number of last lines; nil when there is none.
   let podLog: @Sendable (PodLogRequest) async throws -> PodLog?
   private let current: Mutex<Registry>
+  /// The resources served by the latest refresh.
+  private let refreshing = Mutex<Set<String>>([])
   let openAPI = OpenAPICache()
 
   init(
@@ -29,15 +31,31 @@ final class APIServer: Sendable {
 
   var registry: Registry { current.withLock { $0 } }
 
-  /// Serves what the stored CustomResourceDefinitions say.
+  /// Serves what the stored CustomResourceDefinitions say, and ends the watches of kinds that are no longer served.
   func refreshRegistry() throws {
-    var resources = builtin.resources
-    for object in store.list("customresourcedefinitions.apiextensions.k8s.io", ObjectFilter()).objects {
-      resources += CustomResources.resources(definition: try object.value(), objectMeta: builtin.objectMeta)
+    // One at a time: of two refreshes the one that read the older definitions must not be the last.
+    try refreshing.withLock { served throws in
+      var resources = builtin.resources
+      for object in store.list(Lifecycle.definitions, ObjectFilter()).objects {
+        resources += CustomResources.resources(definition: try object.value(), objectMeta: builtin.objectMeta)
+      }
+      let registry = Registry(resources, objectMeta: builtin.objectMeta)
+      current.withLock { $0 = registry }
+      openAPI.invalidate()
+      let names = Set(resources.map(\.qualifiedName))
+      for name in served.subtracting(names) { store.endWatches(of: name) }
+      served = names
     }
-    let registry = Registry(resources, objectMeta: builtin.objectMeta)
-    current.withLock { $0 = registry }
-    openAPI.invalidate()
+  }
+
+  /// Writes to the store, and serves other kinds when that changed a CustomResourceDefinition.
+  func write<Result: Sendable>(_ body: (inout StoreTransaction) throws -> Result) throws -> Result {
+    let (result, changesKinds) = try store.write { transaction -> (Result, Bool) in
+      let result = try body(&transaction)
+      return (result, transaction.changes.contains { $0.object.key.resource == Lifecycle.definitions })
+    }
+    if changesKinds { try refreshRegistry() }
+    return result
   }
 
   func respond(to request: APIRequest) async -> APIResponse {

@@ -19,7 +19,8 @@ extension APIServer {
         : try BodyDecoding.value(request.body, contentType: request.contentType)
     }
     options.gracePeriod =
-      body["gracePeriodSeconds"]?.integerValue.map { Int($0) } ?? request.query["gracePeriodSeconds"].flatMap { Int($0) }
+      body["gracePeriodSeconds"]?.integerValue.map { Int($0) }
+      ?? request.query["gracePeriodSeconds"].flatMap { Int($0) }
     if let grace = options.gracePeriod, grace < 0 { options.gracePeriod = 1 }
     let policy = body["propagationPolicy"]?.stringValue ?? request.query["propagationPolicy"]
     if policy == "Orphan" || body["orphanDependents"]?.boolValue == true || request.flag("orphanDependents") {
@@ -38,7 +39,7 @@ extension APIServer {
       throw APIStatus.forbidden(resource, target.name, "this namespace may not be deleted")
     }
     let registry = registry
-    let (existing, remaining) = try store.write { transaction -> (StoredObject, StoredObject?) in
+    let (existing, remaining) = try write { transaction -> (StoredObject, StoredObject?) in
       guard let existing = transaction.object(target.key) else { throw APIStatus.notFound(resource, target.name) }
       if let uid = options.uid, uid != existing.uid {
         throw APIStatus.conflict(
@@ -58,7 +59,6 @@ extension APIServer {
           target.key, gracePeriod: options.gracePeriod, options.propagation, registry: registry, &transaction)
       )
     }
-    if !options.isDryRun { try afterDelete(resource, target.name) }
     if let remaining { return try response(remaining, request, resource) }
     var status = APIStatus(code: 200, reason: "", message: "")
     status.name = target.name
@@ -73,20 +73,13 @@ extension APIServer {
     let page = store.list(target.resource.qualifiedName, try filter(request, target))
     let registry = registry
     if !options.isDryRun {
-      try store.write { transaction in
+      try write { transaction in
         for object in page.objects {
           _ = try Lifecycle.end(
             object.key, gracePeriod: options.gracePeriod, options.propagation, registry: registry, &transaction)
         }
       }
-      for object in page.objects { try afterDelete(target.resource, object.key.name) }
     }
     return APIResponse(APIStatus(code: 200, reason: "", message: ""))
-  }
-
-  private func afterDelete(_ resource: Resource, _ name: String) throws {
-    guard resource.qualifiedName == Lifecycle.definitions else { return }
-    try refreshRegistry()
-    store.endWatches(of: name)
   }
 }

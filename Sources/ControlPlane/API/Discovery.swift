@@ -5,7 +5,8 @@ extension APIServer {
   func discovery(_ request: APIRequest, _ registry: Registry) throws -> APIResponse? {
     let wantsAggregate = request.accept.contains("as=APIGroupDiscoveryList")
     switch request.path.count {
-    case 0: return APIResponse(json: ["paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]])
+    case 0:
+      return APIResponse(json: ["paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]])
     case 1:
       switch request.path[0] {
       case "healthz", "livez", "readyz": return APIResponse(text: "ok")
@@ -43,8 +44,9 @@ extension APIServer {
   }
 
   private func aggregate(_ request: APIRequest, _ registry: Registry, _ groups: [String]) -> APIResponse {
-    let version = request.accept.contains("v=v2;") || request.accept.hasSuffix("v=v2")
-      || request.accept.contains("v=v2,") ? "v2" : "v2beta1"
+    let version =
+      request.accept.contains("v=v2;") || request.accept.hasSuffix("v=v2")
+        || request.accept.contains("v=v2,") ? "v2" : "v2beta1"
     var response = APIResponse(json: [
       "kind": "APIGroupDiscoveryList", "apiVersion": .string("apidiscovery.k8s.io/\(version)"), "metadata": [:],
       "items": .array(groups.map { Discovery.aggregate($0, registry) }),

@@ -44,7 +44,8 @@ enum Lifecycle {
 
   /// Asks an object to end. Returns its state when it still has something to do first, nil when it is gone.
   static func end(
-    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background, isPartOfContainer: Bool = false,
+    _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background,
+    isPartOfContainer: Bool = false,
     registry: Registry, _ transaction: inout StoreTransaction
   ) throws -> StoredObject? {
     guard let object = transaction.object(key) else { return nil }
@@ -138,7 +139,7 @@ enum Lifecycle {
       guard let object = transaction.object(key), let resource = registry.storage(of: key.resource) else { continue }
       var value = try object.value()
       let others = (value["metadata"]?["ownerReferences"]?.arrayValue ?? []).filter { $0["uid"]?.stringValue != uid }
-      value.set(["metadata", "ownerReferences"], to: others.isEmpty ? nil : .array(others))
+      value.set(["metadata", "ownerReferences"], to: others.nonEmpty.map(JSONValue.array))
       transaction.put(key, value, selectable: resource.selectable)
     }
   }

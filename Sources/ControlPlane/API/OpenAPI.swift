@@ -72,7 +72,9 @@ enum OpenAPI {
 
   /// Components are named as in Kubernetes: reversed group, version, kind.
   private static func prefix(_ resource: Resource) -> String {
-    let group = resource.group.isEmpty ? "io.k8s.api.core" : resource.group.split(separator: ".").reversed().joined(separator: ".")
+    let group =
+      resource.group.isEmpty
+      ? "io.k8s.api.core" : resource.group.split(separator: ".").reversed().joined(separator: ".")
     return "\(group).\(resource.version)."
   }
 
@@ -89,7 +91,8 @@ enum OpenAPI {
   private static func add(
     _ resource: Resource, _ component: String, root: String, to paths: inout [String: JSONValue]
   ) {
-    let base = resource.isNamespaced ? "\(root)/namespaces/{namespace}/\(resource.plural)" : "\(root)/\(resource.plural)"
+    let base =
+      resource.isNamespaced ? "\(root)/namespaces/{namespace}/\(resource.plural)" : "\(root)/\(resource.plural)"
     let reference: JSONValue = ["$ref": .string("#/components/schemas/\(component)")]
     func operation(_ action: String, _ parameters: [String], body: [String] = []) -> JSONValue {
       var operation: JSONValue = [

@@ -64,7 +64,14 @@ extension APIServer {
         }
         value["stringData"] = nil
       }
-    case "services": try admitService(&value)
+    case "services":
+      do {
+        try admitService(&value)
+      } catch let error as FieldError {
+        throw APIStatus.invalid(
+          resource, value.scalarText(at: ["metadata", "name"]) ?? "",
+          [.init(reason: "FieldValueInvalid", message: error.message, field: error.path)])
+      }
     case "networkpolicies.networking.k8s.io":
       if value["spec"]?["policyTypes"] == nil, value["spec"] != nil {
         let types: JSONValue = value["spec"]?["egress"] == nil ? ["Ingress"] : ["Ingress", "Egress"]

@@ -8,7 +8,7 @@ enum ServerFields {
     }
     value.set(["metadata", "uid"], to: .string(Identifiers.uid()))
     value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowString))
-    value.set(["metadata", "generation"], to: countsGenerations(resource) ? 1 : nil)
+    value.set(["metadata", "generation"], to: countsGenerations(resource) ? .some(1) : .none)
     if resource.hasStatus { value["status"] = nil }
     switch resource.qualifiedName {
     case "pods": value["status"] = ["phase": "Pending", "qosClass": "BestEffort"]
@@ -23,9 +23,10 @@ enum ServerFields {
   }
 
   static func countsGenerations(_ resource: Resource) -> Bool {
-    resource.isCustom || resource.schema.rules.properties["spec"] != nil && resource.qualifiedName != "namespaces"
-      && resource.qualifiedName != "services" && resource.qualifiedName != "nodes"
-      && resource.qualifiedName != "leases.coordination.k8s.io"
+    resource.isCustom
+      || resource.schema.rules.properties["spec"] != nil && resource.qualifiedName != "namespaces"
+        && resource.qualifiedName != "services" && resource.qualifiedName != "nodes"
+        && resource.qualifiedName != "leases.coordination.k8s.io"
   }
 
   /// Keeps what an update may not change.

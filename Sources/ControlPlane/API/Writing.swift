@@ -19,7 +19,8 @@ extension APIServer {
         throw APIStatus.badRequest("an empty namespace may not be set during creation")
       }
       guard namespace == target.namespace else {
-        throw APIStatus.badRequest("the namespace of the provided object does not match the namespace sent on the request")
+        throw APIStatus.badRequest(
+          "the namespace of the provided object does not match the namespace sent on the request")
       }
       value.set(["metadata", "namespace"], to: .string(target.namespace))
     } else {
@@ -51,7 +52,8 @@ extension APIServer {
     let key = resource.key(namespace: target.namespace, name: name)
     value["apiVersion"] = .string(resource.storageGroupVersion)
     let isDryRun = request.isDryRun
-    let stored = try store.write { [value] transaction in
+    let registry = registry
+    let stored = try write { [value] transaction in
       if resource.isNamespaced {
         try Lifecycle.requireNamespace(target.namespace, for: resource, name, &transaction)
       }
@@ -62,11 +64,10 @@ extension APIServer {
       }
       let stored = transaction.put(key, value, selectable: resource.selectable)
       if resource.qualifiedName == "namespaces" {
-        try Lifecycle.furnish(namespace: name, registry: self.registry, &transaction)
+        try Lifecycle.furnish(namespace: name, registry: registry, &transaction)
       }
       return stored
     }
-    try afterWrite(resource, isDryRun: isDryRun)
     return try response(stored, request, resource, code: 201, warnings: warnings)
   }
 
@@ -88,7 +89,7 @@ extension APIServer {
     let resource = target.resource
     let isDryRun = request.isDryRun
     let registry = registry
-    let result = try store.write { transaction -> (StoredObject, Bool) in
+    return try write { transaction -> (StoredObject, Bool) in
       guard let existing = transaction.object(target.key) else { throw APIStatus.notFound(resource, target.name) }
       let old = try self.value(existing, resource)
       var value = try change(old)
@@ -124,11 +125,5 @@ extension APIServer {
       try Lifecycle.finishIfReleased(target.key, registry: registry, &transaction)
       return (stored, true)
     }
-    try afterWrite(resource, isDryRun: isDryRun)
-    return result
-  }
-
-  func afterWrite(_ resource: Resource, isDryRun: Bool) throws {
-    if resource.qualifiedName == Lifecycle.definitions, !isDryRun { try refreshRegistry() }
   }
 }

@@ -44,7 +44,9 @@ extension JSONValue {
   }
 
   private enum Edit {
-    case add(JSONValue), replace(JSONValue), remove
+    case add(JSONValue)
+    case replace(JSONValue)
+    case remove
   }
 
   private static func steps(_ pointer: String) throws(PatchError) -> [String] {

@@ -89,9 +89,9 @@ enum ManagedFields {
     let kept = entries.compactMap { entry -> JSONValue? in
       var entry = entry
       entry.fields = entry.fields.restricted(to: present)
-      return entry.fields.isEmpty ? nil : entry.json
+      return entry.fields.isEmpty ? .none : .some(entry.json)
     }
-    value.set(["metadata", "managedFields"], to: kept.isEmpty ? nil : .array(kept))
+    value.set(["metadata", "managedFields"], to: kept.nonEmpty.map(JSONValue.array))
   }
 
   /// True when nothing but the times of managed fields differs; such a write is not made.

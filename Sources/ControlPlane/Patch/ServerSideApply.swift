@@ -54,7 +54,7 @@ enum ServerSideApply {
           members[key] = prune(member, child, kept: keptChild, schema.member(key) ?? .any)
         }
       }
-      return members.isEmpty ? nil : .object(members)
+      return members.nonEmpty.map(JSONValue.object)
     }
     guard let elements = value.arrayValue else { return value }
     var result: [JSONValue] = []
@@ -68,7 +68,7 @@ enum ServerSideApply {
       if child.isMember, keptChild.isEmpty { continue }
       if let rest = prune(element, child, kept: keptChild, schema.rules.items ?? .any) { result.append(rest) }
     }
-    return result.isEmpty ? nil : .array(result)
+    return result.nonEmpty.map(JSONValue.array)
   }
 }
 
@@ -76,7 +76,8 @@ extension APIServer {
   func apply(_ configuration: JSONValue, _ request: APIRequest, _ target: ResourceTarget) throws -> APIResponse {
     let resource = target.resource
     guard let manager = request.query["fieldManager"], !manager.isEmpty else {
-      throw APIStatus.badRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
+      throw APIStatus.badRequest(
+        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch")
     }
     guard configuration.objectValue != nil else { throw APIStatus.badRequest("the configuration must be an object") }
     guard configuration["metadata"]?["managedFields"] == nil else {

@@ -62,7 +62,9 @@ enum ProtobufDecoding {
     return nil
   }
 
-  private static func string(_ bytes: ArraySlice<UInt8>) -> JSONValue { .string(String(decoding: bytes, as: UTF8.self)) }
+  private static func string(_ bytes: ArraySlice<UInt8>) -> JSONValue {
+    .string(String(decoding: bytes, as: UTF8.self))
+  }
 
   private static func message(
     _ bytes: ArraySlice<UInt8>, _ schema: Schema

@@ -4,12 +4,14 @@ import JSON
 enum BuiltinColumns {
   typealias Cell = @Sendable (JSONValue) -> JSONValue
 
-  static let name = PrinterColumn(name: "Name", format: "name", description: "Name must be unique within a namespace.") {
+  static let name = PrinterColumn(name: "Name", format: "name", description: "Name must be unique within a namespace.")
+  {
     object, _ in object["metadata"]?["name"] ?? ""
   }
 
   static let age = PrinterColumn(name: "Age", description: "Time since the creation.") { object, now in
-    .string(object.scalarText(at: ["metadata", "creationTimestamp"]).map { Timestamp.age(of: $0, now: now) } ?? "<unknown>")
+    .string(
+      object.scalarText(at: ["metadata", "creationTimestamp"]).map { Timestamp.age(of: $0, now: now) } ?? "<unknown>")
   }
 
   private static func column(
@@ -31,7 +33,8 @@ enum BuiltinColumns {
   }
 
   static func selector(_ value: JSONValue?) -> String {
-    var parts = (value?["matchLabels"] ?? value)?.objectValue?.compactMapValues(\.stringValue)
+    var parts =
+      (value?["matchLabels"] ?? value)?.objectValue?.compactMapValues(\.stringValue)
       .map { "\($0.key)=\($0.value)" }.sorted() ?? []
     for expression in value?["matchExpressions"]?.arrayValue ?? [] {
       let key = expression["key"]?.stringValue ?? ""

@@ -85,8 +85,10 @@ struct BuiltinResources: Sendable {
       "networking.k8s.io/v1", "Ingress", "ingresses", short: ["ing"], status: true, BuiltinColumns.ingress),
     resource(
       "networking.k8s.io/v1", "IngressClass", "ingressclasses", cluster: true,
-      [BuiltinColumns.name, PrinterColumn(name: "Controller") { object, _ in object["spec"]?["controller"] ?? "" },
-        BuiltinColumns.age]),
+      [
+        BuiltinColumns.name, PrinterColumn(name: "Controller") { object, _ in object["spec"]?["controller"] ?? "" },
+        BuiltinColumns.age,
+      ]),
     resource("coordination.k8s.io/v1", "Lease", "leases", BuiltinColumns.lease),
     customResourceDefinition,
     review("authorization.k8s.io/v1", "SelfSubjectAccessReview"),

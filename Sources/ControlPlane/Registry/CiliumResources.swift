@@ -123,8 +123,7 @@ extension Schema {
     if let additional = rules.additionalProperties { json["additionalProperties"] = additional.structural() }
     if let items = rules.items { json["items"] = items.structural() }
     func alternatives(_ schemas: [Schema]) -> JSONValue? {
-      schemas.isEmpty
-        ? nil : .array(schemas.map { ["required": .array($0.rules.required.map(JSONValue.string))] })
+      schemas.nonEmpty.map { .array($0.map { ["required": .array($0.rules.required.map(JSONValue.string))] }) }
     }
     json["anyOf"] = alternatives(rules.anyOf)
     json["oneOf"] = alternatives(rules.oneOf)

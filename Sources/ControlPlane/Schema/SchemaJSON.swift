@@ -121,7 +121,7 @@ extension Schema {
   private func writeLimits(into json: inout [String: JSONValue]) {
     if !rules.enumeration.isEmpty { json["enum"] = .array(rules.enumeration) }
     if let pattern = rules.pattern { json["pattern"] = .string(pattern) }
-    if let format = rules.format, rules.type != .intOrString { json["format"] = .string(format) }
+    if let format = rules.format, format != "quantity" { json["format"] = .string(format) }
     func write(_ key: String, _ limit: Double?) {
       if let limit { json[key] = Int64(exactly: limit).map(JSONValue.integer) ?? .number(limit) }
     }

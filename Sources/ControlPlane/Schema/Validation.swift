@@ -156,10 +156,13 @@ struct Validator {
     func holds(_ schema: Schema) -> Bool { Validator.causes(value, schema, at: path).isEmpty }
     for schema in rules.allOf { check(value, schema, path) }
     if !rules.anyOf.isEmpty, !rules.anyOf.contains(where: holds) {
-      invalid(value, path, "\(Validator.name(path)) in body must validate at least one schema (anyOf)" + hint(rules.anyOf))
+      invalid(
+        value, path, "\(Validator.name(path)) in body must validate at least one schema (anyOf)" + hint(rules.anyOf))
     }
     if !rules.oneOf.isEmpty, rules.oneOf.count(where: holds) != 1 {
-      invalid(value, path, "\(Validator.name(path)) in body must validate one and only one schema (oneOf)" + hint(rules.oneOf))
+      invalid(
+        value, path, "\(Validator.name(path)) in body must validate one and only one schema (oneOf)" + hint(rules.oneOf)
+      )
     }
     if let not = rules.not, holds(not) {
       invalid(value, path, "\(Validator.name(path)) in body must not validate the schema (not)")

@@ -61,7 +61,7 @@ let ciliumPolicySchemas = #"""
     fromCIDRSet: [CIDRRule]
     fromGroups: [PeerGroup]
     fromNodes: [PolicySelector]
-    fromRequires: [string] maxItems=0
+    fromRequires: [any] maxItems=0
     toPorts: [PortRule] # Ports of the selected endpoints, and what may be said there.
     icmps: [ICMPRule]
     authentication: Authentication
@@ -72,7 +72,7 @@ let ciliumPolicySchemas = #"""
     fromCIDRSet: [CIDRRule]
     fromGroups: [PeerGroup]
     fromNodes: [PolicySelector]
-    fromRequires: [string] maxItems=0
+    fromRequires: [any] maxItems=0
     toPorts: [PortDenyRule]
     icmps: [ICMPRule]
   type EgressAllow
@@ -84,7 +84,7 @@ let ciliumPolicySchemas = #"""
     toServices: [ServicePeer]
     toGroups: [PeerGroup]
     toNodes: [PolicySelector]
-    toRequires: [string] maxItems=0
+    toRequires: [any] maxItems=0
     toPorts: [PortRule]
     icmps: [ICMPRule]
     authentication: Authentication
@@ -96,7 +96,7 @@ let ciliumPolicySchemas = #"""
     toServices: [ServicePeer]
     toGroups: [PeerGroup]
     toNodes: [PolicySelector]
-    toRequires: [string] maxItems=0
+    toRequires: [any] maxItems=0
     toPorts: [PortDenyRule]
     icmps: [ICMPRule]
   type Authentication

@@ -71,7 +71,7 @@ let coreSchemas = #"""
     allocatable: {quantity}
     phase: string
     conditions: [Condition] keys=type
-    addresses: [NodeAddress] keys=type
+    addresses: [NodeAddress] keys=type,address
     daemonEndpoints: object
     nodeInfo: NodeSystemInfo
     images: [object]

@@ -41,6 +41,14 @@ enum PrivateFile {
     }
   }
 
+  /// Makes an empty file, mode 0600, unless there is one; takes the file from others in any case.
+  static func create(_ path: String) throws(FileError) {
+    let file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    guard file >= 0 else { throw FileError(path: path, operation: "create", code: errno) }
+    fchmod(file, 0o600)
+    close(file)
+  }
+
   /// Replaces the file in one step, mode 0600.
   static func write(_ text: String, to path: String) throws(FileError) {
     let temporary = path + ".new"

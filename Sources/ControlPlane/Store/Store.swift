@@ -16,9 +16,11 @@ final class Store: Sendable {
   init(path: String?, historyLimit: Int = 10_000, selectable: @escaping @Sendable (String) -> [[String]]) throws {
     let database = try StoreDatabase(path: path)
     var state = StoreState(database: database, historyLimit: historyLimit)
-    try database.load { key, resourceVersion, value in
+    try database.load { key, resourceVersion, body in
       state.insert(
-        StoredObject(key: key, resourceVersion: resourceVersion, value: value, selectable: selectable(key.resource)))
+        StoredObject(
+          key: key, resourceVersion: resourceVersion, value: try JSONValue(parsing: body),
+          selectable: selectable(key.resource), body: body))
     }
     state.resourceVersion = try database.loadResourceVersion()
     state.oldestVersion = state.resourceVersion

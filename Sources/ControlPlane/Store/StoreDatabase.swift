@@ -36,14 +36,14 @@ struct StoreDatabase: Sendable {
     }
   }
 
-  func load(_ body: (ObjectKey, UInt64, JSONValue) throws -> Void) throws {
+  func load(_ body: (ObjectKey, UInt64, [UInt8]) throws -> Void) throws {
     try queue.read { database in
       let rows = try Row.fetchCursor(database, sql: "SELECT resource, namespace, name, version, body FROM objects")
       while let row = try rows.next() {
         let key = ObjectKey(resource: row[0], namespace: row[1], name: row[2])
         let version: Int64 = row[3]
-        let value = try row.withUnsafeData(atIndex: 4) { data in try JSONValue(parsing: Array(data ?? .init())) }
-        try body(key, UInt64(version), value)
+        let bytes = try row.withUnsafeData(atIndex: 4) { data in Array(data ?? .init()) }
+        try body(key, UInt64(version), bytes)
       }
     }
   }

@@ -27,7 +27,10 @@ final class StoredObject: Sendable {
   let owners: [String]
   let body: [UInt8]
 
-  init(key: ObjectKey, resourceVersion: UInt64, value: JSONValue, selectable: [[String]]) {
+  /// - Parameter body: the text of `value` when it is at hand; otherwise it is written.
+  init(
+    key: ObjectKey, resourceVersion: UInt64, value: JSONValue, selectable: [[String]], body: [UInt8]? = nil
+  ) {
     self.key = key
     self.resourceVersion = resourceVersion
     let metadata = value["metadata"]
@@ -39,11 +42,16 @@ final class StoredObject: Sendable {
       fields[path.joined(separator: ".")] = value.scalarText(at: path) ?? ""
     }
     self.fields = fields
-    body = value.serialized()
+    self.body = body ?? value.serialized()
   }
 
   /// Decodes the object; the text was written by this program, so a failure means a damaged database.
   func value() throws(JSONError) -> JSONValue { try JSONValue(parsing: body) }
+}
+
+extension Collection {
+  /// The collection, or nil when it is empty.
+  var nonEmpty: Self? { isEmpty ? nil : self }
 }
 
 extension JSONValue {

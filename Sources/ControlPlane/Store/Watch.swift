@@ -84,15 +84,15 @@ extension Store {
     return stream
   }
 
-  /// Sends bookmarks and ends watches whose time is over; called every few seconds.
-  func tick() {
+  /// Ends watches whose time is over and sends bookmarks; called every few seconds.
+  func tick(bookmarks: Bool = true) {
     state.withLock { state in
       let now = ContinuousClock.now
       for (id, watcher) in state.watchers {
         if watcher.deadline <= now {
           state.watchers[id] = nil
           watcher.continuation.finish()
-        } else if watcher.wantsBookmarks {
+        } else if bookmarks, watcher.wantsBookmarks {
           watcher.continuation.yield(.bookmark(state.resourceVersion))
         }
       }

@@ -9,7 +9,6 @@ import NIOSSL
 ///
 ///     let client = try KubernetesClient(configuration: .kubeconfig(path: path))
 ///     let pods = try await client.list(Pod.self, namespace: "default")
-///     try await client.shutdown()
 public final class KubernetesClient: Sendable {
   public let configuration: ClientConfiguration
   /// For one request but watches, from its start to the end of the answer.
@@ -41,14 +40,8 @@ public final class KubernetesClient: Sendable {
       }
   }
 
-  /// Closes all connections. The client must not be used afterwards, and must not be dropped without this.
-  public func shutdown() async throws(KubernetesError) {
-    do {
-      try await http.shutdown()
-    } catch {
-      throw .transport("\(error)")
-    }
-  }
+  // The library's client must not be dropped while it is open.
+  deinit { http.shutdown { _ in } }
 
   /// One request and its whole answer. `query` values are escaped here. Answers of 400 and above are thrown.
   public func request(

@@ -33,20 +33,3 @@ enum BlockingThread {
     return result
   }
 }
-
-enum WorkerThread {
-  /// Returns when the worker has stopped.
-  static func run(shared: ProxyShared, mailbox: WorkerMailbox) async throws {
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-      let result = BlockingThread.start {
-        do throws(SocketError) {
-          try Worker(shared: shared, mailbox: mailbox).run()
-          continuation.resume()
-        } catch {
-          continuation.resume(throwing: error)
-        }
-      }
-      if result != 0 { continuation.resume(throwing: SocketError("pthread_create", errno: result)) }
-    }
-  }
-}

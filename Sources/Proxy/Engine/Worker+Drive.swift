@@ -268,7 +268,12 @@ extension Worker {
     case .head: return unexamined > 0 ? readResponseHead(c) : .needsMore
     case .body: return readResponseBody(c)
     case .complete:
-      guard c.pointee.request == .complete else { return .blocked }
+      if c.pointee.request != .complete {
+        // An answer that came before the request's end: the rest goes on, unless the server will not read it.
+        guard c.pointee.request == .body, c.pointee.responseCloses else { return .blocked }
+        c.pointee.request = .complete
+        c.pointee.client.start = c.pointee.client.validated
+      }
       finishExchange(c)
       return .moved
     case .tunnel:

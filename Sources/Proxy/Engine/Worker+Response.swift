@@ -118,7 +118,6 @@ extension Worker {
   func upstreamRefusedOctets(_ c: ConnectionPointer, error: Int32) {
     if c.pointee.response == .tunnel { return abort(c, resets: true) }
     c.pointee.client.start = c.pointee.client.validated
-    c.pointee.closesAfter = c.pointee.closesAfter || !c.pointee.isReplayable
     if c.pointee.request == .body {
       c.pointee.request = .complete
       c.pointee.closesAfter = true

@@ -16,19 +16,21 @@ final class ProxyShared: Sendable {
   let limits: HTTPLimits
   let timeouts: ProxyTimeouts
   let sink: AccessSink
+  let drain: Duration
   let listeners: [Int32]
   let mailboxes: [WorkerMailbox]
 
   init(
-    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, limits: HTTPLimits,
-    timeouts: ProxyTimeouts, sink: AccessSink, listeners: [Int32], mailboxes: [WorkerMailbox]
+    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, options: ProxyOptions,
+    listeners: [Int32], mailboxes: [WorkerMailbox]
   ) {
     self.resolver = resolver
     self.dialer = dialer
     self.rules = rules
-    self.limits = limits
-    self.timeouts = timeouts
-    self.sink = sink
+    limits = options.limits
+    timeouts = options.timeouts
+    sink = options.accessSink
+    drain = options.drain
     self.listeners = listeners
     self.mailboxes = mailboxes
   }
@@ -66,6 +68,7 @@ final class Worker {
   /// Steps that a connection may still take before it is another's turn.
   var budget = 0
   var isDraining = false
+  private var drainEnd: UInt64 = .max
   private var isAccepting = false
   private var resumeAcceptAt: UInt64 = 0
   private var nextSweep: UInt64 = .max
@@ -113,8 +116,7 @@ final class Worker {
     register(mailbox.event, UInt32(CLINUX_EPOLL_IN), Self.mailboxData)
     startAccepting()
     while true {
-      let stop = mailbox.stop.load(ordering: .acquiring)
-      if stop != .no { drain(at: stop) }
+      if mailbox.isStopping { drain() }
       if isDraining && connections.first == nil { break }
       let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
       now = Clock.monotonic()
@@ -135,6 +137,7 @@ final class Worker {
       next = nextSweep
     }
     if let since = log.waitingSince { next = min(next, since &+ AccessLog.patience) }
+    if isDraining { next = min(next, drainEnd) }
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
   }
@@ -285,15 +288,16 @@ final class Worker {
     }
   }
 
-  private func drain(at stop: WorkerMailbox.Stop) {
+  private func drain() {
     if !isDraining {
       isDraining = true
+      drainEnd = now &+ shared.drain.nanoseconds
       stopAccepting()
       forEachConnection { c in
         if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
       }
     }
-    if stop == .now { forEachConnection { self.abort($0, resets: true) } }
+    if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
     connections.recycleDead()
   }
 

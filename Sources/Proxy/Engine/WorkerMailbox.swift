@@ -15,18 +15,11 @@ struct AcceptedSocket: Sendable {
 
 /// What other threads may tell a worker.
 final class WorkerMailbox: Sendable {
-  enum Stop: UInt8, AtomicRepresentable {
-    case no
-    /// No new connections; those at rest are closed, the others after their exchange.
-    case drain
-    case now
-  }
-
   /// Readable when there is something to look at.
   let event: Int32
   /// Connections that the worker has or is about to get.
   let load = Atomic<Int>(0)
-  let stop = Atomic<Stop>(.no)
+  private let stopping = Atomic<Bool>(false)
   let counters = ProxyCounters()
   private let sockets = Mutex<[AcceptedSocket]>([])
 
@@ -42,12 +35,15 @@ final class WorkerMailbox: Sendable {
     wake()
   }
 
-  func request(_ stop: Stop) {
-    self.stop.store(stop, ordering: .releasing)
+  /// No new connections from here on; those at rest are closed, the others after their exchange.
+  func stop() {
+    stopping.store(true, ordering: .releasing)
     wake()
   }
 
-  func wake() { eventfd_write(event, 1) }
+  var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+  private func wake() { eventfd_write(event, 1) }
 
   /// Empties the box.
   func collect() -> [AcceptedSocket] {

@@ -20,7 +20,10 @@ struct TransparentListeners: Sendable {
 
   /// Puts the listeners where the datapath looks for them, in place of those of an earlier proxy.
   func register(pins: String) throws(BPFError) {
-    let map = try SocketMap.fromPin(pins + "/martlet_listeners")
+    try register(in: SocketMap.fromPin(pins + "/martlet_listeners"))
+  }
+
+  func register(in map: SocketMap) throws(BPFError) {
     try map.update(UInt32(MARTLET_LISTENER_IPV4.rawValue), socket: ipv4.fd)
     try map.update(UInt32(MARTLET_LISTENER_IPV6.rawValue), socket: ipv6.fd)
   }

@@ -31,3 +31,6 @@ struct InstanceOptions: ParsableArguments {
 
   var directory: StateDirectory { StateDirectory(stateDirectory) }
 }
+
+/// Makes what was printed visible at once, also through a pipe.
+func flushOutput() { fflush(nil) }

@@ -2,7 +2,7 @@ import Addressing
 import JSON
 
 /// What ADD answers: the interfaces, addresses and routes that a container now has (CNI 1.1.0, "ADD Success").
-public struct CNIResult: Hashable, Sendable {
+public struct AttachmentResult: Hashable, Sendable {
   public struct Interface: Hashable, Sendable {
     public var name: String
     public var mac: String
@@ -93,13 +93,13 @@ public struct CNIResult: Hashable, Sendable {
       else { throw field.error("\"\(text)\" is not an address with a prefix length") }
       addresses.append(
         Address(
-          address, length: length, gateway: try element.member("gateway").map(CNIResult.address),
+          address, length: length, gateway: try element.member("gateway").map(AttachmentResult.address),
           interface: try element.member("interface").map { (index) throws(FieldError) in Int(try index.integer()) }))
     }
     for element in try cursor.member("routes")?.elements() ?? [] {
       let field = try element.required("dst")
       guard let destination = CIDR(try field.string()) else { throw field.error("is not a CIDR") }
-      routes.append(Route(destination, gateway: try element.member("gw").map(CNIResult.address)))
+      routes.append(Route(destination, gateway: try element.member("gw").map(AttachmentResult.address)))
     }
   }
 
@@ -109,7 +109,7 @@ public struct CNIResult: Hashable, Sendable {
   }
 }
 
-extension CNIResult.Interface {
+extension AttachmentResult.Interface {
   fileprivate func json(_ version: CNIVersion) -> JSONValue {
     var object: JSONValue = ["name": .string(name)]
     if !mac.isEmpty { object["mac"] = .string(mac) }
@@ -119,7 +119,7 @@ extension CNIResult.Interface {
   }
 }
 
-extension CNIResult.Address {
+extension AttachmentResult.Address {
   fileprivate func json(_ version: CNIVersion) -> JSONValue {
     var object: JSONValue = ["address": .string("\(address)/\(length)")]
     if version < .v100 { object["version"] = address.isIPv4 ? "4" : "6" }

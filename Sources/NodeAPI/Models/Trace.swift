@@ -1,0 +1,123 @@
+import JSON
+
+/// A connection, and perhaps a request on it, to be judged: `POST /v1/trace`.
+public struct TraceRequest: NodeModel {
+  /// `namespace/pod`, or an IP address.
+  public let from: String
+  public let to: String
+  public let port: UInt16
+  /// `TCP`, `UDP`, `SCTP`, `ICMP`.
+  public let `protocol`: String
+  /// nil asks about the connection alone.
+  public let method: String?
+  public let path: String?
+  public let headers: [String: String]
+
+  public init(
+    from: String, to: String, port: UInt16, protocol: String = "TCP", method: String? = nil, path: String? = nil,
+    headers: [String: String] = [:]
+  ) {
+    self.from = from
+    self.to = to
+    self.port = port
+    self.protocol = `protocol`
+    self.method = method
+    self.path = path
+    self.headers = headers
+  }
+
+  public init(decoding cursor: JSONCursor) throws(FieldError) {
+    self.init(
+      from: try cursor.required("from").string(), to: try cursor.required("to").string(),
+      port: try cursor.number("port"), protocol: try cursor.optionalText("protocol") ?? "TCP",
+      method: try cursor.optionalText("method"), path: try cursor.optionalText("path"),
+      headers: try cursor.texts("headers"))
+  }
+
+  public var json: JSONValue {
+    .compact([
+      "from": .string(from), "to": .string(to), "port": .number(port), "protocol": .string(`protocol`),
+      "method": .text(method), "path": .text(path), "headers": .texts(headers),
+    ])
+  }
+}
+
+/// Who decided.
+public struct RuleCitation: NodeModel {
+  /// `CiliumNetworkPolicy default/l7-rule`.
+  public let object: String
+  /// `spec.ingress[0].toPorts[0].rules.http[0]`.
+  public let path: String
+  /// In the file that was applied; nil where that is not known.
+  public let line: Int?
+
+  public init(object: String, path: String, line: Int? = nil) {
+    self.object = object
+    self.path = path
+    self.line = line
+  }
+
+  public init(decoding cursor: JSONCursor) throws(FieldError) {
+    self.init(
+      object: try cursor.text("object"), path: try cursor.text("path"),
+      line: try cursor.member("line") == nil ? nil : try cursor.number("line"))
+  }
+
+  public var json: JSONValue {
+    .compact(["object": .string(object), "path": .string(path), "line": line.map { .number($0) } ?? .null])
+  }
+}
+
+/// The verdict on a `TraceRequest`, and the steps that led to it.
+public struct TraceResult: NodeModel {
+  public enum Verdict: String, Hashable, Sendable, CaseIterable {
+    case allowed
+    case denied
+    /// The connection goes through the proxy, which judges each request; the request asked about had no method.
+    case redirected
+  }
+
+  public struct Step: NodeModel {
+    /// `egress of default/a`, `ingress of default/b`, `http`.
+    public let stage: String
+    public let verdict: Verdict
+    /// A sentence: `no rule allows it`.
+    public let reason: String
+    /// nil where no rule decided.
+    public let rule: RuleCitation?
+
+    public init(stage: String, verdict: Verdict, reason: String, rule: RuleCitation?) {
+      self.stage = stage
+      self.verdict = verdict
+      self.reason = reason
+      self.rule = rule
+    }
+
+    public init(decoding cursor: JSONCursor) throws(FieldError) {
+      self.init(
+        stage: try cursor.text("stage"), verdict: try cursor.choice("verdict"), reason: try cursor.text("reason"),
+        rule: try cursor.member("rule").map { (rule) throws(FieldError) in try RuleCitation(decoding: rule) })
+    }
+
+    public var json: JSONValue {
+      .compact([
+        "stage": .string(stage), "verdict": .string(verdict.rawValue), "reason": .string(reason),
+        "rule": rule?.json ?? .null,
+      ])
+    }
+  }
+
+  public let verdict: Verdict
+  public let steps: [Step]
+
+  public init(verdict: Verdict, steps: [Step]) {
+    self.verdict = verdict
+    self.steps = steps
+  }
+
+  public init(decoding cursor: JSONCursor) throws(FieldError) {
+    self.init(verdict: try cursor.choice("verdict"), steps: try cursor.list("steps", Step.init(decoding:)))
+  }
+
+  public var json: JSONValue { ["verdict": .string(verdict.rawValue), "steps": steps.json] }
+}

@@ -1,0 +1,3 @@
+import Agent
+
+let version = Version.current

@@ -1,0 +1,121 @@
+import ArgumentParser
+import JSON
+import NodeAPI
+
+struct EndpointVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "endpoint", abstract: "The pods that this node connects.", subcommands: [List.self, Get.self],
+    defaultSubcommand: List.self)
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the endpoints.", discussion: "Example: martlet endpoint list -o wide")
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let endpoints = try instance.directory.ask { client throws(NodeError) in
+        try client.get("/v1/endpoints", listOf: EndpointModel.self)
+      }
+      output.print(.array(endpoints.map(\.json))) { wide in
+        var table =
+          wide
+          ? Table("ENDPOINT", "POD", "INGRESS", "EGRESS", "IDENTITY", "IPV4", "IPV6", "STATE", "DEVICE", "LABELS")
+          : Table("ENDPOINT", "POD", "INGRESS", "EGRESS", "IDENTITY", "IPV4", "IPV6", "STATE")
+        for endpoint in endpoints {
+          var row = [
+            String(endpoint.id), "\(endpoint.namespace)/\(endpoint.pod)",
+            endpoint.enforcesIngress ? "Enforced" : "Open", endpoint.enforcesEgress ? "Enforced" : "Open",
+            String(endpoint.identity), endpoint.ipv4 ?? "", endpoint.ipv6 ?? "", endpoint.state.rawValue,
+          ]
+          if wide {
+            row += [
+              endpoint.ifname,
+              endpoint.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ","),
+            ]
+          }
+          table.add(row)
+        }
+        return table.text
+      }
+    }
+  }
+
+  struct Get: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show one endpoint.", discussion: "Example: martlet endpoint get default/web -o json")
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: "NAMESPACE/POD, or an endpoint's id.")
+    var endpoint: String
+
+    func run() throws {
+      let endpoints = try instance.directory.ask { client throws(NodeError) in
+        try client.get("/v1/endpoints", listOf: EndpointModel.self)
+      }
+      let name = endpoint.contains("/") ? endpoint : "default/\(endpoint)"
+      guard
+        let found = endpoints.first(where: { "\($0.namespace)/\($0.pod)" == name || String($0.id) == endpoint })
+      else {
+        complain("no endpoint \(endpoint) on this node; `martlet endpoint list` shows them")
+        throw Exit.no
+      }
+      output.print(found.json) { _ in YAMLText.of(found.json) }
+    }
+  }
+}
+
+struct IdentityVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "identity", abstract: "Who can be named in policies: sets of labels and their numbers.",
+    subcommands: [List.self, Get.self], defaultSubcommand: List.self)
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the identities.", discussion: "Example: martlet identity list")
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let identities = try IdentityVerb.all(instance)
+      output.print(.array(identities.map(\.json))) { _ in
+        var table = Table("ID", "ENDPOINTS", "LABELS")
+        for identity in identities {
+          table.add(String(identity.id), String(identity.endpointCount), IdentityVerb.text(identity.labels))
+        }
+        return table.text
+      }
+    }
+  }
+
+  struct Get: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Show one identity.", discussion: "Example: martlet identity get 256")
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: "The identity's number.")
+    var id: UInt32
+
+    func run() throws {
+      guard let found = try IdentityVerb.all(instance).first(where: { $0.id == id }) else {
+        complain("no identity \(id) is known here; `martlet identity list` shows them")
+        throw Exit.no
+      }
+      output.print(found.json) { _ in YAMLText.of(found.json) }
+    }
+  }
+
+  private static func all(_ instance: InstanceOptions) throws -> [IdentityModel] {
+    try instance.directory.ask { client throws(NodeError) in try client.get("/v1/identities", listOf: IdentityModel.self) }
+  }
+
+  private static func text(_ labels: [String: String]) -> String {
+    labels.sorted { $0.key < $1.key }.map { $0.value.isEmpty ? $0.key : "\($0.key)=\($0.value)" }.joined(separator: ",")
+  }
+}

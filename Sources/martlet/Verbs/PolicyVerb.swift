@@ -1,0 +1,122 @@
+import ArgumentParser
+import JSON
+import NodeAPI
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+struct PolicyVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "policy", abstract: "What the policies do.", subcommands: [Get.self, Trace.self, Wait.self],
+    defaultSubcommand: Get.self)
+
+  struct Get: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "List the policies and what became of each.", discussion: "Example: martlet policy get -o json")
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let policies = try instance.directory.ask { client throws(NodeError) in
+        try client.get("/v1/policies", listOf: PolicyStatus.self)
+      }
+      output.print(.array(policies.map(\.json))) { _ in
+        var table = Table("KIND", "POLICY", "STATE", "ENDPOINTS", "PROBLEMS")
+        for policy in policies {
+          table.add(
+            policy.kind, [policy.namespace, policy.name].compactMap { $0 }.joined(separator: "/"),
+            policy.state.rawValue, String(policy.endpointCount),
+            policy.problems.map { "\($0.path): \($0.message)" }.joined(separator: "; "))
+        }
+        return table.text
+      }
+    }
+  }
+
+  struct Wait: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Wait until every policy of the API is in force on this node.",
+      discussion: "Example: kubectl apply -f policy.yaml && martlet policy wait")
+
+    @OptionGroup var instance: InstanceOptions
+
+    @Option(help: "How long to wait: 500ms, 30s, 2m.", transform: parseDuration)
+    var timeout = Duration.seconds(30)
+
+    func run() throws {
+      let deadline = ContinuousClock.now + timeout
+      while true {
+        let answer = try instance.directory.ask { client throws(NodeError) in try client.get("/v1/policies/pending") }
+        let pending = answer["pending"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        if pending.isEmpty { return }
+        guard ContinuousClock.now < deadline else {
+          complain("not in force yet: \(pending.joined(separator: ", "))")
+          throw Exit.no
+        }
+        usleep(5000)
+      }
+    }
+  }
+
+  struct Trace: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Ask the loaded program what it would do with a connection or a request.",
+      discussion: """
+        Nothing is sent: the program in the kernel judges a packet made for it, against the live maps.
+        Example: martlet policy trace --from default/a --to default/b --port 9080/TCP --method GET --path /api -H 'X-A: 1'
+        """)
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    @Option(help: "NAMESPACE/POD or an IP address.")
+    var from: String
+
+    @Option(help: "NAMESPACE/POD or an IP address.")
+    var to: String
+
+    @Option(help: "PORT/PROTOCOL: 9080/TCP, 53/UDP; for ICMP the type: 8/ICMP.")
+    var port: String
+
+    @Option(help: "The request's method.")
+    var method: String?
+
+    @Option(help: "The request's path and query.")
+    var path: String?
+
+    @Option(name: [.customShort("H"), .customLong("header")], help: "A header of the request, as 'Name: value'.")
+    var headers: [String] = []
+
+    func run() throws {
+      let parts = port.split(separator: "/", omittingEmptySubsequences: false)
+      guard let number = UInt16(parts[0]), parts.count <= 2 else {
+        throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP")
+      }
+      var fields: [String: String] = [:]
+      for header in headers {
+        guard let colon = header.firstIndex(of: ":") else {
+          throw ValidationError("--header: \"\(header)\" is not 'Name: value'")
+        }
+        let value = header[header.index(after: colon)...].drop { $0 == " " }
+        fields[String(header[..<colon])] = String(value)
+      }
+      let request = TraceRequest(
+        from: from, to: to, port: number, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
+        method: method ?? (path == nil ? nil : "GET"), path: path, headers: fields)
+      let result = try instance.directory.ask { client throws(NodeError) in
+        try client.post("/v1/trace", request, as: TraceResult.self)
+      }
+      output.print(result.json) { _ in
+        result.steps.map { step in
+          let cited = step.rule.map { "\n    by \($0.object) \($0.path)" } ?? ""
+          return "\(step.stage): \(step.verdict.rawValue), \(step.reason)\(cited)"
+        }.joined(separator: "\n") + "\nverdict: \(result.verdict.rawValue)"
+      }
+      if result.verdict == .denied { throw Exit.no }
+    }
+  }
+}

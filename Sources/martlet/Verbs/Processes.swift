@@ -1,0 +1,87 @@
+import Addressing
+import Agent
+import ArgumentParser
+import CNI
+import NodeAPI
+import Proxy
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+struct AgentVerb: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "agent", abstract: "Run this node's agent (started by `martlet up`).",
+    discussion: "Example: martlet agent --node-name n1 --pod-cidr 10.244.0.0/16,fd00:10:244::/64")
+
+  @OptionGroup var instance: InstanceOptions
+
+  @Option(help: "Name of the Node object.")
+  var nodeName: String
+
+  @Option(name: .customLong("pod-cidr"), help: "Blocks for the pods of this node: IPv4,IPv6.")
+  var podCIDR: String
+
+  func run() async throws {
+    let configuration = AgentConfiguration(
+      directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
+    let logger = startLogging("agent")
+    do {
+      let agent = try Agent(configuration: configuration, logger: logger)
+      try await runUntilSignalled { try await agent.run() }
+    } catch {
+      complain("agent: \(error)")
+      throw Exit.no
+    }
+  }
+}
+
+struct ProxyVerb: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "proxy", abstract: "Run this node's HTTP proxy (started by `martlet up`).",
+    discussion: "Example: martlet proxy --state-dir /tmp/mesh")
+
+  @OptionGroup var instance: InstanceOptions
+
+  func run() async throws {
+    let directory = instance.directory
+    let logger = startLogging("proxy")
+    do {
+      try directory.create()
+      let service = ProxyService(stateDirectory: directory.path, pins: directory.pins + "/maps", logger: logger)
+      try await runUntilSignalled { try await service.run() }
+    } catch {
+      complain("proxy: \(error)")
+      throw Exit.no
+    }
+  }
+}
+
+/// Only for `--help`; the plugin itself is started before arguments are parsed.
+struct CNIVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "cni", abstract: "The CNI plugin (CNI 1.1): reads CNI_COMMAND and its kin, and a configuration on stdin.",
+    discussion: "Example: CNI_COMMAND=VERSION martlet cni </dev/null")
+}
+
+enum CNICommandLine {
+  static func run() -> Never {
+    var input: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(0, &chunk, chunk.count)
+      guard count > 0 else { break }
+      input += chunk[..<count]
+    }
+    let outcome = CNIPlugin.run(environment: environment(), stdin: input)
+    var rest = outcome.output[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+      guard count > 0 else { break }
+      rest = rest.dropFirst(count)
+    }
+    exit(outcome.exitCode)
+  }
+}

@@ -1,0 +1,44 @@
+import Foundation
+import HTTPRules
+import Logging
+import Testing
+
+@testable import Proxy
+
+@Suite struct ConfigurationWatchTests {
+  @Test func followsTheFile() async throws {
+    let folder = "/tmp/martlet-proxy-watch-\(getpid())"
+    try? FileManager.default.removeItem(atPath: folder)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let rules = RuleStore()
+    let watch = ConfigurationWatch(folder: folder, rules: rules, logger: Logger(label: "test"))
+    let task = Task { try await watch.run() }
+    func write(_ text: String) throws {
+      try text.write(toFile: folder + "/new", atomically: false, encoding: .utf8)
+      #expect(rename(folder + "/new", folder + "/config.json") == 0)
+    }
+    func acknowledged() async -> String {
+      try? await Task.sleep(for: .milliseconds(150))
+      return (try? String(contentsOfFile: folder + "/generation", encoding: .utf8)) ?? ""
+    }
+    _ = await acknowledged()
+    #expect(rules.current.generation == 0)
+    #expect(rules.current[1] == nil)
+    try write(#"{"generation": 5, "ruleSets": [{"id": 1, "rules": []}]}"#)
+    #expect(await acknowledged() == "5\n")
+    #expect(rules.current[1] != nil)
+    for broken in [
+      "{", #"{"generation": 6, "nonsense": 1}"#,
+      #"{"generation": 6, "ruleSets": [{"id": 1, "rules": [{"id": 1, "path": "("}]}]}"#,
+    ] {
+      try write(broken)
+      #expect(await acknowledged() == "5\n")
+      #expect(rules.current.generation == 5)
+    }
+    try write(#"{"generation": 7}"#)
+    #expect(await acknowledged() == "7\n")
+    #expect(rules.current[1] == nil)
+    task.cancel()
+    try await task.value
+  }
+}

@@ -1,0 +1,77 @@
+import Addressing
+import BPF
+import CMartletABI
+import Foundation
+import Testing
+
+@testable import Proxy
+
+@Suite struct KernelSideTests {
+  private static func address(_ text: String, _ port: UInt16) -> SocketAddress {
+    SocketAddress(IPAddress(text)!, port: port)
+  }
+
+  /// The programs compare the words of addresses as they lie in memory.
+  @Test(arguments: [
+    (address("10.0.0.1", 40000), address("10.0.0.2", 80), false),
+    (address("10.0.0.2", 40000), address("10.0.0.1", 80), true),
+    // In memory 1.0.0.2 is the higher word of the two, though 2.0.0.1 is the higher address.
+    (address("1.0.0.2", 40000), address("2.0.0.1", 80), true),
+    // The same of the ports: 80 lies in memory as 0x5000, 40000 as 0x409C.
+    (address("fd00::1", 40000), address("fd00::1", 80), false),
+  ])
+  func conntrackKey(_ client: SocketAddress, _ server: SocketAddress, _ clientIsB: Bool) {
+    let (key, isB) = ConntrackResolver.key(client: client, server: server)
+    #expect(isB == clientIsB)
+    #expect(key.protocol == 6 && key.zone == 0 && key.pad == 0)
+    #expect(UInt16(bigEndian: isB ? key.port_b : key.port_a) == client.port)
+    #expect(UInt16(bigEndian: isB ? key.port_a : key.port_b) == server.port)
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root"), arguments: ["127.0.0.1", "::1"])
+  func listenersEnterTheSocketMapAndMarkTheirConnections(_ host: String) throws {
+    let listeners = try TransparentListeners()
+    let map = try SocketMap.create(name: "proxy_test", maxEntries: 2)
+    try listeners.register(in: map)
+    let listener = host == "::1" ? listeners.ipv6 : listeners.ipv4
+    let cookie = try #require(try map.cookie(host == "::1" ? 1 : 0))
+    #expect(cookie == Self.option(listener.fd, 57, UInt64(0)))
+    // A later proxy takes the places over.
+    let later = try TransparentListeners()
+    try later.register(in: map)
+    let client = TestSocket(connectingTo: listener.address)
+    var peer: SocketAddress?
+    var accepted: Int32 = -1
+    for _ in 0..<100 where accepted < 0 {
+      accepted = Proxy.Socket.accept(listener.fd, peer: &peer)
+      if accepted < 0 { usleep(10_000) }
+    }
+    #expect(Self.option(accepted, SO_MARK, UInt32(0)) == UInt32(MARTLET_MARK_FROM_PROXY))
+    #expect(peer?.address == IPAddress(host))
+    _ = client
+    for fd in [accepted] + (listeners.all + later.all).map(\.fd) { close(fd) }
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root")) func theServerSeesTheClientsAddress() throws {
+    let server = try Listener(Self.address("127.0.0.1", 0))
+    defer { close(server.fd) }
+    let fd = TransparentDialer(mark: 0).dial(client: Self.address("127.9.8.7", 40000), server: server.address)
+    defer { close(fd) }
+    try #require(fd >= 0)
+    var peer: SocketAddress?
+    var accepted: Int32 = -1
+    for _ in 0..<100 where accepted < 0 {
+      accepted = Proxy.Socket.accept(server.fd, peer: &peer)
+      if accepted < 0 { usleep(10_000) }
+    }
+    defer { close(accepted) }
+    #expect(peer?.address == IPAddress("127.9.8.7"))
+  }
+
+  private static func option<Value: BitwiseCopyable>(_ fd: Int32, _ name: Int32, _ zero: Value) -> Value {
+    var value = zero
+    var length = socklen_t(MemoryLayout<Value>.size)
+    _ = getsockopt(fd, SOL_SOCKET, name, &value, &length)
+    return value
+  }
+}
