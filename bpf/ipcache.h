@@ -8,7 +8,10 @@
 
 INLINE const struct martlet_endpoint *endpoint_lookup(const struct martlet_addr *address)
 {
-	return bpf_map_lookup_elem(&martlet_endpoints, address);
+	/* Before 6.2 a key must not lie in memory that a function verified alone was given. */
+	const struct martlet_addr key = *address;
+
+	return bpf_map_lookup_elem(&martlet_endpoints, &key);
 }
 
 INLINE __u32 ipcache_identity(const struct martlet_addr *address, bool ipv4)
