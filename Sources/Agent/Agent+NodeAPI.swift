@@ -3,6 +3,7 @@ import Flows
 import HTTPRules
 import Identity
 import JSON
+import KubernetesAPI
 import NodeAPI
 import Policy
 
@@ -23,6 +24,7 @@ extension Agent {
       case ("GET", "/v1/endpoints"): return .json(.array(await endpointModels().map(\.json)))
       case ("GET", "/v1/identities"): return .json(.array(await identityModels().map(\.json)))
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
+      case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
@@ -109,6 +111,16 @@ extension Agent {
         problems: status.issues.map { .init(path: $0.path, message: $0.message) },
         endpointCount: endpoints.count { subjects[$0.identity] != nil }, revision: revision)
     }
+  }
+
+  /// Policies of the API that are not in force here yet, or still are.
+  private func pendingPolicies() async throws -> JSONValue {
+    var pending = progress.pending(
+      try await client.listAll(CiliumNetworkPolicy.resource).items, kind: CiliumNetworkPolicy.resource.kind)
+    pending += progress.pending(
+      try await client.listAll(CiliumClusterwideNetworkPolicy.resource).items,
+      kind: CiliumClusterwideNetworkPolicy.resource.kind)
+    return ["pending": .array(pending.sorted().map { .string($0.description) })]
   }
 
   /// Rule id -> who wrote it, for those who read the kernel's maps themselves.

@@ -21,6 +21,7 @@ public final class Agent: Sendable {
   let policy: PolicyController
   let endpoints: EndpointManager
   let ring = FlowRing()
+  let progress = PolicyProgress()
   let startedAt = Timestamp.now()
   private let network: NodeNetwork
   private let reporter: PolicyStatusReporter
@@ -82,11 +83,15 @@ public final class Agent: Sendable {
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }
     snapshot.subjects = adopted.addedSubjects
-    snapshot.policies += namespacedFeed.delta(.replaced(await first(namespaced)))?.changedPolicies ?? []
-    snapshot.policies += clusterwideFeed.delta(.replaced(await first(clusterwide)))?.changedPolicies ?? []
+    let namespacedPolicies = ReflectorDelta.replaced(await first(namespaced))
+    let clusterwidePolicies = ReflectorDelta.replaced(await first(clusterwide))
+    snapshot.policies += namespacedFeed.delta(namespacedPolicies)?.changedPolicies ?? []
+    snapshot.policies += clusterwideFeed.delta(clusterwidePolicies)?.changedPolicies ?? []
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     await policy.setNodeAddresses(try network.nodeAddresses())
     await policy.start(snapshot)
+    progress.record(namespacedPolicies)
+    progress.record(clusterwidePolicies)
     await endpoints.attachAdopted()
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
@@ -156,6 +161,7 @@ public final class Agent: Sendable {
     var feed = feed
     for await event in policies {
       if let delta = feed.delta(event) { await policy.apply(delta) }
+      progress.record(event)
     }
   }
 

@@ -1,0 +1,38 @@
+import JSON
+import KubernetesAPI
+import Synchronization
+
+/// Which generation of each policy object is in force on this node.
+final class PolicyProgress: Sendable {
+  private let inForce = Mutex<[ObjectKey: Int64]>([:])
+
+  /// To be called when the change that `event` tells of is in force.
+  func record<Object>(_ event: ReflectorDelta<Object>) {
+    inForce.withLock { inForce in
+      switch event {
+      case .replaced(let objects):
+        inForce = inForce.filter { $0.key.kind != Object.resource.kind }
+        for object in objects { inForce[object.key] = object.metadata.generation }
+      case .applied(let object): inForce[object.key] = object.metadata.generation
+      case .deleted(let key): inForce[key] = nil
+      case .invalid(let key, let raw, _):
+        inForce[key] = raw[path: "metadata", "generation"]?.integerValue ?? 0
+      }
+    }
+  }
+
+  /// Those of `objects` that are newer than what is in force, and those in force that are no longer there.
+  func pending(_ objects: [JSONValue], kind: String) -> [ObjectKey] {
+    inForce.withLock { inForce in
+      var present: Set<ObjectKey> = []
+      var pending: [ObjectKey] = []
+      for object in objects {
+        guard let key = ObjectKey(of: object, kind: kind) else { continue }
+        present.insert(key)
+        let generation = object[path: "metadata", "generation"]?.integerValue ?? 0
+        if (inForce[key] ?? -1) < generation { pending.append(key) }
+      }
+      return pending + inForce.keys.filter { $0.kind == kind && !present.contains($0) }
+    }
+  }
+}
