@@ -77,7 +77,10 @@ let package = Package(
     // Floor 4: one each of kernel, user space, events, node API, workloads.
     target(
       "Datapath",
-      ["CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy", logging]),
+      [
+        "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
+        logging,
+      ]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
@@ -89,7 +92,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules", "CNI", "Netlink", "BPF",
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules",
+        "CNI", "Netlink", "BPF",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target(
@@ -103,7 +107,8 @@ let package = Package(
     .executableTarget(
       name: "martlet",
       dependencies: [
-        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo", "BPF",
+        "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
+        "BPF",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

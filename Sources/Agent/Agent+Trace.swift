@@ -18,7 +18,8 @@ extension Agent {
     let verdict = try datapath.trace(from: source, to: destination, ipProtocol: ipProtocol, port: request.port)
     var steps: [TraceResult.Step] = []
     // A drop on egress leaves nothing to say about ingress.
-    let deniedAtEgress = verdict.dropReason != 0 && source.endpoint != nil && verdict.ingressRule == 0
+    let deniedAtEgress =
+      verdict.dropReason != 0 && source.endpoint != nil && verdict.ingressRule == 0
       && (verdict.egressRule == 0 || isDeny(verdict.egressRule))
     if source.endpoint != nil {
       steps.append(

@@ -80,7 +80,10 @@ final class EndpointPublisher: Sendable {
       "networking": ["addressing": [.object(pair)]],
       "named-ports": .array(
         endpoint.namedPorts.sorted().map {
-          ["name": .string($0.name), "port": .integer(Int64($0.port)), "protocol": .string($0.protocol == 17 ? "UDP" : "TCP")]
+          [
+            "name": .string($0.name), "port": .integer(Int64($0.port)),
+            "protocol": .string($0.protocol == 17 ? "UDP" : "TCP"),
+          ]
         }),
     ]
   }

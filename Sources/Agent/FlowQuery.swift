@@ -15,11 +15,14 @@ enum FlowQuery {
       case "namespace": filter.namespaces = items
       case "protocol": filter.protocols = items
       case "method": filter.httpMethods = items
-      case "verdict": filter.verdicts = try items.map { item throws(FieldError) in try parse(item, name, Flow.Verdict.init) }
-      case "dropReason": filter.dropReasons = try items.map { item throws(FieldError) in try parse(item, name, DropReason.number) }
+      case "verdict":
+        filter.verdicts = try items.map { item throws(FieldError) in try parse(item, name, Flow.Verdict.init) }
+      case "dropReason":
+        filter.dropReasons = try items.map { item throws(FieldError) in try parse(item, name, DropReason.number) }
       case "port": filter.ports = try items.map { item throws(FieldError) in try parse(item, name) { UInt16($0) } }
       case "address": filter.addresses = try items.map { item throws(FieldError) in try parse(item, name) { CIDR($0) } }
-      case "httpStatus": filter.httpStatus = try items.map { item throws(FieldError) in try parse(item, name) { HTTPStatusRange($0) } }
+      case "httpStatus":
+        filter.httpStatus = try items.map { item throws(FieldError) in try parse(item, name) { HTTPStatusRange($0) } }
       case "since": filter.since = try parse(text, name) { UInt64($0) }
       case "until": filter.until = try parse(text, name) { UInt64($0) }
       case "last", "follow": break
@@ -29,7 +32,9 @@ enum FlowQuery {
     return filter
   }
 
-  private static func parse<Value>(_ text: String, _ name: String, _ read: (String) -> Value?) throws(FieldError) -> Value {
+  private static func parse<Value>(_ text: String, _ name: String, _ read: (String) -> Value?) throws(FieldError)
+    -> Value
+  {
     guard let value = read(text) else { throw FieldError(path: name, message: "\"\(text)\" is not valid") }
     return value
   }

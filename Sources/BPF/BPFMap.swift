@@ -78,12 +78,12 @@ public struct BPFMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & S
   /// All entries, by batches where the kernel can. Entries that change meanwhile may be missed or seen in either state.
   public func entries() throws(BPFError) -> [(key: Key, value: Value)] {
     var found: [(key: Key, value: Value)] = []
-    try forEach { found.append(($0, $1)) }
+    try forEachEntry { found.append(($0, $1)) }
     return found
   }
 
   /// As ``entries()``, without the array.
-  public func forEach(_ body: (Key, Value) -> Void) throws(BPFError) {
+  public func forEachEntry(_ body: (Key, Value) -> Void) throws(BPFError) {
     try raw.forEachEntry { body($0.loadUnaligned(as: Key.self), $1.loadUnaligned(as: Value.self)) }
   }
 

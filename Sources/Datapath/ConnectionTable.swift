@@ -58,13 +58,13 @@ public struct ConnectionTable: Sendable {
   public func connections() throws(BPFError) -> [Connection] {
     let now = ConnectionTable.now()
     var found: [Connection] = []
-    try map.forEach { found.append(Connection($0, $1, now: now)) }
+    try map.forEachEntry { found.append(Connection($0, $1, now: now)) }
     return found
   }
 
   public func count() throws(BPFError) -> Int {
     var count = 0
-    try map.forEach { _, _ in count += 1 }
+    try map.forEachEntry { _, _ in count += 1 }
     return count
   }
 
@@ -73,7 +73,7 @@ public struct ConnectionTable: Sendable {
     let now = ConnectionTable.now()
     var expired: [martlet_ct_key] = []
     var live = 0
-    try map.forEach { key, entry in
+    try map.forEachEntry { key, entry in
       if entry.expires < now { expired.append(key) } else { live += 1 }
     }
     var removed = 0
@@ -87,7 +87,7 @@ public struct ConnectionTable: Sendable {
   /// Removes every connection with one end at an address that is no longer anybody's.
   public func remove(addresses: Set<IPAddress>) throws(BPFError) {
     var stale: [martlet_ct_key] = []
-    try map.forEach { key, _ in
+    try map.forEachEntry { key, _ in
       if addresses.contains(IPAddress(key.a)) || addresses.contains(IPAddress(key.b)) { stale.append(key) }
     }
     for key in stale { try map.delete(key) }

@@ -144,7 +144,9 @@ public struct Host: Sendable {
           "addresses": .array(
             addresses.map { ["type": "InternalIP", "address": .string($0.description)] }
               + [["type": "Hostname", "address": .string(configuration.nodeName)]]),
-          "conditions": [["type": "Ready", "status": "True", "reason": "MartletUp", "message": "martlet up is running"]],
+          "conditions": [
+            ["type": "Ready", "status": "True", "reason": "MartletUp", "message": "martlet up is running"]
+          ],
         ]
       ])
     return addresses
@@ -187,7 +189,11 @@ extension Task where Failure == any Error {
   /// The task's result; the task is cancelled with the caller's.
   fileprivate var cancellingValue: Result<Success, Failure> {
     get async {
-      await withTaskCancellationHandler { await result } onCancel: { cancel() }
+      await withTaskCancellationHandler {
+        await result
+      } onCancel: {
+        cancel()
+      }
     }
   }
 }

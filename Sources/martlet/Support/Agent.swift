@@ -9,7 +9,9 @@ extension StateDirectory {
       return try question(NodeClient(socketPath: agentSocket))
     } catch {
       complain("\(error)")
-      if error.exitCode == 3 { complain("is `martlet up` running? --state-dir or $MARTLET_STATE_DIR names its directory") }
+      if error.exitCode == 3 {
+        complain("is `martlet up` running? --state-dir or $MARTLET_STATE_DIR names its directory")
+      }
       throw ExitCode(error.exitCode)
     }
   }

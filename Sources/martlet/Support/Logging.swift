@@ -19,7 +19,8 @@ struct LineLogHandler: LogHandler {
 
   func log(event: LogEvent) {
     var line = "\(LineLogHandler.now()) \(event.level) \(name): \(event.message)"
-    for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
+    for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }
+    ) {
       line += " \(key)=\(value)"
     }
     line += "\n"

@@ -44,7 +44,8 @@ struct BPFVerb: ParsableCommand {
           for row in rows {
             let devices =
               wide || row.devices.count <= 3
-              ? row.devices.joined(separator: ",") : "\(row.devices.prefix(3).joined(separator: ",")),… (\(row.devices.count))"
+              ? row.devices.joined(separator: ",")
+              : "\(row.devices.prefix(3).joined(separator: ",")),… (\(row.devices.count))"
             table.add(
               String(row.info.id), row.info.type.description, row.info.name, String(row.info.verifiedInstructions),
               "\(row.info.jitedSize)B", String(row.info.runCount), "\(row.info.runTimeNanoseconds)ns", devices)
@@ -251,7 +252,8 @@ extension InstanceOptions {
 private func readingKernel(_ body: () throws -> Void) throws {
   do { try body() } catch let error as BPFError {
     complain("\(error)")
-    complain("must run as root where the instance's maps are pinned; --state-dir or $MARTLET_STATE_DIR names the instance")
+    complain(
+      "must run as root where the instance's maps are pinned; --state-dir or $MARTLET_STATE_DIR names the instance")
     throw Exit.unreachable
   }
 }

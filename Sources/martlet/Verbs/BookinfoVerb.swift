@@ -35,7 +35,8 @@ struct BookinfoVerb: ParsableCommand {
   struct Request: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Send one HTTP request and print the answer.",
-      discussion: "Example: martlet bookinfo request --method POST --header 'X-Auth-Token: a' http://10.244.0.2:9080/api")
+      discussion:
+        "Example: martlet bookinfo request --method POST --header 'X-Auth-Token: a' http://10.244.0.2:9080/api")
 
     @Option(help: "Method of the request.")
     var method = "GET"

@@ -112,7 +112,9 @@ struct IdentityVerb: ParsableCommand {
   }
 
   private static func all(_ instance: InstanceOptions) throws -> [IdentityModel] {
-    try instance.directory.ask { client throws(NodeError) in try client.get("/v1/identities", listOf: IdentityModel.self) }
+    try instance.directory.ask { client throws(NodeError) in
+      try client.get("/v1/identities", listOf: IdentityModel.self)
+    }
   }
 
   private static func text(_ labels: [String: String]) -> String {

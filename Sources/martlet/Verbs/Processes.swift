@@ -62,7 +62,8 @@ struct ProxyVerb: AsyncParsableCommand {
 /// Only for `--help`; the plugin itself is started before arguments are parsed.
 struct CNIVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cni", abstract: "The CNI plugin (CNI 1.1): reads CNI_COMMAND and its kin, and a configuration on stdin.",
+    commandName: "cni",
+    abstract: "The CNI plugin (CNI 1.1): reads CNI_COMMAND and its kin, and a configuration on stdin.",
     discussion: "Example: CNI_COMMAND=VERSION martlet cni </dev/null")
 }
 
