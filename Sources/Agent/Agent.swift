@@ -93,6 +93,7 @@ public final class Agent: Sendable {
     progress.record(namespacedPolicies)
     progress.record(clusterwidePolicies)
     await endpoints.attachAdopted()
+    await endpoints.replayDeletes()
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
     logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")

@@ -101,6 +101,15 @@ actor EndpointManager {
     for name in datapath.attachedInterfaces().subtracting(names) { datapath.detach(interface: name) }
   }
 
+  /// Does the DELs that the plugin could not hand over while there was no agent.
+  func replayDeletes() async {
+    let deletes = PendingDeletes(stateDirectory: configuration.directory.path)
+    for key in (try? deletes.load()) ?? [] {
+      await delete(key)
+      attempt("forget the pending DEL of \(key)") { try deletes.remove(key) }
+    }
+  }
+
   // MARK: The CNI's verbs
 
   func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
