@@ -83,8 +83,8 @@ public final class Agent: Sendable {
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }
     snapshot.subjects = adopted.addedSubjects
-    let namespacedPolicies = ReflectorDelta.replaced(await first(namespaced))
-    let clusterwidePolicies = ReflectorDelta.replaced(await first(clusterwide))
+    let namespacedPolicies = await firstList(namespaced)
+    let clusterwidePolicies = await firstList(clusterwide)
     snapshot.policies += namespacedFeed.delta(namespacedPolicies)?.changedPolicies ?? []
     snapshot.policies += clusterwideFeed.delta(clusterwidePolicies)?.changedPolicies ?? []
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
@@ -93,6 +93,7 @@ public final class Agent: Sendable {
     progress.record(namespacedPolicies)
     progress.record(clusterwidePolicies)
     await endpoints.attachAdopted()
+    await policy.forgetStale()
     await endpoints.replayDeletes()
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
@@ -113,18 +114,24 @@ public final class Agent: Sendable {
     }
   }
 
-  /// The first list. Objects that can not be decoded come after it.
-  private func first<Object>(_ stream: AsyncStream<ReflectorDelta<Object>>) async -> [Object] {
+  private func firstList<Object>(_ stream: AsyncStream<ReflectorDelta<Object>>) async -> ReflectorDelta<Object> {
     for await delta in stream {
-      if case .replaced(let objects) = delta { return objects }
+      if case .replaced = delta { return delta }
     }
-    return []
+    return .replaced([])
+  }
+
+  /// The objects of the first list that can be decoded; the others are logged.
+  private func first<Object>(_ stream: AsyncStream<ReflectorDelta<Object>>) async -> [Object] {
+    guard case .replaced(let objects, let invalid) = await firstList(stream) else { return [] }
+    for object in invalid { logger.error("\(object.key) can not be read: \(object.error)") }
+    return objects
   }
 
   private func follow(_ pods: AsyncStream<ReflectorDelta<Pod>>) async {
     for await delta in pods {
       switch delta {
-      case .replaced(let all): for pod in all { await endpoints.podApplied(pod) }
+      case .replaced(let all, _): for pod in all { await endpoints.podApplied(pod) }
       case .applied(let pod): await endpoints.podApplied(pod)
       case .deleted(let key): await endpoints.podDeleted(key)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
@@ -135,7 +142,7 @@ public final class Agent: Sendable {
   private func follow(_ namespaces: AsyncStream<ReflectorDelta<Namespace>>) async {
     for await delta in namespaces {
       switch delta {
-      case .replaced(let all):
+      case .replaced(let all, _):
         for namespace in all {
           await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
         }
@@ -150,7 +157,7 @@ public final class Agent: Sendable {
   private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
     for await delta in known {
       switch delta {
-      case .replaced(let all): for identity in all { await endpoints.identityApplied(identity) }
+      case .replaced(let all, _): for identity in all { await endpoints.identityApplied(identity) }
       case .applied(let identity): await endpoints.identityApplied(identity)
       case .deleted(let key): await endpoints.identityDeleted(key.name)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")

@@ -68,17 +68,28 @@ actor EndpointManager {
     for attachment in found {
       guard let index = try interfaces.index(of: attachment) else {
         logger.info("pod \(attachment.podNamespace)/\(attachment.podName) is gone, its interface with it")
-        try attachments.remove(attachment.key)
+        attempt("forget attachment \(attachment.key)") {
+          try datapath.connections.remove(addresses: Set(attachment.addresses))
+          try attachments.remove(attachment.key)
+        }
         continue
       }
-      try ipam.claim(attachment.addresses)
+      attempt("claim the addresses of \(attachment.key)") { try ipam.claim(attachment.addresses) }
       let before = attachment.addresses.first.flatMap { present[$0] }
       if let id = before?.0 { _ = ids.adopt(attachment.key, id) }
+      guard let id = ids.allocate(attachment.key) else {
+        logger.error("no endpoint id is free for \(attachment.key)")
+        continue
+      }
       var endpoint = Endpoint(
-        id: ids.allocate(attachment.key) ?? 0, attachment: attachment, interfaceIndex: index,
+        id: id, attachment: attachment, interfaceIndex: index,
         identity: NumericIdentity(rawValue: before?.1 ?? ReservedIdentity.`init`.rawValue),
         labels: ReservedIdentity.`init`.labels, namedPorts: [])
-      if let pod = pods[endpoint.podKey] { try await identify(&endpoint, as: pod) }
+      if let pod = pods[endpoint.podKey] {
+        do { try await identify(&endpoint, as: pod) } catch {
+          logger.error("no identity for \(endpoint.podKey), it keeps \(endpoint.identity): \(error)")
+        }
+      }
       endpoints[attachment.key] = endpoint
       directory.setEndpoint(
         endpoint.id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: attachment.addresses)
@@ -134,9 +145,12 @@ actor EndpointManager {
       endpoints[key] = endpoint
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
       await policy.apply(subject(identity))
-      try datapath.endpoints.set(endpoint.datapath)
+      // Labels may have changed, or the pod may have gone, while the policy was compiled.
+      await identifyAgain { $0.attachment.key == key }
+      guard let current = endpoints[key] else { throw CNIError(.tryAgainLater, "\(key) was deleted during ADD") }
+      try datapath.endpoints.set(current.datapath)
       try datapath.attach(interface: attachment.hostInterface, index: index)
-      publisher.publish(endpoint)
+      publisher.publish(current)
       logger.info(
         "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(identity)")
       return attachment.result

@@ -15,13 +15,17 @@ struct FlowPipeline: Sendable {
   /// Reads the kernel's events until the task is cancelled.
   func readKernel(_ datapath: Datapath) async {
     let bootTime = Timestamp.bootTime()
-    do {
-      for try await batch in try datapath.eventBatches() {
-        ring.append(batch.map { Flow($0, bootTime: bootTime, resolver: directory, nodeName: nodeName) })
+    while !Task.isCancelled {
+      do {
+        for try await batch in try datapath.eventBatches() {
+          ring.append(batch.map { Flow($0, bootTime: bootTime, resolver: directory, nodeName: nodeName) })
+        }
+      } catch is CancellationError {
+        return
+      } catch {
+        logger.error("the kernel's events can not be read, trying again: \(error)")
+        try? await Task.sleep(for: .seconds(1))
       }
-    } catch is CancellationError {
-    } catch {
-      logger.error("the kernel's events can not be read any more: \(error)")
     }
   }
 

@@ -65,12 +65,18 @@ actor PolicyController {
     _ = compiler.update(PolicyDelta(snapshot))
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
-    for identity in (try? datapath.policy.identities()) ?? [] where compiler.maps[identity] == nil {
-      attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
-    }
     writeMaps(Set(compiler.maps.keys), comparing: true)
     writeIPCache()
     await finish(compiler.status)
+  }
+
+  /// Removes the policies of identities that no endpoint has any more. To be called when the endpoints of an earlier agent
+  /// have their present identities, so that no packet meets an identity without a policy.
+  func forgetStale() {
+    for identity in (try? datapath.policy.identities()) ?? [] where compiler.maps[identity] == nil {
+      attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
+    }
+    attempt("bump the revision") { try datapath.bumpRevision() }
   }
 
   /// Applies a change; returns when it is in force.
@@ -144,7 +150,8 @@ actor PolicyController {
       } catch {
         problems[identity] = "\(error)"
         logger.error("the policy of identity \(identity) can not be written, it denies everything: \(error)")
-        attempt("deny identity \(identity)") { try datapath.policy.replace(identity, with: [:]) }
+        // An identity without a map is denied everything; unlike an empty map, this needs no memory.
+        attempt("deny identity \(identity)") { try datapath.policy.remove(identity) }
       }
     }
   }

@@ -23,18 +23,23 @@ struct PolicyFeed<Object: KubernetesObject> {
   mutating func delta(_ event: ReflectorDelta<Object>) -> PolicyDelta? {
     var delta = PolicyDelta()
     switch event {
-    case .replaced(let objects):
-      delta.removedPolicies = Set(known.keys).subtracting(objects.map(\.key))
+    case .replaced(let objects, let invalid):
+      delta.removedPolicies = Set(known.keys).subtracting(objects.map(\.key)).subtracting(invalid.map(\.key))
       for key in delta.removedPolicies { known[key] = nil }
       delta.changedPolicies = objects.compactMap { document($0) }
+      for object in invalid { delta.changedPolicies.append(closedDoor(object.key, object.raw, object.error)) }
     case .applied(let object): delta.changedPolicies = document(object).map { [$0] } ?? []
     case .deleted(let key):
       if known.removeValue(forKey: key) != nil { delta.removedPolicies = [key] }
     case .invalid(let key, let raw, let error):
-      known[key] = Version(uid: "", generation: -1)
-      delta.changedPolicies = [PolicyDocument(undecodable: raw, key: key, error: error, cluster: cluster)]
+      delta.changedPolicies = [closedDoor(key, raw, error)]
     }
     return delta.changedPolicies.isEmpty && delta.removedPolicies.isEmpty ? nil : delta
+  }
+
+  private mutating func closedDoor(_ key: ObjectKey, _ raw: JSONValue, _ error: FieldError) -> PolicyDocument {
+    known[key] = Version(uid: "", generation: -1)
+    return PolicyDocument(undecodable: raw, key: key, error: error, cluster: cluster)
   }
 
   private mutating func document(_ object: Object) -> PolicyDocument? {

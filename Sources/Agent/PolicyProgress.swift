@@ -10,9 +10,12 @@ final class PolicyProgress: Sendable {
   func record<Object>(_ event: ReflectorDelta<Object>) {
     inForce.withLock { inForce in
       switch event {
-      case .replaced(let objects):
+      case .replaced(let objects, let invalid):
         inForce = inForce.filter { $0.key.kind != Object.resource.kind }
         for object in objects { inForce[object.key] = object.metadata.generation }
+        for object in invalid {
+          inForce[object.key] = object.raw[path: "metadata", "generation"]?.integerValue ?? 0
+        }
       case .applied(let object): inForce[object.key] = object.metadata.generation
       case .deleted(let key): inForce[key] = nil
       case .invalid(let key, let raw, _):

@@ -30,7 +30,7 @@ struct ProxyConfigurationFile {
     let deadline = ContinuousClock.now + limit
     while ContinuousClock.now < deadline {
       if let text = try? StateFiles.read(directory.proxyGeneration),
-        let served = UInt64(String(decoding: text, as: UTF8.self).filter(\.isNumber)), served >= current.generation
+        let served = UInt64(String(decoding: text, as: UTF8.self).filter(\.isNumber)), served == current.generation
       {
         return true
       }

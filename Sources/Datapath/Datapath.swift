@@ -4,6 +4,7 @@ import CMartletABI
 import CMartletBPF
 import Identity
 import Logging
+import Synchronization
 
 /// The kernel's part of a node: its programs and maps, loaded or adopted, and each table behind a type of its own.
 ///
@@ -22,6 +23,7 @@ public final class Datapath: Sendable {
   let pins: DatapathPins
   let configuration: BPFMap<UInt32, martlet_config>
   let events: RawMap
+  private let bumping = Mutex(())
 
   /// Loads the programs and their maps, or adopts the maps that are pinned.
   ///
@@ -31,6 +33,10 @@ public final class Datapath: Sendable {
     self.pins = pins
     try BPFFS.ensureMounted()
     for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
+    if let found = Datapath.pinnedABI(pins), found != 0, found != ABI.version {
+      logger.warning("pinned maps of ABI version \(found) are replaced, so every connection is judged again")
+      try pins.removeMaps()
+    }
     let object: LoadedObject
     do {
       object = try Datapath.load(pins)
@@ -57,6 +63,12 @@ public final class Datapath: Sendable {
     try toContainer.pin(at: pins.programs + "/to_container", replacing: true)
   }
 
+  /// The version of the ABI that the pinned maps speak; nil without pins.
+  private static func pinnedABI(_ pins: DatapathPins) -> UInt32? {
+    let pinned = try? BPFMap<UInt32, martlet_config>.fromPin(pins.map("martlet_config"))
+    return (try? pinned?.lookup(0))?.abi_version
+  }
+
   private static func load(_ pins: DatapathPins) throws -> LoadedObject {
     var specification = try specification().object
     specification.pinMaps()
@@ -79,9 +91,15 @@ public final class Datapath: Sendable {
 
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
   public func bumpRevision() throws(BPFError) {
-    guard var entry = try configuration.lookup(0) else { return }
-    entry.policy_revision &+= 1
-    try configuration.update(0, entry)
+    // One at a time: of two that read the same number, the slower one would set it back.
+    let result = bumping.withLock { _ -> Result<Void, BPFError> in
+      Result { () throws(BPFError) in
+        guard var entry = try configuration.lookup(0) else { return }
+        entry.policy_revision &+= 1
+        try configuration.update(0, entry)
+      }
+    }
+    try result.get()
   }
 
   /// Attaches both programs to the host side of a pod's veth, or replaces those of an earlier process.

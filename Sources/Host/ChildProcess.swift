@@ -41,16 +41,11 @@ final class ChildProcess: Sendable {
     var pause: UInt64 = 0
     while !state.withLock({ $0.stopping }) {
       let started = ContinuousClock.now
-      do {
-        let pid = try spawn()
-        if state.withLock({ $0.stopping }) { kill(pid, SIGTERM) }
-        let status = await wait(for: pid)
-        state.withLock { $0.pid = 0 }
-        unlink(pidFile)
-        if state.withLock({ $0.stopping }) { break }
-        logger.warning("\(name) (pid \(pid)) ended, \(status); starting it again")
-      } catch {
-        logger.error("\(error)")
+      let outcome = await DetachedThread.run { self.live() }
+      if state.withLock({ $0.stopping }) { break }
+      switch outcome {
+      case .success(let end): logger.warning("\(name) ended, \(end); starting it again")
+      case .failure(let error): logger.error("\(error)")
       }
       if ContinuousClock.now - started > .seconds(10) { pause = 0 }
       try? await Task.sleep(for: .milliseconds(pause))
@@ -66,6 +61,21 @@ final class ChildProcess: Sendable {
     }
   }
 
+  /// One life of the process, from start to end, on one thread: the child is killed with the thread that started it, so
+  /// that none is left when this process is killed.
+  private func live() -> Result<String, SpawnError> {
+    Result { () throws(SpawnError) in
+      let pid = try spawn()
+      if state.withLock({ $0.stopping }) { kill(pid, SIGTERM) }
+      var status: Int32 = 0
+      while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+      state.withLock { $0.pid = 0 }
+      unlink(pidFile)
+      let signal = status & 0x7f
+      return "pid \(pid), " + (signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)")
+    }
+  }
+
   private func spawn() throws(SpawnError) -> pid_t {
     let path = "/proc/self/exe"
     var arguments = ([CommandLine.arguments.first ?? "martlet"] + self.arguments).map { strdup($0) } + [nil]
@@ -74,7 +84,9 @@ final class ChildProcess: Sendable {
     var step: Int32 = 0
     let resolved = realpath(path, nil)
     defer { free(resolved) }
-    let result = clinux_spawn(resolved ?? arguments[0], &arguments, environ, nil, 1, 2, -1, -1, 0, &pid, &step)
+    let result = clinux_spawn(
+      resolved ?? arguments[0], &arguments, environ, nil, 1, 2, -1, -1,
+      UInt32(CLINUX_SPAWN_PARENT_DEATH_KILL.rawValue), &pid, &step)
     guard result == 0 else { throw SpawnError(name: name, number: -result) }
     state.withLock { $0.pid = pid }
     writePIDFile(pid)
@@ -85,16 +97,6 @@ final class ChildProcess: Sendable {
     guard let file = fopen(pidFile, "w") else { return }
     fputs("\(pid)\n", file)
     fclose(file)
-  }
-
-  /// Waits on a thread of its own: waitpid blocks, and the cooperative pool must not.
-  private func wait(for pid: pid_t) async -> String {
-    await DetachedThread.run {
-      var status: Int32 = 0
-      while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-      let signal = status & 0x7f
-      return signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)"
-    }
   }
 }
 

@@ -16,7 +16,7 @@ public struct KubernetesPodAPI: PodAPI {
     let options = ListOptions(fieldSelector: "spec.nodeName=\(nodeName)", limit: 500)
     await Reflector<Pod>(client: client, options: options, logger: logger).run { delta in
       switch delta {
-      case .replaced(let pods): await deliver(.all(pods.map(\.raw)))
+      case .replaced(let pods, let invalid): await deliver(.all(pods.map(\.raw) + invalid.map(\.raw)))
       case .applied(let pod): await deliver(.changed(pod.raw))
       case .deleted(let key): await deliver(.removed(namespace: key.namespace ?? "default", name: key.name))
       // The runtime judges documents itself, and says in the status what is wrong with them.

@@ -105,7 +105,7 @@ import Testing
     func key(_ name: String) -> ObjectKey { ObjectKey(kind: "ConfigMap", namespace: "default", name: name) }
     #expect(
       try result.deltas == [
-        .replaced([ConfigMap(configMap("a"))]), .invalid(key("bad"), raw: bad, error),
+        .replaced([ConfigMap(configMap("a"))], invalid: [InvalidObject(key: key("bad"), raw: bad, error: error)]),
         .invalid(key("a"), raw: configMap("a", version: 6, data: ["k": 1]), error),
         .applied(ConfigMap(configMap("b", version: 7))),
       ])

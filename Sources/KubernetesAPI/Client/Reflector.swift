@@ -5,7 +5,8 @@ import Logging
 public enum ReflectorDelta<Object: KubernetesObject>: Sendable {
   /// All objects there are; whatever was known before, undecodable objects included, is void. First of all, and again
   /// whenever the server could not say what had changed.
-  case replaced([Object])
+  /// Objects that can not be decoded are listed apart.
+  case replaced([Object], invalid: [InvalidObject] = [])
   /// A new or a changed object.
   case applied(Object)
   case deleted(ObjectKey)
@@ -14,6 +15,19 @@ public enum ReflectorDelta<Object: KubernetesObject>: Sendable {
 }
 
 extension ReflectorDelta: Equatable {}
+
+/// An object of a list that can not be decoded.
+public struct InvalidObject: Hashable, Sendable {
+  public let key: ObjectKey
+  public let raw: JSONValue
+  public let error: FieldError
+
+  public init(key: ObjectKey, raw: JSONValue, error: FieldError) {
+    self.key = key
+    self.raw = raw
+    self.error = error
+  }
+}
 
 /// Keeps track of the objects of one kind: lists them, watches for changes, and does so again, with growing pauses,
 /// whatever happens to the connection.
@@ -97,17 +111,16 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
   ) async throws(KubernetesError) -> String {
     let list = try await client.listAll(Object.resource, namespace: namespace, options)
     var objects: [Object] = []
-    var invalid: [ReflectorDelta<Object>] = []
+    var invalid: [InvalidObject] = []
     objects.reserveCapacity(list.items.count)
     for item in list.items {
       switch delta(item) {
       case .applied(let object): objects.append(object)
-      case let other?: invalid.append(other)
-      case nil: break
+      case .invalid(let key, let raw, let error): invalid.append(InvalidObject(key: key, raw: raw, error: error))
+      default: break
       }
     }
-    await deliver(.replaced(objects))
-    for delta in invalid { await deliver(delta) }
+    await deliver(.replaced(objects, invalid: invalid))
     return list.resourceVersion
   }
 
