@@ -10,6 +10,8 @@ final class Node: Sendable {
   let name: String
   let directory: String
   private let up: Child
+  /// Of the pods asked for: a test that replaces a pod gives the new one another name.
+  let addresses = Mutex<[String: [String]]>([:])
 
   /// The executable under test.
   static let binary: String = {
@@ -104,16 +106,11 @@ final class Node: Sendable {
 // MARK: - What a user does
 
 extension Node {
-  private var environment: [String: String] { ["MARTLET_STATE_DIR": state, "HOME": directory] }
+  var environment: [String: String] { ["MARTLET_STATE_DIR": state, "HOME": directory] }
 
   /// Runs a command in the node's network namespace.
   func onNode(_ arguments: [String], stdin: String? = nil) throws -> Outcome {
     try command(["ip", "netns", "exec", name] + arguments, environment: environment, stdin: stdin)
-  }
-
-  /// Runs a command in the world's network namespace.
-  func inWorld(_ arguments: [String]) throws -> Outcome {
-    try command(["ip", "netns", "exec", name + "w"] + arguments)
   }
 
   /// Starts a server in the world; the caller ends it.
@@ -175,8 +172,13 @@ extension Node {
   }
 
   func address(of pod: String, namespace: String = "default", _ family: Family) throws -> String {
-    let index = family == .ipv4 ? 0 : 1
-    return try kubectl("get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.podIPs[\(index)].ip}").text
+    let key = "\(namespace)/\(pod)"
+    if let known = addresses.withLock({ $0[key] }) { return known[family == .ipv4 ? 0 : 1] }
+    let answer = try kubectl("get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.podIPs[*].ip}")
+    let both = answer.text.split(separator: " ").map(String.init)
+    guard both.count == 2 else { throw Failure("pod \(key) has no two addresses: \(answer)") }
+    addresses.withLock { $0[key] = both }
+    return both[family == .ipv4 ? 0 : 1]
   }
 }
 

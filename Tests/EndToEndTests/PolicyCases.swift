@@ -1,11 +1,13 @@
 import Testing
 
 /// One request of a policy's case, and whether it arrives.
-struct Attempt {
+struct Attempt: CustomStringConvertible {
   let source: Place
   let destination: Place
   let port: Int
   let arrives: Bool
+
+  var description: String { "\(source) to \(destination):\(port) \(arrives ? "arrives" : "does not arrive")" }
 
   static func allowed(_ source: Place, _ destination: Place = .pod("ratings"), port: Int = 9080) -> Attempt {
     Attempt(source: source, destination: destination, port: port, arrives: true)

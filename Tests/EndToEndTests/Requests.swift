@@ -33,11 +33,17 @@ extension Node {
   }
 
   func run(_ command: [String], at place: Place) throws -> Outcome {
+    try EndToEndTests.command(invocation(command, at: place), environment: environment)
+  }
+
+  /// `command` as this process has to start it.
+  func invocation(_ command: [String], at place: Place) -> [String] {
     switch place {
-    case .pod(let name): try exec(name, command)
-    case .podIn(let namespace, let name): try exec(name, namespace: namespace, command)
-    case .host: try onNode(command)
-    case .world, .farWorld: try inWorld(command)
+    case .pod(let name): invocation(command, at: .podIn(namespace: "default", name))
+    case .podIn(let namespace, let name):
+      ["ip", "netns", "exec", self.name, Node.binary, "exec", "-n", namespace, name, "--"] + command
+    case .host: ["ip", "netns", "exec", name] + command
+    case .world, .farWorld: ["ip", "netns", "exec", name + "w"] + command
     }
   }
 
@@ -49,13 +55,38 @@ extension Node {
   /// The status of one request's answer; nil when there was no connection.
   func request(
     from source: Place, to destination: Place, port: Int = 9080, method: String = "GET", path: String = "/ratings/0",
-    headers: [String] = [], family: Family, timeout: Double
+    headers: [String] = [], family: Family, timeout: Double = 3
   ) throws -> String? {
-    let command =
-      [Node.binary, "bookinfo", "request", "--status-only", "--method", method, "--timeout", "\(timeout)"]
-      + headers.flatMap { ["--header", $0] }
     let url = try url(of: destination, port: port, path: path, family)
-    let outcome = try run(command + [url], at: source)
+    let outcome = try run(
+      Node.requestCommand(url, method: method, headers: headers, timeout: timeout, statusOnly: true), at: source)
     return outcome.status == 0 ? outcome.text : nil
+  }
+
+  /// The body of one request's answer.
+  func body(from source: Place, to destination: Place, path: String, family: Family) throws -> Outcome {
+    try run(Node.requestCommand(url(of: destination, path: path, family), timeout: 3), at: source)
+  }
+
+  static func requestCommand(
+    _ url: String, method: String = "GET", headers: [String] = [], timeout: Double, statusOnly: Bool = false
+  ) -> [String] {
+    [binary, "bookinfo", "request", "--method", method, "--timeout", "\(timeout)"]
+      + (statusOnly ? ["--status-only"] : [])
+      + headers.flatMap { ["--header", $0] } + [url]
+  }
+
+  /// What became of each attempt, all of them made at the same time: those which failed to go as they should.
+  func surprises(_ attempts: [Attempt], _ families: [Family] = Family.allCases) throws -> [String] {
+    let started = try families.flatMap { family in
+      try attempts.map { attempt in
+        let url = try url(of: attempt.destination, port: attempt.port, family)
+        let timeout = attempt.arrives ? 5.0 : 0.4
+        let command = invocation(Node.requestCommand(url, timeout: timeout, statusOnly: true), at: attempt.source)
+        let child = try Child(command, environment: environment)
+        return (child, "\(attempt), \(family)", attempt.arrives)
+      }
+    }
+    return started.filter { child, _, arrives in (child.wait() == 0) != arrives }.map { $0.1 }
   }
 }
