@@ -122,6 +122,7 @@ let package = Package(
       "ProxyTests", ["Proxy", "BPF", "CMartletABI", "HTTPRules", "Addressing", logging],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
+    tests("EndToEndTests", ["JSON"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
