@@ -35,19 +35,26 @@ struct Traces {
     return found
   }
 
+  /// The pods' cgroups; their namespaces may be mounted only where `martlet up` ran.
+  private var groups: [String] {
+    pins.compactMap { $0.split(separator: "/").last }.flatMap { instance in
+      ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map { "\($0)/martlet-\(instance)" }
+    }
+  }
+
   func sweep() {
     for pid in processes.keys { kill(pid, SIGKILL) }
+    for group in groups {
+      let pods = entries(of: group).map { "\(group)/\($0)" }
+      for pod in pods {
+        for pid in read(pod + "/cgroup.procs").split(separator: "\n").compactMap({ pid_t($0) }) { kill(pid, SIGKILL) }
+      }
+      _ = eventually(within: 2) { pods.allSatisfy { read($0 + "/cgroup.procs").isEmpty } }
+      for folder in pods + [group] { rmdir(folder) }
+    }
     for namespace in entries(of: "/run/netns").intersection(namespaces) {
-      let inode = Traces.inode("/run/netns/\(namespace)")
-      for pid in entries(of: "/proc").compactMap({ pid_t($0) })
-      where inode != nil && Traces.inode("/proc/\(pid)/ns/net") == inode { kill(pid, SIGKILL) }
       _ = try? command(["ip", "netns", "del", namespace])
     }
     for folder in pins where access(folder, F_OK) == 0 { _ = try? command(["rm", "-rf", folder]) }
-  }
-
-  private static func inode(_ path: String) -> UInt? {
-    var status = stat()
-    return stat(path, &status) == 0 ? UInt(status.st_ino) : nil
   }
 }
