@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 extension EndToEnd {
@@ -31,6 +32,22 @@ extension EndToEnd {
         #expect(second.status == 1)
         #expect(second.errors.contains("another `martlet up`") && second.errors.contains(node.state), "\(second)")
         #expect(try node.martlet("status").status == 0)
+      }
+    }
+
+    @Test func `SIGTERM leaves nothing`() throws {
+      try Node.with { node in
+        try node.runServer("ratings", labels: "app=ratings")
+        try node.runPod("sleep", labels: "app=sleep")
+        let traces = Traces(of: node)
+        defer { traces.sweep() }
+        #expect(traces.namespaces.count == 2)
+        #expect(node.terminate() == 0, "\(node.log)")
+        #expect(entries(of: "/run/netns").intersection(traces.namespaces) == [])
+        let links = try node.onNode(["ip", "-o", "link"]).output
+        #expect(!links.contains(": mlt") && !links.contains(": martlet_"), "\(links)")
+        #expect(traces.processes == [:])
+        for folder in traces.pins { #expect(access(folder, F_OK) != 0, "\(folder)") }
       }
     }
   }
