@@ -80,7 +80,9 @@ final class Node: Sendable {
 
   /// Ends the node as an operator would, and removes what the test has made for it.
   func stop() {
+    let traces = Traces(of: self)
     terminate()
+    traces.sweep()
     Node.remove(name, directory)
   }
 
