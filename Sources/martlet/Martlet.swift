@@ -12,7 +12,18 @@ struct Main {
   static func main() async {
     // The plugin is started for every pod: it takes the shortest way in.
     if CommandLine.arguments.dropFirst().first == "cni" { CNICommandLine.run() }
-    await Martlet.main()
+    do {
+      var command = try Martlet.parseAsRoot()
+      if var command = command as? any AsyncParsableCommand {
+        try await command.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      guard Martlet.exitCode(for: error) == .validationFailure else { Martlet.exit(withError: error) }
+      complain(Martlet.fullMessage(for: error))
+      exit(2)
+    }
   }
 }
 

@@ -94,7 +94,7 @@ import Testing
 
   @Test func undecodableObjectsDoNotStopIt() async throws {
     let bad = configMap("bad", data: ["k": 1])
-    let result = try await deltas(4) { number, _, answer in
+    let result = try await deltas(3) { number, _, answer in
       if number == 0 { return answer.json(Self.list([bad, configMap("a")], version: "5")) }
       answer.startChunks()
       answer.event("MODIFIED", configMap("a", version: 6, data: ["k": 1]))

@@ -25,7 +25,7 @@ struct Down: ParsableCommand {
     }
     kill(pid, SIGTERM)
     for _ in 0..<timeout * 10 {
-      if kill(pid, 0) != 0 { return }
+      if instance.directory.runningHost != pid { return }
       usleep(100_000)
     }
     complain("`martlet up` (pid \(pid)) still runs after \(timeout) s")
