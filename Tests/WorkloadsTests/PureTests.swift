@@ -52,15 +52,15 @@ import Testing
 
   @Test(
     arguments: [
-      (["serve", "a"], "/usr/bin/serve"), (["/opt/serve"], "/opt/serve"), (["./serve"], "/work/./serve"),
+      (["serve", "a"], "/usr/bin/serve"), (["/opt/serve"], "/opt/serve"), (["./serve"], "/srv/./serve"),
     ] as [([String], String)])
   func programs(words: [String], path: String) throws {
     let command = try command([
-      "name": "main", "command": .array(words.map { .string($0) }), "args": ["x"], "workingDir": "/work",
+      "name": "main", "command": .array(words.map { .string($0) }), "args": ["x"], "workingDir": "/srv",
     ])
     #expect(command.path == path)
     #expect(command.arguments == words + ["x"])
-    #expect(command.workingDirectory == "/work")
+    #expect(command.workingDirectory == "/srv")
   }
 
   @Test(arguments: [
