@@ -25,6 +25,8 @@ actor PolicyController {
   private var isStarted = false
   /// What could not be written into the kernel: denied there, and tried again with the next change.
   private(set) var problems: [NumericIdentity: String] = [:]
+  /// The objects whose status told of such a problem last.
+  private var refused: Set<ObjectKey> = []
 
   init(
     datapath: Datapath, directory: NodeDirectory, state: StateDirectory, logger: Logger,
@@ -128,7 +130,26 @@ actor PolicyController {
     attempt("bump the revision") { try datapath.bumpRevision() }
     directory.setRules(compiler.rules)
     for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
-    report(status)
+    report(status.merging(unwritten()) { $1 })
+  }
+
+  /// The status of the objects that stand in a map which the kernel did not take, and of those that no longer do.
+  private func unwritten() -> [ObjectKey: PolicyObjectStatus] {
+    var issues: [ObjectKey: [PolicyIssue]] = [:]
+    for (identity, problem) in problems {
+      let rules = Set((compiler.maps[identity] ?? [:]).values.map(\.rule))
+      for object in Set(rules.compactMap { compiler.rules[$0]?.object }) {
+        issues[object, default: []].append(
+          PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic: \(problem)"))
+      }
+    }
+    var status: [ObjectKey: PolicyObjectStatus] = [:]
+    for object in refused where issues[object] == nil { status[object] = compiler.status[object] }
+    for (object, found) in issues {
+      status[object] = PolicyObjectStatus(state: .partial, issues: (compiler.status[object]?.issues ?? []) + found)
+    }
+    refused = Set(issues.keys)
+    return status
   }
 
   private func writeIPCache() {

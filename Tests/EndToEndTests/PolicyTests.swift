@@ -39,7 +39,7 @@ extension EndToEnd {
           endpointSelector: {matchLabels: {app: ratings}}
           ingress: [{fromEndpoints: [{matchLabels: {app: reviews}}], icmps: [{fields: [\(type)]}]}]
           """)
-      guard try node.run(["sh", "-c", "command -v ping"], at: .host).status == 0 else { return }
+      try #require(try node.run(["sh", "-c", "command -v ping"], at: .host).status == 0, "ping is not installed")
       #expect(try node.exec("sleep", ping).status == 0)
       try node.apply(policy.manifest)
       #expect(try node.exec("reviews", ping).status == 0)

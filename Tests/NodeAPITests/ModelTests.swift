@@ -28,12 +28,6 @@ import Testing
           config: ["cniVersion": "1.1.0"])))
     #expect(
       try survives(
-        CNIResult(
-          cniVersion: "1.1.0", interfaces: [.init(name: "eth0", mac: "02:00:00:00:00:01", mtu: 1500, sandbox: "/n")],
-          ips: [.init(address: "10.0.0.2/32", gateway: "169.254.1.1", interface: 0)],
-          routes: [.init(destination: "0.0.0.0/0", gateway: nil)])))
-    #expect(
-      try survives(
         PolicyStatus(
           kind: "CiliumNetworkPolicy", namespace: "n", name: "p", state: .partly,
           problems: [.init(path: "spec.ingress[0].fromRequires", message: "not supported")], endpointCount: 2,
