@@ -70,9 +70,9 @@ let package = Package(
       ]),
 
     // Floor 3: what the mesh means; pure.
-    target("HTTPRules", ["Automata", "JSON"]),
+    target("ProxyRules", ["Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
-    target("Policy", ["Addressing", "Labels", "Identity", "HTTPRules", "JSON", "KubernetesAPI"]),
+    target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads.
     target(
@@ -81,7 +81,7 @@ let package = Package(
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "HTTPRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
@@ -92,7 +92,7 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "HTTPRules",
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
         "CNI", "Netlink", "BPF",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
@@ -119,7 +119,7 @@ let package = Package(
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
-      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "HTTPRules", "Addressing", logging],
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", logging],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
@@ -132,10 +132,10 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
-    tests("HTTPRulesTests", ["HTTPRules", "Automata", "JSON"]),
+    tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
-      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "HTTPRules", "JSON", "KubernetesAPI"]),
+      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

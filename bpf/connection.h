@@ -86,7 +86,7 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	entry.ingress_rule = flow->judgement.ingress_rule;
 	entry.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
 	if (flow->judgement.verdict == MARTLET_PROXY) {
-		entry.http_rules = flow->judgement.http_rules;
+		entry.proxy_rules = flow->judgement.proxy_rules;
 		entry.flags |= MARTLET_CT_PROXY;
 	}
 	error = ct_create(key, &entry, config, &flow->packet, now);
@@ -119,8 +119,8 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 	entry->reply_identity = flow->reply ? flow->source_identity : flow->destination_identity;
 	entry->egress_rule = flow->judgement.egress_rule;
 	entry->ingress_rule = flow->judgement.ingress_rule;
-	entry->http_rules =
-	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.http_rules : 0;
+	entry->proxy_rules =
+	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.proxy_rules : 0;
 	/* Last, so that whoever sees the revision sees what was found at it. */
 	WRITE_ONCE(entry->revision, revision);
 	return 0;

@@ -80,7 +80,7 @@ VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u
 	event->destination_endpoint = flow->destination_endpoint;
 	event->rule = egress ? flow->judgement.egress_rule : flow->judgement.ingress_rule;
 	event->other_rule = egress ? flow->judgement.ingress_rule : flow->judgement.egress_rule;
-	event->http_rules = flow->judgement.http_rules;
+	event->proxy_rules = flow->judgement.proxy_rules;
 	event->ifindex = skb->ifindex;
 	event->length = skb->len;
 	eth = (void *)(long)skb->data;
@@ -119,7 +119,7 @@ INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 v
 	skb->cb[MARTLET_TRACE_CB_REASON] = reason;
 	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
 	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;
-	skb->cb[MARTLET_TRACE_CB_HTTP_RULES] = flow->judgement.http_rules;
+	skb->cb[MARTLET_TRACE_CB_PROXY_RULES] = flow->judgement.proxy_rules;
 }
 
 /* The only way out for a packet that does not travel on. */

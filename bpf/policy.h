@@ -9,7 +9,7 @@
 struct judgement {
 	__u32 egress_rule;
 	__u32 ingress_rule;
-	__u32 http_rules;
+	__u32 proxy_rules;
 	__u8 verdict;	/* enum martlet_verdict */
 	__u8 direction; /* the side that denied, or that sends to the proxy */
 	__u16 reason;	/* drop reason when the verdict is a deny */
@@ -38,7 +38,7 @@ INLINE const struct martlet_policy_entry *policy_stronger(const struct martlet_p
 
 /* Returns the verdict, or a negative drop reason; tells the author and the rule set. */
 INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 protocol, __be16 port,
-			     __u32 *rule, __u32 *http_rules)
+			     __u32 *rule, __u32 *proxy_rules)
 {
 	struct martlet_policy_key key = {
 	    .prefix_length = MARTLET_POLICY_PREFIX_PORT,
@@ -62,7 +62,7 @@ INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 pro
 	if (entry->verdict == MARTLET_ALLOW)
 		return MARTLET_ALLOW;
 	if (entry->verdict == MARTLET_PROXY) {
-		*http_rules = entry->http_rules;
+		*proxy_rules = entry->proxy_rules;
 		return MARTLET_PROXY;
 	}
 	return -MARTLET_DROP_POLICY_DENY;
@@ -105,7 +105,7 @@ VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origi
 		return 0;
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
-	judgement->http_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
+	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
 	/* Only HTTP over TCP to a pod of this node can be read; two rule sets can not both bind. */
 	if (protocol != IPPROTO_TCP || !responder->local ||
 	    (egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))

@@ -1,11 +1,11 @@
 import CNI
 import Flows
-import HTTPRules
 import Identity
 import JSON
 import KubernetesAPI
 import NodeAPI
 import Policy
+import ProxyRules
 
 extension Agent {
   /// Serves the node API until the task is cancelled.

@@ -1,9 +1,9 @@
 import Addressing
 import Datapath
 import Flows
-import HTTPRules
 import NodeAPI
 import Policy
+import ProxyRules
 
 extension Agent {
   /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
@@ -34,8 +34,8 @@ extension Agent {
     guard verdict.dropReason == 0 else { return TraceResult(verdict: .denied, steps: steps) }
     guard verdict.verdict == .proxy else { return TraceResult(verdict: .allowed, steps: steps) }
     guard let method = request.method else { return TraceResult(verdict: .redirected, steps: steps) }
-    guard let set = await policy.ruleSet(verdict.httpRules) else {
-      throw TraceError(description: "rule set \(verdict.httpRules) has just been replaced; ask again")
+    guard let set = await policy.ruleSet(verdict.proxyRules) else {
+      throw TraceError(description: "rule set \(verdict.proxyRules) has just been replaced; ask again")
     }
     let decision = try HTTPRuleMatcher(set).decide(
       HTTPRequestDescription(

@@ -1,11 +1,11 @@
 import Addressing
 import Datapath
-import HTTPRules
 import Identity
 import KubernetesAPI
 import Logging
 import NodeAPI
 import Policy
+import ProxyRules
 
 /// Holds the compiled policy and makes the proxy and the kernel agree with it.
 ///

@@ -1,7 +1,7 @@
 import CNI
-import HTTPRules
 import JSON
 import NodeAPI
+import ProxyRules
 
 /// The proxy's configuration as a file that is replaced whole: neither process needs the other to be alive.
 struct ProxyConfigurationFile {

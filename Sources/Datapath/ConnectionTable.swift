@@ -23,7 +23,7 @@ public struct Connection: Hashable, Sendable {
   public var replyIdentity: UInt32
   public var egressRule: UInt32
   public var ingressRule: UInt32
-  public var httpRules: UInt32
+  public var proxyRules: UInt32
   public var isProxied: Bool
   public var seenReply: Bool
   public var isClosing: Bool
@@ -41,7 +41,7 @@ public struct Connection: Hashable, Sendable {
     replyIdentity = entry.reply_identity
     egressRule = entry.egress_rule
     ingressRule = entry.ingress_rule
-    httpRules = entry.http_rules
+    proxyRules = entry.proxy_rules
     isProxied = has(MARTLET_CT_PROXY)
     seenReply = has(MARTLET_CT_SEEN_REPLY)
     isClosing = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))

@@ -84,13 +84,13 @@ extension PolicyKey {
 
 extension martlet_policy_entry {
   init(_ entry: PolicyEntry) {
-    self.init(rule: entry.rule, http_rules: entry.httpRules, verdict: entry.verdict.rawValue, pad: (0, 0, 0))
+    self.init(rule: entry.rule, proxy_rules: entry.proxyRules, verdict: entry.verdict.rawValue, pad: (0, 0, 0))
   }
 }
 
 extension PolicyEntry {
   init?(_ entry: martlet_policy_entry) {
     guard let verdict = Verdict(rawValue: entry.verdict) else { return nil }
-    self.init(verdict: verdict, rule: entry.rule, httpRules: entry.http_rules)
+    self.init(verdict: verdict, rule: entry.rule, proxyRules: entry.proxy_rules)
   }
 }

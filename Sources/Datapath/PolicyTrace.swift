@@ -12,7 +12,7 @@ public struct TraceVerdict: Hashable, Sendable {
   public let egressRule: UInt32
   public let ingressRule: UInt32
   /// The rule set that will judge its requests, when the verdict is `proxy`.
-  public let httpRules: UInt32
+  public let proxyRules: UInt32
 }
 
 /// One end of a traced connection.
@@ -52,7 +52,7 @@ extension Datapath {
       verdict: UInt8(exactly: words[Int(MARTLET_TRACE_CB_VERDICT)]).flatMap(Verdict.init(rawValue:)),
       dropReason: UInt8(truncatingIfNeeded: words[Int(MARTLET_TRACE_CB_REASON)]),
       egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
-      httpRules: words[Int(MARTLET_TRACE_CB_HTTP_RULES)])
+      proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
   }
 }
 

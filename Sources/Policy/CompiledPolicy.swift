@@ -1,7 +1,7 @@
 import Addressing
-import HTTPRules
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 /// The desired state of everything that policy decides.
 public struct CompiledPolicy: Sendable, Equatable {

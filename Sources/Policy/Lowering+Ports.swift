@@ -1,5 +1,5 @@
-import HTTPRules
 import KubernetesAPI
+import ProxyRules
 
 /// Protocol numbers (IANA, "Protocol Numbers").
 enum IPProtocol {

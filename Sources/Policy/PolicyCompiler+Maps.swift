@@ -1,5 +1,5 @@
-import HTTPRules
 import Identity
+import ProxyRules
 
 extension PolicyCompiler {
   /// Redoes the maps that are marked dirty.
@@ -62,7 +62,7 @@ extension PolicyCompiler {
       // Out of numbers there is no set to judge by: no entry, so the traffic is denied.
       guard let id = allocations.httpRuleSets.allocate(slot) else { continue }
       slots.insert(slot)
-      map[slot.key] = PolicyEntry(verdict: .proxy, rule: ruling.rule, httpRules: id)
+      map[slot.key] = PolicyEntry(verdict: .proxy, rule: ruling.rule, proxyRules: id)
       let set = HTTPRuleSet(id: id, rules: union(ruling.http, &unions))
       guard httpRuleSets[id] != set else { continue }
       httpRuleSets[id] = set

@@ -1,7 +1,7 @@
 import Addressing
-import HTTPRules
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 /// Compiles policies into kernel maps, keeping what it needs to redo only what a change touches. A value: no I/O, no
 /// clock, and the same calls give the same result.

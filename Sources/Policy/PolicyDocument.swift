@@ -1,7 +1,7 @@
 import Addressing
-import HTTPRules
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 /// A policy object, lowered to what the compiler needs: selectors of identities, protocols and ports, each with the
 /// path of the field that it comes from. What can not be enforced has become an issue, and whatever keeps the traffic in

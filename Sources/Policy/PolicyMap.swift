@@ -68,12 +68,12 @@ public struct PolicyEntry: Hashable, Sendable {
   /// The author, in the rule table.
   public let rule: UInt32
   /// The id of the HTTP rule set when the verdict is `proxy`, else 0.
-  public let httpRules: UInt32
+  public let proxyRules: UInt32
 
-  public init(verdict: Verdict, rule: UInt32, httpRules: UInt32 = 0) {
+  public init(verdict: Verdict, rule: UInt32, proxyRules: UInt32 = 0) {
     self.verdict = verdict
     self.rule = rule
-    self.httpRules = httpRules
+    self.proxyRules = proxyRules
   }
 }
 

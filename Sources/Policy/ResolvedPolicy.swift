@@ -1,7 +1,7 @@
 import Addressing
-import HTTPRules
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 /// A policy whose selectors are registered and whose rules have their ids.
 struct ResolvedPolicy: Sendable {

@@ -1,6 +1,6 @@
-import HTTPRules
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 /// Where a verdict comes from.
 public struct RuleOrigin: Hashable, Sendable {

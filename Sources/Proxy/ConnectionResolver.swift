@@ -1,21 +1,21 @@
 /// What the datapath decided about a connection when it handed it to the proxy.
 public struct ConnectionPolicy: Hashable, Sendable {
   /// The rule set its requests are judged by; 0 allows every request.
-  public var httpRules: UInt32
+  public var proxyRules: UInt32
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
   /// The revision of the datapath's policy at which this was found.
   public var revision: UInt32
 
-  public init(httpRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
-    self.httpRules = httpRules
+  public init(proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
+    self.proxyRules = proxyRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
     self.revision = revision
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.
-  static let denied = ConnectionPolicy(httpRules: .max, sourceIdentity: 0, destinationIdentity: 0)
+  static let denied = ConnectionPolicy(proxyRules: .max, sourceIdentity: 0, destinationIdentity: 0)
 }
 
 /// Finds the policy of an accepted connection. Called on the worker's own thread when a connection's first request

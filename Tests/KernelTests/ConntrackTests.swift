@@ -153,7 +153,7 @@ import Testing
     // Still for the proxy, of which a test run has none.
     #expect(try pair.forth(Proto.tcp, tcp(4000, 80, TCPFlag.ack)).reason == 178)
     let connection = try node.connection()
-    #expect(connection.flags & MARTLET_CT_PROXY.rawValue != 0 && connection.http_rules == 0)
+    #expect(connection.flags & MARTLET_CT_PROXY.rawValue != 0 && connection.proxy_rules == 0)
     #expect(connection.ingress_rule == 4)
   }
 

@@ -138,7 +138,7 @@ final class Node {
       }
       var entry = martlet_policy_entry()
       entry.rule = rule.id
-      entry.http_rules = rule.http
+      entry.proxy_rules = rule.http
       entry.verdict = rule.verdict.rawValue
       try inner.update(key, entry)
     }

@@ -125,7 +125,7 @@ struct VerdictCase: CustomTestStringConvertible {
     let segment = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn)))
     #expect(segment.code == shot && segment.reason == 178)
     let connection = try node.connection()
-    #expect(connection.flags & MARTLET_CT_PROXY.rawValue != 0 && connection.http_rules == 44)
+    #expect(connection.flags & MARTLET_CT_PROXY.rawValue != 0 && connection.proxy_rules == 44)
     let datagram = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.udp, udp(4000, 53)))
     #expect(datagram.code == shot && datagram.reason == 180 && datagram.events.first?.rule == 6)
     try node.rules(Peer.a, [.init(.egress, .proxy, 7, http: 45)])

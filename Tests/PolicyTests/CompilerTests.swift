@@ -1,9 +1,9 @@
 import Addressing
-import HTTPRules
 import Identity
 import JSON
 import KubernetesAPI
 import Policy
+import ProxyRules
 import Testing
 
 /// Numbers, entries and changes, which scenarios do not see.
@@ -44,7 +44,7 @@ import Testing
     #expect(entry.verdict == .proxy)
     #expect(compiled.rules[entry.rule]?.path == "spec.ingress[0].toPorts[0].ports[0]")
     #expect(compiled.rules[entry.rule]?.object?.description == "CiliumNetworkPolicy default/p")
-    let set = try #require(compiled.httpRuleSets.first { $0.id == entry.httpRules })
+    let set = try #require(compiled.httpRuleSets.first { $0.id == entry.proxyRules })
     #expect(set.rules.map(\.method) == ["GET"])
     #expect(compiled.rules[set.rules[0].id]?.path == "spec.ingress[0].toPorts[0].rules.http[0]")
     let egress = PolicyKey(peer: .any, direction: .egress, prefixLength: 40)

@@ -46,7 +46,7 @@ struct KernelLookup {
     if let denied = found.first(where: { $0.verdict == .deny }) { return (.deny, denied.rule) }
     if let allowed = found.first(where: { $0.verdict == .allow }) { return (.allow, allowed.rule) }
     guard let proxied = found.first else { return (.drop, 0) }
-    let rules = compiled.httpRuleSets.first { $0.id == proxied.httpRules }?.rules ?? []
+    let rules = compiled.httpRuleSets.first { $0.id == proxied.proxyRules }?.rules ?? []
     return (.http(Set(rules.map { $0.method ?? "*" })), proxied.rule)
   }
 

@@ -1,8 +1,8 @@
 import Addressing
 import Foundation
-import HTTPRules
 import Identity
 import JSON
+import ProxyRules
 import Testing
 
 @testable import Policy
@@ -140,7 +140,7 @@ struct Anonymous: Equatable {
     for (subject, map) in compiled.maps {
       maps[subject] = Dictionary(
         uniqueKeysWithValues: map.map { key, entry in
-          let http = sets[entry.httpRules] ?? []
+          let http = sets[entry.proxyRules] ?? []
           let anonymous = http.map { rule in
             var rule = rule
             rule.id = 0

@@ -1,6 +1,6 @@
 import Foundation
-import HTTPRules
 import Logging
+import ProxyRules
 import Testing
 
 @testable import Proxy

@@ -1,6 +1,6 @@
 import Addressing
 import Foundation
-import HTTPRules
+import ProxyRules
 import Testing
 
 @testable import Proxy

@@ -1,6 +1,6 @@
 import Addressing
 import Foundation
-import HTTPRules
+import ProxyRules
 import Testing
 
 @testable import Proxy
@@ -188,7 +188,7 @@ extension LoopbackTests {
     @Test func malformedRequestsNeverReachTheServer() async throws {
       let server = try TestServer.echo()
       let proxy = try TestProxy(
-        server.address, policy: ConnectionPolicy(httpRules: 0, sourceIdentity: 0, destinationIdentity: 0))
+        server.address, policy: ConnectionPolicy(proxyRules: 0, sourceIdentity: 0, destinationIdentity: 0))
       for scenario in SmugglingCorpus.framing + SmugglingCorpus.lines + SmugglingCorpus.hosts + SmugglingCorpus.targets
       {
         let client = proxy.connect()

@@ -1,5 +1,5 @@
 import Addressing
-import HTTPRules
+import ProxyRules
 import Synchronization
 import Testing
 
@@ -42,7 +42,7 @@ final class TestProxy: Sendable {
         ])
     ])
 
-  static let policy = ConnectionPolicy(httpRules: 1, sourceIdentity: 1001, destinationIdentity: 1002)
+  static let policy = ConnectionPolicy(proxyRules: 1, sourceIdentity: 1001, destinationIdentity: 1002)
 
   init(
     _ upstream: SocketAddress, host: String = "127.0.0.1", policy: ConnectionPolicy = TestProxy.policy,

@@ -125,8 +125,8 @@ enum martlet_verdict {
 };
 
 struct martlet_policy_entry {
-	__u32 rule;	  /* author; an index into the agent's rule table */
-	__u32 http_rules; /* MARTLET_PROXY: the rule set */
+	__u32 rule;	   /* author; an index into the agent's rule table */
+	__u32 proxy_rules; /* MARTLET_PROXY: the rule set */
 	__u8 verdict;
 	__u8 pad[3];
 };
@@ -173,7 +173,7 @@ struct martlet_ct_entry {
 	__u32 reply_identity;
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
-	__u32 http_rules;   /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
+	__u32 proxy_rules;  /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
 	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 };
 MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
@@ -213,7 +213,7 @@ enum martlet_listener {
 #define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
-#define MARTLET_TRACE_CB_HTTP_RULES 4
+#define MARTLET_TRACE_CB_PROXY_RULES 4
 
 /* ---- martlet_events: ring buffer ------------------------------------------------------------- */
 
@@ -249,7 +249,7 @@ struct martlet_event {
 	__u32 destination_endpoint; /* 0: not a local pod */
 	__u32 rule;	  /* author of the verdict in `direction`; 0: no rule allowed it */
 	__u32 other_rule; /* author in the other direction when both were judged here */
-	__u32 http_rules;
+	__u32 proxy_rules;
 	__u32 ifindex;
 	__u32 length;
 	__u8 source_mac[6];

@@ -1,6 +1,6 @@
 import CLinux
-import HTTPRules
 public import Logging
+import ProxyRules
 
 #if canImport(Glibc)
   import Glibc

@@ -1,4 +1,4 @@
-public import HTTPRules
+public import ProxyRules
 import Synchronization
 
 /// The rules in force: one table for all workers, replaced as a whole.

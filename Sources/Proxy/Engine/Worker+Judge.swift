@@ -1,4 +1,4 @@
-import HTTPRules
+import ProxyRules
 
 extension Worker {
   /// Decides about the request in `head` by the rules in force now.
@@ -15,15 +15,15 @@ extension Worker {
       resolve(c)
       isFresh = true
     }
-    if c.pointee.policy.httpRules == 0 { return .allow(ruleID: nil) }
-    if lastMatcher == nil || lastSet != c.pointee.policy.httpRules {
-      lastMatcher = table[c.pointee.policy.httpRules]
+    if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
+    if lastMatcher == nil || lastSet != c.pointee.policy.proxyRules {
+      lastMatcher = table[c.pointee.policy.proxyRules]
       if lastMatcher == nil && !isFresh {
         resolve(c)
-        if c.pointee.policy.httpRules == 0 { return .allow(ruleID: nil) }
-        lastMatcher = table[c.pointee.policy.httpRules]
+        if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
+        lastMatcher = table[c.pointee.policy.proxyRules]
       }
-      lastSet = c.pointee.policy.httpRules
+      lastSet = c.pointee.policy.proxyRules
     }
     guard let decision = lastMatcher?.decide(requestFacts(bytes)) else { return .deny }
     switch decision {

@@ -1,4 +1,4 @@
-import HTTPRules
+import ProxyRules
 
 #if canImport(Glibc)
   import Glibc

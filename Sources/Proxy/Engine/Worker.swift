@@ -1,5 +1,5 @@
 import CLinux
-import HTTPRules
+import ProxyRules
 import Synchronization
 
 #if canImport(Glibc)

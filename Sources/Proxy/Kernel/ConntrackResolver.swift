@@ -43,7 +43,7 @@ public final class ConntrackResolver: ConnectionResolver {
       (Int(entry.flags) & Int(MARTLET_CT_ORIGIN_B.rawValue) != 0) == clientIsB
     else { return nil }
     return ConnectionPolicy(
-      httpRules: entry.http_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
+      proxyRules: entry.proxy_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
       revision: entry.revision)
   }
 

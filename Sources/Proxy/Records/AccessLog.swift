@@ -60,7 +60,7 @@ struct AccessLog {
     put(16, latency)
     put(24, connection.requestOctets)
     put(32, connection.responseOctets)
-    put(40, connection.policy.httpRules)
+    put(40, connection.policy.proxyRules)
     put(44, connection.policy.sourceIdentity)
     put(48, connection.policy.destinationIdentity)
     put(52, connection.statusCode)

@@ -21,7 +21,7 @@ public struct AccessRecord: Hashable, Sendable {
   public var server: SocketAddress
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
-  public var httpRules: UInt32
+  public var proxyRules: UInt32
   /// The rule that allowed the request; 0 when it was denied or when no rule was asked for.
   public var rule: UInt32
   /// The status that the client was sent; 0 when it was sent none.
@@ -81,7 +81,7 @@ public struct AccessRecord: Hashable, Sendable {
     latency = number(16, UInt64.self)
     requestOctets = number(24, UInt64.self)
     responseOctets = number(32, UInt64.self)
-    httpRules = number(40, UInt32.self)
+    proxyRules = number(40, UInt32.self)
     sourceIdentity = number(44, UInt32.self)
     destinationIdentity = number(48, UInt32.self)
     status = number(52, UInt16.self)

@@ -139,7 +139,7 @@ struct BPFVerb: ParsableCommand {
       switch entry.verdict {
       case .allow: "allow"
       case .deny: "deny"
-      case .proxy: "http rules \(entry.httpRules)"
+      case .proxy: "proxy rules \(entry.proxyRules)"
       }
     }
 
@@ -234,7 +234,7 @@ struct BPFVerb: ParsableCommand {
         "destinationIdentity": .integer(Int64(connection.replyIdentity)),
         "expiresInSeconds": .integer(Int64(connection.secondsLeft)), "state": .string(state(connection)),
         "egressRule": .integer(Int64(connection.egressRule)), "ingressRule": .integer(Int64(connection.ingressRule)),
-        "httpRules": .integer(Int64(connection.httpRules)),
+        "proxyRules": .integer(Int64(connection.proxyRules)),
       ]
     }
   }

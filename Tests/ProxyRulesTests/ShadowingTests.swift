@@ -1,4 +1,4 @@
-import HTTPRules
+import ProxyRules
 import Testing
 
 @Suite struct ShadowingTests {

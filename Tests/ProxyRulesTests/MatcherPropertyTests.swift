@@ -1,5 +1,5 @@
 import Automata
-import HTTPRules
+import ProxyRules
 import Testing
 
 /// A generator whose sequence depends on the seed only (SplitMix64).

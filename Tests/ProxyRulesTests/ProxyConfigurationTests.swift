@@ -1,5 +1,5 @@
-import HTTPRules
 import JSON
+import ProxyRules
 import Testing
 
 @Suite struct ProxyConfigurationTests {
