@@ -64,7 +64,7 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
       defer { pair.close() }
       #expect(
         try pair.client.get("/v1/x?a=" + NodeClient.escaped("ä &=+"))
-          == ["method": "GET", "path": "/v1/x", "body": nil, "q": "ä &=+"])
+          == ["method": "GET", "path": "/v1/x", "body": .null, "q": "ä &=+"])
       let big = JSONValue.array(Array(repeating: .string("0123456789"), count: 100_000))
       #expect(try pair.client.post("/v1/y", big)["body"] == big)
     }
@@ -100,7 +100,7 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 
     let pair = try Pair(timeout: .milliseconds(100)) { _ in
       try? await Task.sleep(for: .seconds(60))
-      return .json(nil)
+      return .json(.null)
     }
     defer { pair.close() }
     let client = pair.client

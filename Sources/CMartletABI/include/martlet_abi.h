@@ -209,7 +209,9 @@ enum martlet_listener {
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
 /* Only in ctx_in of a test run: judge afresh, write nothing, answer in cb[] as below. */
 #define MARTLET_MARK_TRACE 0x4d544c54
-#define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
+/* enum martlet_verdict; above it the side (enum martlet_direction) that denied or sends to the proxy */
+#define MARTLET_TRACE_CB_VERDICT 0
+#define MARTLET_TRACE_DIRECTION_SHIFT 8
 #define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
