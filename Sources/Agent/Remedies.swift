@@ -10,7 +10,7 @@ struct Remedies {
   let subject: (name: String, labels: IdentityLabels)
   let peer: (name: String, labels: IdentityLabels, address: IPAddress)
   let direction: Direction
-  let ipProtocol: TransportProtocol
+  let ipProtocol: UInt8
   let port: UInt16
 
   /// For a connection that a deny rule forbids, or that no rule allows.
@@ -30,7 +30,8 @@ struct Remedies {
           remedies.append(.init(text: "give \(peer.name) \(labels), which \(term.path) of \(reading.object) asks for"))
         } else if term.matchesPeer, !term.matchesPort {
           remedies.append(
-            .init(text: "\(term.path) of \(reading.object) allows \(peer.name) \(term.ports): use that, or add the port"))
+            .init(
+              text: "\(term.path) of \(reading.object) allows \(peer.name) \(term.ports): use that, or add the port"))
         }
       }
     }
@@ -83,12 +84,15 @@ struct Remedies {
       lines += ["- \(end)CIDR:", "  - \(peer.address)/\(peer.address.isIPv4 ? 32 : 128)"]
     }
     switch ipProtocol {
-    case .icmp, .icmpv6:
+    case 1, 58:
       lines += [
-        "  icmps:", "  - fields:", "    - family: \(ipProtocol == .icmp ? "IPv4" : "IPv6")", "      type: \(port)",
+        "  icmps:", "  - fields:", "    - family: \(ipProtocol == 1 ? "IPv4" : "IPv6")", "      type: \(port)",
       ]
     default:
-      lines += ["  toPorts:", "  - ports:", "    - port: \"\(port)\"", "      protocol: \(ipProtocol)"]
+      lines += [
+        "  toPorts:", "  - ports:", "    - port: \"\(port)\"",
+        "      protocol: \([6: "TCP", 17: "UDP", 132: "SCTP"][ipProtocol] ?? "ANY")",
+      ]
     }
     return lines.joined(separator: "\n") + "\n"
   }

@@ -81,7 +81,8 @@ extension PolicyCompiler {
     let matchesPeer = rule.peers?.contains { selectors.matches($0, peer) } ?? true
     let candidates = rule.peers?.compactMap { selectors.selector($0) } ?? []
     return PolicyReading.Term(
-      path: rules[term.rule]?.path ?? "", effect: effect, peers: rule.peers == nil ? nil : candidates.map(\.description),
+      path: rules[term.rule]?.path ?? "", effect: effect,
+      peers: rule.peers == nil ? nil : candidates.map(\.description),
       matchesPeer: matchesPeer, unmet: matchesPeer ? [] : nearest(candidates, to: peer), ports: term.portsDescription,
       matchesPort: term.covers(ipProtocol, port, named))
   }

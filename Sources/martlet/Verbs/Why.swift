@@ -38,7 +38,8 @@ struct Why: ParsableCommand {
     }
     let question = TraceRequest(
       from: from, to: destination.host, port: destination.port, protocol: destination.protocol,
-      method: request.count == 2 ? request[0] : path == nil ? nil : "GET", path: path, headers: try headerFields(headers))
+      method: request.count == 2 ? request[0] : path == nil ? nil : "GET", path: path,
+      headers: try headerFields(headers))
     let answer = try instance.directory.ask { client throws(NodeError) in
       try client.post("/v1/why", question, as: Explanation.self)
     }
@@ -60,7 +61,11 @@ struct Destination {
     let place = text[text.index(after: colon)...].split(separator: "/", omittingEmptySubsequences: false)
     guard let number = place.first.flatMap({ UInt16($0) }), place.count <= 2 else { throw wrong }
     var name = text[..<colon]
-    if name.hasPrefix("["), name.hasSuffix("]") { name = name.dropFirst().dropLast() } else if name.contains(":") { throw wrong }
+    if name.hasPrefix("["), name.hasSuffix("]") {
+      name = name.dropFirst().dropLast()
+    } else if name.contains(":") {
+      throw wrong
+    }
     guard !name.isEmpty else { throw wrong }
     host = String(name)
     port = number
