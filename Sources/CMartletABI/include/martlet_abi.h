@@ -42,6 +42,8 @@ enum martlet_identity {
 enum martlet_config_flags {
 	MARTLET_CONFIG_TRACE_EVENTS = 1 << 0, /* emit an event for each new connection */
 	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
+	/* The node itself has a policy, that of MARTLET_IDENTITY_HOST. */
+	MARTLET_CONFIG_HOST_POLICY = 1 << 2,
 };
 
 struct martlet_config {
