@@ -3,7 +3,7 @@ import Testing
 
 /// A packet between the node and the outside, or the node and a pod, under the node's own policy.
 struct HostCase: CustomTestStringConvertible {
-  enum Way { case in_, out, fromPod, toPod }
+  enum Way { case arrives, leaves, fromPod, toPod }
 
   var testDescription: String
   var way: Way
@@ -11,25 +11,27 @@ struct HostCase: CustomTestStringConvertible {
   var reason: UInt32 = 0
 
   static let all: [HostCase] = [
-    .init(testDescription: "no policy: the world reaches the node", way: .in_),
-    .init(testDescription: "no policy: the node reaches the world", way: .out),
+    .init(testDescription: "no policy: the world reaches the node", way: .arrives),
+    .init(testDescription: "no policy: the node reaches the world", way: .leaves),
     .init(testDescription: "no policy: a pod reaches the node", way: .fromPod),
-    .init(testDescription: "no rule allows the world in", way: .in_, rules: [], reason: 133),
-    .init(testDescription: "no rule allows the node out", way: .out, rules: [], reason: 133),
+    .init(testDescription: "no rule allows the world in", way: .arrives, rules: [], reason: 133),
+    .init(testDescription: "no rule allows the node out", way: .leaves, rules: [], reason: 133),
     .init(testDescription: "no rule allows the pod in", way: .fromPod, rules: [], reason: 133),
     .init(testDescription: "no rule allows the node to a pod", way: .toPod, rules: [], reason: 133),
     .init(
-      testDescription: "the port is allowed", way: .in_, rules: [.init(.ingress, .allow, 4, proto: Proto.tcp, port: 80)]
+      testDescription: "the port is allowed", way: .arrives,
+      rules: [.init(.ingress, .allow, 4, proto: Proto.tcp, port: 80)]
     ),
     .init(
-      testDescription: "another port is", way: .in_, rules: [.init(.ingress, .allow, 4, proto: Proto.tcp, port: 81)],
+      testDescription: "another port is", way: .arrives,
+      rules: [.init(.ingress, .allow, 4, proto: Proto.tcp, port: 81)],
       reason: 133),
-    .init(testDescription: "a rule denies", way: .out, rules: [.init(.egress, .deny, 4)], reason: 181),
+    .init(testDescription: "a rule denies", way: .leaves, rules: [.init(.egress, .deny, 4)], reason: 181),
     .init(
       testDescription: "the pod is allowed in", way: .fromPod, rules: [.init(.ingress, .allow, 4, peer: Peer.a)]),
     .init(testDescription: "the node may reach the pod", way: .toPod, rules: [.init(.egress, .allow, 4)]),
     .init(
-      testDescription: "the node's requests can not be judged", way: .in_,
+      testDescription: "the node's requests can not be judged", way: .arrives,
       rules: [.init(.ingress, .proxy, 4, http: 7)], reason: 180),
   ]
 }
@@ -56,9 +58,9 @@ struct HostCase: CustomTestStringConvertible {
         proto: Proto.tcp, payload: segment
       ).bytes
     }
-    let inside = (way == .in_) != reply
+    let inside = (way == .arrives) != reply
     return switch way {
-    case .in_, .out:
+    case .arrives, .leaves:
       inside
         ? try node.run("from_netdev", wire(world(family), address(family)))
         : try node.run("to_netdev", wire(address(family), world(family)))
@@ -77,9 +79,9 @@ struct HostCase: CustomTestStringConvertible {
   /// An answer belongs to its connection, whatever the other direction's rules say.
   @Test(arguments: Family.allCases) func answersPass(_ family: Family) throws {
     let node = try node([.init(.ingress, .allow, 4)])
-    #expect(try run(node, .in_, family).code == passed)
-    #expect(try run(node, .in_, family, reply: true).code == passed)
-    #expect(try run(node, .out, family).reason == 133)
+    #expect(try run(node, .arrives, family).code == passed)
+    #expect(try run(node, .arrives, family, reply: true).code == passed)
+    #expect(try run(node, .leaves, family).reason == 133)
   }
 
   /// What only passes through the node is judged at the pod's end of it.
