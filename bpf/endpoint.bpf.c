@@ -21,7 +21,7 @@ INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 dire
 	/* Padding too: functions that are verified alone may read all of it. */
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->direction = direction;
-	flow->trace = skb->mark == MARTLET_MARK_TRACE;
+	flow->trace = skb->ingress_ifindex == MARTLET_TRACE_INGRESS_IFINDEX;
 }
 
 /* 0 for what is IP and ARP, else a negative drop reason. */

@@ -16,7 +16,7 @@ struct flow {
 	__u32 source_endpoint; /* 0: not a pod of this node */
 	__u32 destination_endpoint;
 	__u8 direction; /* MARTLET_EGRESS in from_container, MARTLET_INGRESS in to_container */
-	bool trace;	/* MARTLET_MARK_TRACE: write nothing */
+	bool trace;	/* a test run that asks: write nothing */
 	bool reply;
 	bool quiet; /* the drop is expected chatter: count it, but tell nobody */
 };
