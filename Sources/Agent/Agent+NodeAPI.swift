@@ -29,6 +29,8 @@ extension Agent {
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/why"):
+        return .json(try await explain(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):
         return .json(await cni(try CNIRequest(decoding: JSONCursor(try request.json()))))
       case ("GET", _), ("POST", _): return .error("no such path: \(request.path)", code: 404)

@@ -53,6 +53,13 @@ actor PolicyController {
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
 
+  /// What the policies that select `subject` say of its connections with `peer`.
+  func readings(
+    of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, protocol: UInt8, port: UInt16
+  ) -> [PolicyReading] {
+    compiler.readings(of: subject, direction, peer: peer, protocol: `protocol`, port: port)
+  }
+
   /// The addresses whose identity is `host`.
   func setNodeAddresses(_ addresses: [IPAddress]) {
     guard Set(addresses) != nodeAddresses else { return }
