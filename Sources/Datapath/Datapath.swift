@@ -29,7 +29,7 @@ public final class Datapath: Sendable {
   ///
   /// Pins of another ABI version or of other sizes are removed and made anew: connections are then judged afresh, which
   /// the log says.
-  public init(pins: DatapathPins, logger: Logger) throws {
+  public init(pins: DatapathPins, sizes: MapSizes = MapSizes(), logger: Logger) throws {
     self.pins = pins
     try BPFFS.ensureMounted()
     for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
@@ -39,11 +39,11 @@ public final class Datapath: Sendable {
     }
     let object: LoadedObject
     do {
-      object = try Datapath.load(pins)
+      object = try Datapath.load(pins, sizes)
     } catch let mismatch as PinnedMapMismatch {
       logger.warning("\(mismatch): pinned maps are replaced, so every connection is judged again")
       try pins.removeMaps()
-      object = try Datapath.load(pins)
+      object = try Datapath.load(pins, sizes)
     }
     adopted = !object.adopted.isEmpty
     endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
@@ -69,9 +69,10 @@ public final class Datapath: Sendable {
     return (try? pinned?.lookup(0))?.abi_version
   }
 
-  private static func load(_ pins: DatapathPins) throws -> LoadedObject {
+  private static func load(_ pins: DatapathPins, _ sizes: MapSizes) throws -> LoadedObject {
     var specification = try specification().object
     specification.pinMaps()
+    sizes.apply(to: &specification)
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 
