@@ -131,6 +131,7 @@ let package = Package(
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
+    tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),

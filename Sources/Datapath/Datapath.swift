@@ -50,7 +50,7 @@ public final class Datapath: Sendable {
     ipcache = IPCache(map: try object.map("martlet_ipcache"))
     policy = PolicyTables(
       outer: try MapOfMaps(object.map("martlet_policy")),
-      innerCapacity: sizes.policyEntries ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
+      innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
     connections = ConnectionTable(map: try object.map("martlet_conntrack"))
     counters = DatapathCounters(
       metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
@@ -70,8 +70,9 @@ public final class Datapath: Sendable {
 
   private static func load(_ pins: DatapathPins, _ sizes: MapSizes) throws -> LoadedObject {
     var specification = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
-    for (map, entries) in sizes.byMap { specification[map]?.maxEntries = entries }
     specification.pinMaps()
+    sizes.apply(to: &specification)
+    sizes.apply(to: &specification)
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 
