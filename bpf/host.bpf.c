@@ -56,10 +56,7 @@ INLINE int host_judge(struct __sk_buff *skb, __u8 direction)
 	struct flow flow;
 	int result;
 
-	/* Padding too: functions that are verified alone may read all of it. */
-	__builtin_memset(&flow, 0, sizeof(flow));
-	flow.direction = direction;
-	flow.trace = skb->mark == MARTLET_MARK_TRACE;
+	flow_begin(skb, &flow, direction);
 	result = host_decide(skb, &flow);
 	return result < 0 ? drop(skb, &flow, -result) : result;
 }

@@ -32,7 +32,8 @@ public final class Agent: Sendable {
     self.logger = logger
     try configuration.directory.create()
     client = try KubernetesClient(configuration: .kubeconfig(path: configuration.directory.kubeconfig))
-    datapath = try Datapath(pins: DatapathPins(root: configuration.directory.pins), logger: logger)
+    datapath = try Datapath(
+      pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
     identities = IdentityService(client: client, logger: logger)
     let reporter = PolicyStatusReporter(client: client, logger: logger)
@@ -47,7 +48,9 @@ public final class Agent: Sendable {
 
   /// Runs until the task is cancelled; what the kernel holds stays in force.
   public func run() async throws {
-    try datapath.configure(DatapathSettings())
+    var settings = DatapathSettings()
+    settings.audit = configuration.audit
+    try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
     let access = try AccessReceiver(path: configuration.directory.accessSocket)

@@ -30,7 +30,7 @@ public final class Datapath: Sendable {
   ///
   /// Pins of another ABI version or of other sizes are removed and made anew: connections are then judged afresh, which
   /// the log says.
-  public init(pins: DatapathPins, logger: Logger) throws {
+  public init(pins: DatapathPins, sizes: MapSizes = MapSizes(), logger: Logger) throws {
     self.pins = pins
     try BPFFS.ensureMounted()
     for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
@@ -40,20 +40,19 @@ public final class Datapath: Sendable {
     }
     let object: LoadedObject
     do {
-      object = try Datapath.load(pins)
+      object = try Datapath.load(pins, sizes)
     } catch let mismatch as PinnedMapMismatch {
       logger.warning("\(mismatch): pinned maps are replaced, so every connection is judged again")
       try pins.removeMaps()
-      object = try Datapath.load(pins)
+      object = try Datapath.load(pins, sizes)
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
     endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
     ipcache = IPCache(map: try object.map("martlet_ipcache"))
-    let specification = try Datapath.specification()
     policy = PolicyTables(
       outer: try MapOfMaps(object.map("martlet_policy")),
-      innerCapacity: specification.innerCapacity)
+      innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
     connections = ConnectionTable(map: try object.map("martlet_conntrack"))
     counters = DatapathCounters(
       metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
@@ -71,15 +70,12 @@ public final class Datapath: Sendable {
     return (try? pinned?.lookup(0))?.abi_version
   }
 
-  private static func load(_ pins: DatapathPins) throws -> LoadedObject {
-    var specification = try specification().object
+  private static func load(_ pins: DatapathPins, _ sizes: MapSizes) throws -> LoadedObject {
+    var specification = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
     specification.pinMaps()
+    sizes.apply(to: &specification)
+    sizes.apply(to: &specification)
     return try specification.load(pinningMapsBelow: pins.maps)
-  }
-
-  private static func specification() throws(BPFError) -> (object: ObjectSpecification, innerCapacity: UInt32) {
-    let object = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
-    return (object, UInt32(MARTLET_POLICY_MAX_ENTRIES))
   }
 
   /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
