@@ -34,7 +34,7 @@ extension Agent {
     guard verdict.dropReason == 0 else { return TraceResult(verdict: .denied, steps: steps) }
     guard verdict.verdict == .proxy else { return TraceResult(verdict: .allowed, steps: steps) }
     guard let method = request.method else { return TraceResult(verdict: .redirected, steps: steps) }
-    guard let set = await policy.ruleSet(verdict.proxyRules) else {
+    guard let set = await policy.ruleSet(verdict.proxyRules)?.http else {
       throw TraceError(description: "rule set \(verdict.proxyRules) has just been replaced; ask again")
     }
     let decision = try HTTPRuleMatcher(set).decide(
