@@ -154,7 +154,7 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 	result = connection_decide(skb, flow);
 	if (result < 0)
 		return result;
-	if (result == DECISION_PROXY && !flow->trace)
+	if (result != DECISION_ALLOW && !flow->trace)
 		return proxy_hairpin(skb, destination);
 	return TC_ACT_OK;
 }
