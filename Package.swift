@@ -45,7 +45,7 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("Metrics", ["Addressing", "Threads"]),
+    target("NodeMetrics", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
@@ -119,7 +119,7 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
-    tests("MetricsTests", ["Metrics", "Addressing", "Threads"]),
+    tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
