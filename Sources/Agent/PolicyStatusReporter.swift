@@ -28,14 +28,14 @@ final class PolicyStatusReporter: Sendable {
   private let wake: AsyncStream<Void>.Continuation
   private let worker: Task<Void, Never>
 
-  init(client: KubernetesClient, logger: Logger) {
+  init(client: KubernetesClient, events: EventRecorder, logger: Logger) {
     let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     let pending = Pending()
     self.pending = pending
     wake = continuation
     worker = Task {
       for await _ in stream {
-        for (key, status) in pending.take() { await PolicyStatusReporter.write(key, status, client, logger) }
+        for (key, status) in pending.take() { await PolicyStatusReporter.write(key, status, client, events, logger) }
       }
     }
   }
@@ -52,7 +52,8 @@ final class PolicyStatusReporter: Sendable {
   }
 
   private static func write(
-    _ key: ObjectKey, _ status: PolicyObjectStatus, _ client: KubernetesClient, _ logger: Logger
+    _ key: ObjectKey, _ status: PolicyObjectStatus, _ client: KubernetesClient, _ events: EventRecorder,
+    _ logger: Logger
   ) async {
     let type =
       key.kind == CiliumNetworkPolicy.resource.kind
@@ -73,9 +74,28 @@ final class PolicyStatusReporter: Sendable {
       _ = try await client.patch(
         type, namespace: key.namespace, name: key.name, .merge, ["status": ["conditions": .array(conditions)]],
         subresource: "status")
+      record(key, conditions, before, type.apiVersion, events)
     } catch {
       if !error.isNotFound { logger.warning("the status of \(key) could not be written: \(error)") }
     }
+  }
+
+  /// An event when a policy stops being enforced as written, and when it is again.
+  private static func record(
+    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ apiVersion: String, _ events: EventRecorder
+  ) {
+    func enforced(_ conditions: [JSONValue]) -> JSONValue? {
+      conditions.first { $0["type"]?.stringValue == "Enforced" }
+    }
+    guard let now = enforced(conditions), let reason = now["reason"]?.stringValue,
+      let message = now["message"]?.stringValue
+    else { return }
+    let isEnforced = now["status"]?.stringValue == "True"
+    let wasEnforced = enforced(before).map { $0["status"]?.stringValue == "True" } ?? true
+    if isEnforced, wasEnforced { return }
+    events.record(
+      EventRecorder.Entry(
+        subject: key, apiVersion: apiVersion, kind: isEnforced ? .normal : .warning, reason: reason, message: message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {
