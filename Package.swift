@@ -75,7 +75,10 @@ let package = Package(
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
-    // Floor 4: one each of kernel, user space, events, node API, workloads.
+    // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
+    target(
+      "PolicyLint",
+      ["Addressing", "Automata", "Identity", "JSON", "KubernetesAPI", "Labels", "Policy", "ProxyRules"]),
     target(
       "Datapath",
       [
@@ -111,6 +114,8 @@ let package = Package(
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
         "BPF", "Monitoring",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
+        "BPF",
+        "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -139,6 +144,7 @@ let package = Package(
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

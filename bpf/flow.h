@@ -21,6 +21,14 @@ struct flow {
 	bool quiet; /* the drop is expected chatter: count it, but tell nobody */
 };
 
+INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
+{
+	/* Padding too: functions that are verified alone may read all of it. */
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->direction = direction;
+	flow->trace = skb->ingress_ifindex == MARTLET_TRACE_INGRESS_IFINDEX;
+}
+
 INLINE void flow_source_is(struct flow *flow, const struct martlet_endpoint *endpoint)
 {
 	flow->source_endpoint = endpoint ? endpoint->id : 0;

@@ -14,6 +14,7 @@ extension Agent {
       await answer(request)
     }
     defer { server.stop() }
+    await endpoints.replayDeletes()
     while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
   }
 
@@ -171,9 +172,7 @@ extension Agent {
     do {
       switch try CNICall(request) {
       case .add(let invocation, let configuration):
-        // A task of its own: a plugin that is killed must not leave a pod half connected.
-        let task = Task { [endpoints] in try await endpoints.add(invocation, mtu: configuration.mtu) }
-        return CNIReply.success(try await task.value)
+        return CNIReply.success(try await endpoints.add(invocation, mtu: configuration.mtu))
       case .delete(let key): await endpoints.delete(key)
       case .check(let invocation, _): try await endpoints.check(invocation.key)
       case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)

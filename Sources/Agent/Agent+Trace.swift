@@ -62,7 +62,7 @@ extension Agent {
     guard verdict.dropReason == 0 else { return judgement(.denied) }
     guard verdict.verdict == .proxy else { return judgement(.allowed) }
     guard let method = request.method else { return judgement(.redirected) }
-    guard let set = await policy.ruleSet(verdict.proxyRules) else {
+    guard let set = await policy.ruleSet(verdict.proxyRules)?.http else {
       throw TraceError(description: "rule set \(verdict.proxyRules) has just been replaced; ask again")
     }
     switch try HTTPRuleMatcher(set).decide(request.httpRequest(method)) {

@@ -17,7 +17,7 @@ extension PolicyController {
     var allocations = PolicyAllocations()
     // The highest is nobody's: the proxy takes it for connections that the kernel does not know.
     if let range = FreeNumbers.widestRun(in: 1...UInt32.max - 1, avoiding: used) {
-      allocations.httpRuleSets = NumberAllocator(range: range, order: .cycling)
+      allocations.ruleSets = NumberAllocator(range: range, order: .cycling)
     }
     return allocations
   }

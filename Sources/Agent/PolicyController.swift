@@ -46,7 +46,7 @@ actor PolicyController {
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
 
   /// The rule set that judges requests, as the compiler has it.
-  func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
+  func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
 
   /// What the policies that select `subject` say of its connections with `peer`.
   func readings(
@@ -112,16 +112,16 @@ actor PolicyController {
     for (identity, details) in delta.changedIdentities { directory.setLabels(identity, details.labels) }
     if change.isEmpty, refusals.isEmpty { return }
     if change.rules { directory.setRules(compiler.rules) }
-    let needsProxy = !change.httpRuleSets.isEmpty || !change.removedHTTPRuleSets.isEmpty
+    let needsProxy = !change.ruleSets.isEmpty || !change.removedRuleSets.isEmpty
     if needsProxy {
-      await writeProxy(keeping: proxy.current.ruleSets.filter { change.removedHTTPRuleSets.contains($0.id) })
+      await writeProxy(keeping: proxy.current.ruleSets.filter { change.removedRuleSets.contains($0.id) })
     }
     // First, so that there is room for others.
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
     writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty)
-    if !change.removedHTTPRuleSets.isEmpty {
+    if !change.removedRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
     }
@@ -148,12 +148,12 @@ actor PolicyController {
   }
 
   /// Gives the proxy all rule sets of the compiler and those to keep for now, and waits until it serves them.
-  private func writeProxy(keeping old: [HTTPRuleSet]) async {
-    let new = Array(compiler.httpRuleSets.values)
-    let kept = old.filter { compiler.httpRuleSets[$0.id] == nil }
+  private func writeProxy(keeping old: [RuleSet]) async {
+    let new = Array(compiler.ruleSets.values)
+    let kept = old.filter { compiler.ruleSets[$0.id] == nil }
     let sets = new + kept
     var authors: [UInt32: RuleAuthor] = [:]
-    for rule in Set(sets.flatMap { $0.rules.map(\.id) }) {
+    for rule in Set(sets.flatMap { $0.rules.ids }) {
       if let author = compiler.rules[rule]?.author() {
         authors[rule] = author
       } else if let author = proxy.current.authors[rule] {

@@ -51,7 +51,8 @@ extension Node {
   func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
     var context = SocketBufferContext(mark: mark, interfaceIndex: 1)
     context.ingressInterfaceIndex = ingress
-    let result = try loaded.program(program).testRun(data: bytes, context: &context)
+    let object = program.hasSuffix("_netdev") ? host : loaded
+    let result = try object.program(program).testRun(data: bytes, context: &context)
     var events: [martlet_event] = []
     ring.consume { events.append($0.loadUnaligned(as: martlet_event.self)) }
     return Outcome(
