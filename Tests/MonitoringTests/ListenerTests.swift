@@ -3,7 +3,7 @@ import Glibc
 import Testing
 import Threads
 
-@testable import NodeMetrics
+@testable import Monitoring
 
 @Suite struct ListenerTests {
   @Test(arguments: [

@@ -1,4 +1,4 @@
-import NodeMetrics
+import Monitoring
 import Testing
 
 @Suite struct ExpositionTests {
