@@ -45,7 +45,8 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("BPF", ["CLibBPF", "CLinux"]),
+    target("Monitoring", ["Addressing", "Threads"]),
+    target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
     // Floor 2: the Kubernetes API, from both ends.
@@ -74,33 +75,38 @@ let package = Package(
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
-    // Floor 4: one each of kernel, user space, events, node API, workloads.
+    // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
+    target(
+      "PolicyLint",
+      ["Addressing", "Automata", "Identity", "JSON", "KubernetesAPI", "Labels", "Policy", "ProxyRules"]),
     target(
       "Datapath",
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
-    target("NodeAPI", ["JSON", "CLinux"]),
+    target("NodeAPI", ["JSON", "CLinux", "Threads"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
-    target("Bookinfo", ["JSON"]),
-    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
+    target("Bookinfo", ["JSON", "Threads"]),
+    target(
+      "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF",
+        "CNI", "Netlink", "BPF", "Monitoring",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
     target(
       "Host",
       [
-        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity",
+        "Addressing",
         "JSON", "CLinux", "BPF", "Threads", logging,
       ]),
 
@@ -109,8 +115,10 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF",
+        "BPF", "Monitoring",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
+        "BPF",
+        "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -123,7 +131,11 @@ let package = Package(
         "TestSupport", "Agent", "Datapath", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI", "Addressing",
         "JSON", logging,
       ]),
+    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
+    tests(
+      "DatapathTests",
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
@@ -134,14 +146,16 @@ let package = Package(
     tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
-    tests("NodeAPITests", ["NodeAPI", "JSON"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
     tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
+    tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

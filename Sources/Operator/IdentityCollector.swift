@@ -40,7 +40,8 @@ public actor IdentityCollector {
   public func sweep(at now: ContinuousClock.Instant) async throws(KubernetesError) {
     // Endpoints are read last: one that is published in between counts.
     let identities = try await list(CiliumIdentity.resource).compactMap { try? CiliumIdentity($0) }
-    let used = Set(try await list(CiliumEndpoint.resource).compactMap { $0[path: "status", "identity", "id"]?.integerValue })
+    let used = Set(
+      try await list(CiliumEndpoint.resource).compactMap { $0[path: "status", "identity", "id"]?.integerValue })
     unused = unused.filter { number, _ in identities.contains { $0.identity == number } }
     for identity in identities {
       do throws(KubernetesError) {

@@ -1,14 +1,14 @@
-/// All that the proxy needs to decide on requests, and to say who decided: the document that the agent writes into
+/// All that the proxy needs to decide on requests and queries, and to say who decided: the document that the agent writes into
 /// `DIR/proxy/config.json` and the proxy reads.
 public struct ProxyConfiguration: Hashable, Sendable {
   /// Grows with every change; the proxy acknowledges it once it serves it.
   public var generation: UInt64
   /// Sorted by id, each id once.
-  public var ruleSets: [HTTPRuleSet]
-  /// By ``HTTPRule/id``.
+  public var ruleSets: [RuleSet]
+  /// By the ids of the rules.
   public var authors: [UInt32: RuleAuthor]
 
-  public init(generation: UInt64, ruleSets: [HTTPRuleSet] = [], authors: [UInt32: RuleAuthor] = [:]) {
+  public init(generation: UInt64, ruleSets: [RuleSet] = [], authors: [UInt32: RuleAuthor] = [:]) {
     self.generation = generation
     self.ruleSets = ruleSets
     self.authors = authors
@@ -24,14 +24,11 @@ public struct RuleAuthor: Hashable, Sendable {
   public var name: String
   /// The rule in the object: `spec.ingress[0].toPorts[0].rules.http[2]`.
   public var path: String
-  /// The line in the file that was applied, from 1; nil when it is not known.
-  public var line: Int?
 
-  public init(kind: String, namespace: String? = nil, name: String, path: String, line: Int? = nil) {
+  public init(kind: String, namespace: String? = nil, name: String, path: String) {
     self.kind = kind
     self.namespace = namespace
     self.name = name
     self.path = path
-    self.line = line
   }
 }

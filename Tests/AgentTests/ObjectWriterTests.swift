@@ -36,7 +36,12 @@ import Testing
   @Test func whatTheServerDidNotTakeIsWrittenLater() async throws {
     let attempts = Mutex(0)
     api.before { (_, _) async throws(KubernetesError) in
-      if attempts.withLock({ $0 += 1; return $0 }) < 5 { throw MemoryObjects.unavailable }
+      if attempts.withLock({
+        $0 += 1
+        return $0
+      }) < 5 {
+        throw MemoryObjects.unavailable
+      }
     }
     let publisher = EndpointPublisher(api: api, backoff: fast, logger: logger)
     publisher.publish(

@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import Synchronization
 import Testing
+import Threads
 
 @testable import NodeAPI
 
@@ -46,8 +47,8 @@ func raw(_ path: String, _ text: String) throws -> String {
 /// Runs what blocks on a thread of its own: the tests' tasks and the handlers share few threads.
 func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
-    let started = NodeThread.start { continuation.resume(with: Result { try body() }) }
-    precondition(started)
+    let started = DetachedThread.tryStart { continuation.resume(with: Result { try body() }) }
+    precondition(started == 0)
   }
 }
 
