@@ -47,7 +47,9 @@ public final class Agent: Sendable {
 
   /// Runs until the task is cancelled; what the kernel holds stays in force.
   public func run() async throws {
-    try datapath.configure(DatapathSettings())
+    var settings = DatapathSettings()
+    settings.audit = configuration.audit
+    try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
     let access = try AccessReceiver(path: configuration.directory.accessSocket)

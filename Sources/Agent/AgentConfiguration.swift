@@ -11,10 +11,12 @@ public struct AgentConfiguration: Sendable {
   public var mtu: Int
   /// Sets the node's forwarding sysctls, which a host with pods needs.
   public var setsForwarding: Bool
+  /// Judge and report, but drop nothing: every endpoint of the node is in audit mode.
+  public var audit: Bool
 
   public init(
     directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,
-    setsForwarding: Bool = true
+    setsForwarding: Bool = true, audit: Bool = false
   ) {
     self.directory = directory
     self.nodeName = nodeName
@@ -22,5 +24,6 @@ public struct AgentConfiguration: Sendable {
     self.podCIDRs = podCIDRs
     self.mtu = mtu
     self.setsForwarding = setsForwarding
+    self.audit = audit
   }
 }

@@ -13,6 +13,8 @@ struct Endpoint: Sendable {
   var identity: NumericIdentity
   var labels: IdentityLabels
   var namedPorts: Set<NamedPort>
+  /// Its policy is judged and reported, but drops nothing.
+  var isAudit = false
 
   var podKey: ObjectKey {
     ObjectKey(kind: Pod.resource.kind, namespace: attachment.podNamespace, name: attachment.podName)
@@ -21,11 +23,16 @@ struct Endpoint: Sendable {
   var datapath: DatapathEndpoint {
     DatapathEndpoint(
       id: id, addresses: attachment.addresses, interfaceIndex: interfaceIndex, identity: identity,
-      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC)
+      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC, isAudit: isAudit)
   }
 }
 
 extension Pod {
+  /// The annotation that puts a pod into audit mode.
+  static let auditAnnotation = "policy.martlet.io/audit"
+
+  var isAudit: Bool { metadata.annotations[Pod.auditAnnotation] == "true" }
+
   /// The labels that make this pod's identity.
   func identityLabels(namespaceLabels: [String: String], cluster: String) -> IdentityLabels {
     IdentityLabels(

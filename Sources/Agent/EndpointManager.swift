@@ -140,7 +140,7 @@ actor EndpointManager {
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       let endpoint = Endpoint(
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
-        namedPorts: pod.namedPorts)
+        namedPorts: pod.namedPorts, isAudit: pod.isAudit)
       try attachments.save(attachment)
       endpoints[key] = endpoint
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
@@ -252,9 +252,10 @@ actor EndpointManager {
         continue
       }
       guard endpoints[key] != nil else { continue }
-      guard changed.identity != endpoint.identity || changed.namedPorts != endpoint.namedPorts else { continue }
+      let isSame = changed.identity == endpoint.identity && changed.namedPorts == endpoint.namedPorts
+      if isSame, changed.isAudit == endpoint.isAudit { continue }
       endpoints[key] = changed
-      await policy.apply(subject(changed.identity))
+      if !isSame { await policy.apply(subject(changed.identity)) }
       attempt("write endpoint \(changed.id)") { try datapath.endpoints.set(changed.datapath) }
       attempt("bump the revision") { try datapath.bumpRevision() }
       publisher.publish(changed)
@@ -285,6 +286,7 @@ actor EndpointManager {
     endpoint.labels = identityLabels(pod)
     endpoint.identity = try await identities.identity(of: endpoint.labels)
     endpoint.namedPorts = pod.namedPorts
+    endpoint.isAudit = pod.isAudit
   }
 
   private func details(_ identity: NumericIdentity) -> IdentityDetails? {

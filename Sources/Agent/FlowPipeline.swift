@@ -41,10 +41,11 @@ struct FlowPipeline: Sendable {
       return end
     }
     var flow = Flow(
-      time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .ingress,
+      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
+      direction: .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: 6)
-    if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
     if let author = directory.author(rule: record.rule) { flow.ingressAllowedBy = [author] }
     flow.http = Flow.HTTP(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",

@@ -81,7 +81,7 @@ public struct Host: Sendable {
       [
         "agent", "--state-dir", directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
         configuration.podCIDRs.map(\.description).joined(separator: ","),
-      ])
+      ] + (configuration.audit ? ["--audit"] : []))
     let runtime = PodRuntime(
       configuration: PodRuntimeConfiguration(
         stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,

@@ -12,10 +12,12 @@ public struct HostConfiguration: Sendable {
   public var serviceCIDRs: [CIDR]
   /// Leaves links, pins and workloads' devices in place when `up` ends.
   public var keepsDatapath: Bool
+  /// The agent judges and reports, but drops nothing.
+  public var audit: Bool
 
   public init(
     directory: StateDirectory, nodeName: String, apiAddress: String, apiPort: Int, podCIDRs: [CIDR],
-    serviceCIDRs: [CIDR], keepsDatapath: Bool
+    serviceCIDRs: [CIDR], keepsDatapath: Bool, audit: Bool = false
   ) {
     self.directory = directory
     self.nodeName = nodeName
@@ -24,6 +26,7 @@ public struct HostConfiguration: Sendable {
     self.podCIDRs = podCIDRs
     self.serviceCIDRs = serviceCIDRs
     self.keepsDatapath = keepsDatapath
+    self.audit = audit
   }
 }
 

@@ -24,9 +24,13 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("pod-cidr"), help: "Blocks for the pods of this node: IPv4,IPv6.")
   var podCIDR: String
 
+  @Flag(help: "Report what policy would drop, and drop nothing by policy.")
+  var audit = false
+
   func run() async throws {
     let configuration = AgentConfiguration(
-      directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
+      directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"),
+      audit: audit)
     let logger = startLogging("agent")
     do {
       let agent = try Agent(configuration: configuration, logger: logger)

@@ -37,12 +37,15 @@ struct Up: AsyncParsableCommand {
   @Flag(help: "Leave links and pins in place at the end.")
   var keepDatapath = false
 
+  @Flag(help: "Audit mode: report what policy would drop, and drop nothing by policy.")
+  var audit = false
+
   func run() async throws {
     let api = try endpoint(apiAddress)
     let configuration = HostConfiguration(
       directory: instance.directory, nodeName: try nodeName ?? hostName(), apiAddress: api.address, apiPort: api.port,
       podCIDRs: try blocks(podCIDR, "--pod-cidr"), serviceCIDRs: try blocks(serviceCIDR, "--service-cidr"),
-      keepsDatapath: keepDatapath)
+      keepsDatapath: keepDatapath, audit: audit)
     let logger = startLogging("up")
     do {
       let host = try Host(configuration: configuration, logger: logger)
