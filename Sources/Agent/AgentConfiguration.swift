@@ -1,4 +1,5 @@
 import Addressing
+import Datapath
 import NodeAPI
 
 /// What one node's agent is told at its start.
@@ -11,12 +12,13 @@ public struct AgentConfiguration: Sendable {
   public var mtu: Int
   /// Sets the node's forwarding sysctls, which a host with pods needs.
   public var setsForwarding: Bool
-  /// Judge and report, but drop nothing: every endpoint of the node is in audit mode.
-  public var audit: Bool
+  /// Judge and report, but drop nothing.
+  public var audit = false
+  public var mapSizes = MapSizes()
 
   public init(
     directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,
-    setsForwarding: Bool = true, audit: Bool = false
+    setsForwarding: Bool = true
   ) {
     self.directory = directory
     self.nodeName = nodeName
@@ -24,6 +26,5 @@ public struct AgentConfiguration: Sendable {
     self.podCIDRs = podCIDRs
     self.mtu = mtu
     self.setsForwarding = setsForwarding
-    self.audit = audit
   }
 }

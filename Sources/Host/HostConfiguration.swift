@@ -1,4 +1,5 @@
 import Addressing
+import Datapath
 import NodeAPI
 
 /// What `martlet up` is told.
@@ -12,12 +13,15 @@ public struct HostConfiguration: Sendable {
   public var serviceCIDRs: [CIDR]
   /// Leaves links, pins and workloads' devices in place when `up` ends.
   public var keepsDatapath: Bool
-  /// The agent judges and reports, but drops nothing.
-  public var audit: Bool
+  /// Judge and report, but drop nothing.
+  public var audit = false
+  /// Devices of the host; checked, and otherwise without effect as yet.
+  public var devices: [String] = []
+  public var mapSizes = MapSizes()
 
   public init(
     directory: StateDirectory, nodeName: String, apiAddress: String, apiPort: Int, podCIDRs: [CIDR],
-    serviceCIDRs: [CIDR], keepsDatapath: Bool, audit: Bool = false
+    serviceCIDRs: [CIDR], keepsDatapath: Bool
   ) {
     self.directory = directory
     self.nodeName = nodeName
@@ -26,7 +30,6 @@ public struct HostConfiguration: Sendable {
     self.podCIDRs = podCIDRs
     self.serviceCIDRs = serviceCIDRs
     self.keepsDatapath = keepsDatapath
-    self.audit = audit
   }
 }
 
