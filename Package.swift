@@ -86,6 +86,7 @@ let package = Package(
     target("NodeAPI", ["JSON", "CLinux"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
     target("Bookinfo", ["JSON"]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
     target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
@@ -108,7 +109,7 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF",
+        "LoadGenerator", "BPF",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -127,6 +128,7 @@ let package = Package(
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
