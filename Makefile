@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 OBJECTS := Sources/CMartletBPF/objects
 BUILD := .build
-SWIFT_FLAGS := --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
+SWIFT_FLAGS := --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -s \
+	-Xlinker --no-export-dynamic -Xlinker -z -Xlinker pack-relative-relocs
 
 .PHONY: build demo test test-long bench lint format clean bpf prerequisites-%
 
