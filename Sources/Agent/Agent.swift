@@ -177,10 +177,15 @@ public final class Agent: Sendable {
 
   private func follow<Object>(_ policies: AsyncStream<ReflectorDelta<Object>>, _ feed: PolicyFeed<Object>) async {
     var feed = feed
-    for await event in policies {
-      if let delta = feed.delta(event) { await policy.apply(delta) }
-      progress.record(event)
+    let inbox = Inbox<ReflectorDelta<Object>>()
+    async let reading: Void = inbox.fill(from: policies)
+    for await events in inbox.batches() {
+      var change = PolicyDelta()
+      for event in events { change.merge(feed.delta(event) ?? PolicyDelta()) }
+      if !change.isEmpty { await policy.apply(change) }
+      for event in events { progress.record(event) }
     }
+    await reading
   }
 
   private func followNodeAddresses() async {

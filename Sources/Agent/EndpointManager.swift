@@ -5,6 +5,7 @@ import Identity
 import KubernetesAPI
 import Logging
 import Policy
+import Threads
 
 /// Connects pods: addresses, interface, identity, kernel entries. One attachment file per pod is the record from which a
 /// new agent adopts what it finds.
@@ -93,11 +94,13 @@ actor EndpointManager {
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
         namedPorts: pod.namedPorts, isAudit: pod.isAudit)
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
+      // Both wait for the kernel. Until the endpoint has its entry, the programs drop all of its packets.
+      async let attached: Void = attach(interface: attachment.hostInterface, index: index)
       try await settle(key)
+      try await attached
       try Task.checkCancellation()
       guard let current = endpoints[key] else { throw CancellationError() }
       try kernel.set(current.datapath)
-      try kernel.attach(interface: attachment.hostInterface, index: index)
       reports.publish(current)
       logger.info(
         "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(current.identity)")
@@ -248,6 +251,12 @@ actor EndpointManager {
   }
 
   // MARK: Parts
+
+  private nonisolated func attach(interface: String, index: UInt32) async throws {
+    try await DetachedThread.run { [kernel] in
+      Result { try kernel.attach(interface: interface, index: index) }
+    }.get()
+  }
 
   private func pod(_ invocation: CNIInvocation) async throws -> Pod {
     let key = ObjectKey(kind: Pod.resource.kind, namespace: invocation.podNamespace, name: invocation.podName)

@@ -19,7 +19,7 @@ struct PolicyFeed<Object: KubernetesObject> {
     self.lower = lower
   }
 
-  /// nil when nothing changed.
+  /// nil when nothing changed. Deltas of one feed, merged in order, may be applied at once.
   mutating func delta(_ event: ReflectorDelta<Object>) -> PolicyDelta? {
     var delta = PolicyDelta()
     switch event {
