@@ -1,6 +1,6 @@
 import BPF
 public import Logging
-public import Monitoring
+public import NodeMetrics
 
 #if canImport(Glibc)
   import Glibc
