@@ -4,7 +4,8 @@ import NodeAPI
 
 struct EndpointVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "endpoint", abstract: "The pods that this node connects.", subcommands: [List.self, Get.self],
+    commandName: "endpoint", abstract: "The pods that this node connects.",
+    discussion: "Example: martlet endpoint list", subcommands: [List.self, Get.self],
     defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
@@ -71,6 +72,7 @@ struct EndpointVerb: ParsableCommand {
 struct IdentityVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "identity", abstract: "Who can be named in policies: sets of labels and their numbers.",
+    discussion: "Example: martlet identity list -o json",
     subcommands: [List.self, Get.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
