@@ -46,7 +46,7 @@ extension EndToEnd {
       ["run", "--name", "a", "--restart", "Sometimes", "--", "true"],
       ["up", "--nonsense"], ["up", "--pod-cidr", "10.0.0.0/8"], ["up", "--service-cidr", "a,b"],
       ["up", "--api-address", "localhost"], ["up", "--config", "/nowhere.yaml"], ["status", "--timeout", "soon"],
-      ["observe", "--verdict", "MAYBE"], ["endpoint", "get"], ["policy", "trace", "--from", "a"],
+      ["observe", "-o", "table"], ["endpoint", "get"], ["policy", "trace", "--from", "a"],
       ["logs"], ["exec"], ["down", "--timeout", "x"], ["agent"],
     ]) func `wrong use is exit code 2`(_ arguments: [String]) throws {
       let outcome = try command(

@@ -120,6 +120,8 @@ final class Node: Sendable {
   var state: String { directory + "/state" }
   var log: String { read(directory + "/log") }
 
+  var pid: pid_t { up.pid }
+
   /// The pid in one of the state directory's pid files: `agent` or `proxy`.
   func pid(of process: String) -> pid_t? { pid_t(read("\(state)/run/\(process).pid").trimmed) }
 }
