@@ -5,7 +5,7 @@ import NodeAPI
 struct EndpointVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "endpoint", abstract: "The pods that this node connects.",
-    subcommands: [List.self, Get.self, Audit.self],
+    discussion: "Example: martlet endpoint list", subcommands: [List.self, Get.self, Audit.self],
     defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
@@ -76,6 +76,7 @@ struct EndpointVerb: ParsableCommand {
 struct IdentityVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "identity", abstract: "Who can be named in policies: sets of labels and their numbers.",
+    discussion: "Example: martlet identity list -o json",
     subcommands: [List.self, Get.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
