@@ -18,18 +18,30 @@ enum decision {
 	DECISION_UPSTREAM = 4, /* belongs to a connection that the proxy made */
 };
 
+/* Whether an end's own policy counts here: a pod of this node, or the node when it has one. */
+INLINE __u32 party_is_judged(__u32 endpoint, __u32 identity)
+{
+	const struct martlet_config *config = config_get();
+
+	return endpoint || (identity == MARTLET_IDENTITY_HOST && config &&
+			    config->flags & MARTLET_CONFIG_HOST_POLICY);
+}
+
 /* Judges the connection whose packet in hand goes from initiator to responder, or back. */
 INLINE void connection_judge(struct flow *flow, bool reply)
 {
+	__u32 source, destination;
 	const struct packet *packet = &flow->packet;
 	struct party origin, responder;
 	__be16 port;
 
 	flow_resolve_identities(flow);
 	origin.identity = reply ? flow->destination_identity : flow->source_identity;
-	origin.local = reply ? flow->destination_endpoint : flow->source_endpoint;
+	source = party_is_judged(flow->source_endpoint, flow->source_identity);
+	destination = party_is_judged(flow->destination_endpoint, flow->destination_identity);
+	origin.local = reply ? destination : source;
 	responder.identity = reply ? flow->source_identity : flow->destination_identity;
-	responder.local = reply ? flow->source_endpoint : flow->destination_endpoint;
+	responder.local = reply ? source : destination;
 	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6) {
 		port = bpf_htons(packet->icmp_type);
 		/* What began as an echo request is judged as one, whichever packet is in hand. */

@@ -18,7 +18,7 @@ struct judgement {
 /* One end of a connection, as policy sees it. */
 struct party {
 	__u32 identity;
-	__u32 local; /* a pod of this node, whose own policy counts */
+	__u32 local; /* a pod of this node, or the node itself: its own policy counts */
 };
 
 /* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */

@@ -90,8 +90,8 @@ int clinux_send_datagram(int fd, const void *buffer, size_t size, const void *fr
 		item->cmsg_len = CMSG_LEN(sizeof(info));
 		memcpy(CMSG_DATA(item), &info, sizeof(info));
 	} else {
-		struct in6_pktinfo info = {
-		    .ipi6_addr = ((const struct sockaddr_in6 *)from)->sin6_addr};
+		struct in6_pktinfo info = {.ipi6_addr =
+					       ((const struct sockaddr_in6 *)from)->sin6_addr};
 
 		message.msg_namelen = sizeof(struct sockaddr_in6);
 		message.msg_controllen = CMSG_SPACE(sizeof(info));

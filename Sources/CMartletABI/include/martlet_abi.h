@@ -42,6 +42,8 @@ enum martlet_identity {
 enum martlet_config_flags {
 	MARTLET_CONFIG_TRACE_EVENTS = 1 << 0, /* emit an event for each new connection */
 	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
+	/* The node itself has a policy, that of MARTLET_IDENTITY_HOST. */
+	MARTLET_CONFIG_HOST_POLICY = 1 << 2,
 };
 
 struct martlet_config {
@@ -209,8 +211,15 @@ enum martlet_listener {
 #define MARTLET_MARK_MASK 0x0f00
 #define MARTLET_MARK_TO_PROXY 0x0200   /* routed to the local table: `ip rule fwmark` */
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
-/* Only in ctx_in of a test run: judge afresh, write nothing, answer in cb[] as below. */
-#define MARTLET_MARK_TRACE 0x4d544c54
+
+/* ---- traces --------------------------------------------------------------------------------- */
+
+/*
+ * The ingress_ifindex in ctx_in of a test run that asks: judge afresh, write nothing, answer in
+ * cb[] as below. Only a test run can say it: a packet under way carries 0 or the index of a device,
+ * which is positive.
+ */
+#define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
 #define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
 #define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
@@ -297,7 +306,6 @@ enum martlet_drop_reason {
 	MARTLET_DROP_SOCKET_ASSIGN_FAILED = 179,
 	MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL = 180,
 	MARTLET_DROP_POLICY_DENY = 181, /* a deny rule */
-	MARTLET_DROP_TTL_EXCEEDED = 196,
 };
 
 #endif

@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import Synchronization
 
 /// Where the datapath looks up the identity of an address: the map `martlet_ipcache`, of which the proxy writes entries
 /// of single addresses only.
@@ -9,12 +10,27 @@ protocol AddressTable: Sendable {
   func identity(_ address: IPAddress) -> UInt32?
   /// - Returns: false when it could not be written.
   func set(_ address: IPAddress, identity: UInt32) -> Bool
+  /// The datapath may have been made anew.
+  func reopen()
 }
 
-struct IPCacheAddressTable: AddressTable {
-  private let map: BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
+final class IPCacheAddressTable: AddressTable {
+  private typealias Map = BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
+  private let pin: String
+  private let current: Mutex<Map>
 
-  init(pins: String) throws(BPFError) { map = try .fromPin(pins + "/martlet_ipcache") }
+  init(pins: String) throws(BPFError) {
+    pin = pins + "/martlet_ipcache"
+    let map: Map = try .fromPin(pin)
+    current = Mutex(map)
+  }
+
+  func reopen() {
+    guard let map = try? Map.fromPin(pin) else { return }
+    current.withLock { $0 = map }
+  }
+
+  private var map: Map { current.withLock { $0 } }
 
   func identity(_ address: IPAddress) -> UInt32? { (try? map.lookup(Self.key(address)))?.identity }
 

@@ -219,6 +219,7 @@ final class NameTracker {
   }
 
   private func load() {
+    configuration.addresses?.reopen()
     // A table that can not be read leaves the last one: the agent writes it whole.
     guard let content = (try? FileContent.read(configuration.folder + "/names.json")) ?? nil,
       let new = try? NameTable(parsing: content), new != table
