@@ -71,7 +71,7 @@ let package = Package(
       ]),
 
     // Floor 3: what the mesh means; pure.
-    target("ProxyRules", ["Automata", "JSON"]),
+    target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
@@ -132,7 +132,7 @@ let package = Package(
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
-      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", logging],
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", "JSON", logging],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
@@ -147,6 +147,7 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
+    tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
