@@ -115,11 +115,10 @@ extension Agent {
 
   /// Policies of the API that are not in force here yet, or still are.
   private func pendingPolicies() async throws -> JSONValue {
-    var pending = progress.pending(
-      try await client.listAll(CiliumNetworkPolicy.resource).items, kind: CiliumNetworkPolicy.resource.kind)
-    pending += progress.pending(
-      try await client.listAll(CiliumClusterwideNetworkPolicy.resource).items,
-      kind: CiliumClusterwideNetworkPolicy.resource.kind)
+    var pending: [ObjectKey] = []
+    for type in [NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource] {
+      pending += progress.pending(try await client.listAll(type).items, kind: type.kind)
+    }
     return ["pending": .array(pending.sorted().map { .string($0.description) })]
   }
 

@@ -1,4 +1,3 @@
-import Addressing
 import Datapath
 import Identity
 import KubernetesAPI
@@ -18,7 +17,6 @@ actor PolicyController {
   private let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   private var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
-  private var nodeAddresses: Set<IPAddress> = []
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
   /// Until the first full snapshot is there nothing is written: what an earlier agent left stays in force.
@@ -52,15 +50,6 @@ actor PolicyController {
 
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
-
-  /// The addresses whose identity is `host`.
-  func setNodeAddresses(_ addresses: [IPAddress]) {
-    guard Set(addresses) != nodeAddresses else { return }
-    nodeAddresses = Set(addresses)
-    guard isStarted else { return }
-    writeIPCache()
-    attempt("bump the revision") { try datapath.bumpRevision() }
-  }
 
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
   func start(_ snapshot: PolicySnapshot) async {
@@ -118,7 +107,7 @@ actor PolicyController {
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
-    if !change.cidrs.isEmpty { writeIPCache() }
+    if !change.cidrs.isEmpty || change.nodes { writeIPCache() }
     if !change.removedHTTPRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
@@ -130,6 +119,7 @@ actor PolicyController {
     attempt("bump the revision") { try datapath.bumpRevision() }
     directory.setRules(compiler.rules)
     for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
+    for (identity, labels) in compiler.nodes.labels { directory.setLabels(identity, labels) }
     report(status.merging(unwritten()) { $1 })
   }
 
@@ -153,9 +143,7 @@ actor PolicyController {
   }
 
   private func writeIPCache() {
-    var entries = compiler.compiled.ipcache
-    for address in nodeAddresses { entries[CIDR(address)] = ReservedIdentity.host.identity }
-    attempt("write the ipcache") { try datapath.ipcache.reconcile(entries) }
+    attempt("write the ipcache") { try datapath.ipcache.reconcile(compiler.compiled.ipcache) }
   }
 
   private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
@@ -214,6 +202,7 @@ actor PolicyController {
     let replaced = second.removedPolicies.union(second.changedPolicies.map(\.key))
     merged.changedPolicies = merged.changedPolicies.filter { !replaced.contains($0.key) } + second.changedPolicies
     merged.removedPolicies.formUnion(second.removedPolicies)
+    merged.nodes = second.nodes ?? merged.nodes
     return merged
   }
 }

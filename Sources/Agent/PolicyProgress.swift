@@ -1,13 +1,23 @@
 import JSON
 import KubernetesAPI
+import Policy
 import Synchronization
 
 /// Which generation of each policy object is in force on this node.
 final class PolicyProgress: Sendable {
   private let inForce = Mutex<[ObjectKey: Int64]>([:])
 
-  /// To be called when the change that `event` tells of is in force.
-  func record<Object>(_ event: ReflectorDelta<Object>) {
+  /// To be called when the change that `input` tells of is in force.
+  func record(_ input: PolicyInput) {
+    switch input {
+    case .network(let event): record(event)
+    case .cilium(let event): record(event)
+    case .clusterwide(let event): record(event)
+    case .cidrGroups, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: break
+    }
+  }
+
+  private func record<Object>(_ event: ReflectorDelta<Object>) {
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):

@@ -54,6 +54,7 @@ final class PolicyStatusReporter: Sendable {
   private static func write(
     _ key: ObjectKey, _ status: PolicyObjectStatus, _ client: KubernetesClient, _ logger: Logger
   ) async {
+    if key.kind == NetworkPolicy.resource.kind { return await tell(key, status, client, logger) }
     let type =
       key.kind == CiliumNetworkPolicy.resource.kind
       ? CiliumNetworkPolicy.resource : CiliumClusterwideNetworkPolicy.resource

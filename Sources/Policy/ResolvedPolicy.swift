@@ -15,6 +15,10 @@ struct ResolvedPolicy: Sendable {
     let direction: Direction
     /// nil: any peer.
     let peers: [SelectorCache.ID]?
+    /// The peers are endpoints by their labels, so that requirements narrow them.
+    let areEndpoints: Bool
+    let requires: [SelectorCache.ID]
+    let action: TrafficRule.Action
     let terms: [Term]
     let hasNamedPorts: Bool
 
@@ -69,20 +73,21 @@ extension PolicyCompiler {
       selectors.append(id)
       return id
     }
-    func rule(_ path: String, _ description: String?) -> UInt32 {
+    func rule(_ path: String, _ section: PolicySection) -> UInt32 {
       let reference = RuleReference(object: document.key, path: path)
       guard let id = allocations.rules.allocate(reference) else { return 0 }
       references.insert(reference)
-      rules.origins[id] = RuleOrigin(object: document.key, path: path, description: description ?? "")
+      rules.origins[id] = RuleOrigin(
+        object: document.key, path: path, description: section.description ?? "", log: section.log ?? "")
       return id
     }
-    func httpList(_ terms: [HTTPTerm], _ description: String?) -> Int {
+    func httpList(_ terms: [HTTPTerm], _ section: PolicySection) -> Int {
       if let list = lists[terms] { return list }
       lastHTTPList += 1
       lists[terms] = lastHTTPList
       httpLists[lastHTTPList] = terms.map { term in
         var copy = term.rule
-        copy.id = rule(term.path, description)
+        copy.id = rule(term.path, section)
         return copy
       }
       return lastHTTPList
@@ -93,23 +98,31 @@ extension PolicyCompiler {
         subject: register(section.subject), defaultDeny: section.defaultDeny,
         rules: section.rules.map { policyRule in
           var peers: [SelectorCache.ID]?
-          if case .selected(let selected, let blocks) = policyRule.peers {
+          var areEndpoints = false
+          switch policyRule.peers {
+          case .any: break
+          case .selected(let selected, let blocks):
             peers = selected.map(register)
             cidrs += blocks
+          case .endpoints(let selected):
+            peers = selected.map(register)
+            areEndpoints = true
           }
           let terms = policyRule.terms.map { term in
             let effect: Atom.Effect =
               switch term.effect {
               case .allow: .allow
               case .deny: .deny
-              case .http(let terms): .http(httpList(terms, section.description))
+              case .http(let terms): .http(httpList(terms, section))
               }
             return ResolvedPolicy.Term(
-              protocol: term.protocol, ports: term.ports, effect: effect, rule: rule(term.path, section.description))
+              protocol: term.protocol, ports: term.ports, effect: effect, rule: rule(term.path, section))
           }
           let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
           return ResolvedPolicy.Rule(
-            direction: policyRule.direction, peers: peers, terms: terms, hasNamedPorts: named)
+            direction: policyRule.direction, peers: peers, areEndpoints: areEndpoints,
+            requires: policyRule.requires.map(register), action: policyRule.action, terms: terms,
+            hasNamedPorts: named)
         })
     }
     return ResolvedPolicy(
