@@ -45,6 +45,7 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
+    target("Metrics", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
@@ -74,7 +75,10 @@ let package = Package(
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
-    // Floor 4: one each of kernel, user space, events, node API, workloads.
+    // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
+    target(
+      "PolicyLint",
+      ["Addressing", "Automata", "Identity", "JSON", "KubernetesAPI", "Labels", "Policy", "ProxyRules"]),
     target(
       "Datapath",
       [
@@ -109,12 +113,13 @@ let package = Package(
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
         "BPF",
-        "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
+        "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("MetricsTests", ["Metrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
@@ -129,10 +134,12 @@ let package = Package(
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
+    tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

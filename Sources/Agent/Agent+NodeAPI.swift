@@ -14,6 +14,7 @@ extension Agent {
       await answer(request)
     }
     defer { server.stop() }
+    await endpoints.replayDeletes()
     while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
   }
 
@@ -29,6 +30,8 @@ extension Agent {
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/why"):
+        return .json(try await explain(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):
         return .json(await cni(try CNIRequest(decoding: JSONCursor(try request.json()))))
       case ("GET", _), ("POST", _): return .error("no such path: \(request.path)", code: 404)
@@ -163,9 +166,7 @@ extension Agent {
     do {
       switch try CNICall(request) {
       case .add(let invocation, let configuration):
-        // A task of its own: a plugin that is killed must not leave a pod half connected.
-        let task = Task { [endpoints] in try await endpoints.add(invocation, mtu: configuration.mtu) }
-        return CNIReply.success(try await task.value)
+        return CNIReply.success(try await endpoints.add(invocation, mtu: configuration.mtu))
       case .delete(let key): await endpoints.delete(key)
       case .check(let invocation, _): try await endpoints.check(invocation.key)
       case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)

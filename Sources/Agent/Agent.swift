@@ -32,22 +32,26 @@ public final class Agent: Sendable {
     self.logger = logger
     try configuration.directory.create()
     client = try KubernetesClient(configuration: .kubeconfig(path: configuration.directory.kubeconfig))
-    datapath = try Datapath(pins: DatapathPins(root: configuration.directory.pins), logger: logger)
+    datapath = try Datapath(
+      pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
-    identities = IdentityService(client: client, logger: logger)
-    let reporter = PolicyStatusReporter(client: client, logger: logger)
+    identities = IdentityService(api: client, logger: logger)
+    let reporter = PolicyStatusReporter(api: client, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, logger: logger
     ) { reporter.report($0) }
     endpoints = try EndpointManager(
-      configuration: configuration, datapath: datapath, policy: policy, identities: identities, directory: directory,
-      client: client, logger: logger)
+      configuration: configuration, kernel: NodeKernel(datapath: datapath), devices: PodInterfaces(), policy: policy,
+      reports: EndpointPublisher(api: client, logger: logger), api: client, identities: identities,
+      directory: directory, logger: logger)
   }
 
   /// Runs until the task is cancelled; what the kernel holds stays in force.
   public func run() async throws {
-    try datapath.configure(DatapathSettings())
+    var settings = DatapathSettings()
+    settings.audit = configuration.audit
+    try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
     let access = try AccessReceiver(path: configuration.directory.accessSocket)
@@ -122,7 +126,7 @@ public final class Agent: Sendable {
   private func follow(_ pods: AsyncStream<ReflectorDelta<Pod>>) async {
     for await delta in pods {
       switch delta {
-      case .replaced(let all, _): for pod in all { await endpoints.podApplied(pod) }
+      case .replaced: break
       case .applied(let pod): await endpoints.podApplied(pod)
       case .deleted(let key): await endpoints.podDeleted(key)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
@@ -133,10 +137,7 @@ public final class Agent: Sendable {
   private func follow(_ namespaces: AsyncStream<ReflectorDelta<Namespace>>) async {
     for await delta in namespaces {
       switch delta {
-      case .replaced(let all, _):
-        for namespace in all {
-          await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
-        }
+      case .replaced: break
       case .applied(let namespace):
         await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
       case .deleted(let key): await endpoints.namespaceDeleted(key.name)
@@ -148,7 +149,7 @@ public final class Agent: Sendable {
   private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
     for await delta in known {
       switch delta {
-      case .replaced(let all, _): for identity in all { await endpoints.identityApplied(identity) }
+      case .replaced: break
       case .applied(let identity): await endpoints.identityApplied(identity)
       case .deleted(let key): await endpoints.identityDeleted(key.name)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")

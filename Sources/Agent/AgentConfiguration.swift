@@ -1,4 +1,5 @@
 import Addressing
+import Datapath
 import NodeAPI
 
 /// What one node's agent is told at its start.
@@ -11,6 +12,9 @@ public struct AgentConfiguration: Sendable {
   public var mtu: Int
   /// Sets the node's forwarding sysctls, which a host with pods needs.
   public var setsForwarding: Bool
+  /// Judge and report, but drop nothing.
+  public var audit = false
+  public var mapSizes = MapSizes()
 
   public init(
     directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,

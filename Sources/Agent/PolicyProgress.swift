@@ -21,7 +21,6 @@ final class PolicyProgress: Sendable {
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):
-        inForce = inForce.filter { $0.key.kind != Object.resource.kind }
         for object in objects { inForce[object.key] = object.metadata.generation }
         for object in invalid {
           inForce[object.key] = object.raw[path: "metadata", "generation"]?.integerValue ?? 0

@@ -1,7 +1,6 @@
 import Flows
 import JSON
 import KubernetesAPI
-import Logging
 import Policy
 
 extension PolicyStatusReporter {
@@ -10,11 +9,11 @@ extension PolicyStatusReporter {
 
   /// A NetworkPolicy has no status, so an Event tells of what is not enforced as written: `kubectl describe` shows it.
   static func tell(
-    _ key: ObjectKey, _ status: PolicyObjectStatus, _ client: KubernetesClient, _ logger: Logger
-  ) async {
+    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI
+  ) async throws(KubernetesError) {
     guard status.state != .accepted else { return }
     do throws(KubernetesError) {
-      let object = try await client.get(NetworkPolicy.resource, namespace: key.namespace, name: key.name)
+      let object = try await api.get(NetworkPolicy.resource, namespace: key.namespace, name: key.name)
       let now = String(Timestamp.text(Timestamp.now()).prefix(19)) + "Z"
       let event: JSONValue = [
         "apiVersion": "v1", "kind": "Event",
@@ -30,9 +29,9 @@ extension PolicyStatusReporter {
         "message": .string(status.issues.map(\.description).joined(separator: "; ")),
         "source": ["component": "martlet"], "firstTimestamp": .string(now), "lastTimestamp": .string(now), "count": 1,
       ]
-      _ = try await client.create(events, event)
+      _ = try await api.create(events, event)
     } catch {
-      if !error.isNotFound { logger.warning("no event tells of the state of \(key): \(error)") }
+      if !error.isNotFound { throw error }
     }
   }
 }

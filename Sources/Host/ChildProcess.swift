@@ -17,17 +17,23 @@ final class ChildProcess: Sendable {
   private struct State {
     var pid: pid_t = 0
     var stopping = false
+    /// The pause before the next life.
+    var pause: Task<Void, Never>?
   }
 
   let name: String
+  private let program: String
   private let arguments: [String]
   private let pidFile: String
   private let logger: Logger
   private let state = Mutex(State())
 
-  /// `arguments` follow the path of this executable.
-  init(name: String, arguments: [String], pidFile: String, logger: Logger) {
+  /// `program` is this executable unless another one is given.
+  init(
+    name: String, program: String = Executable.path, arguments: [String], pidFile: String, logger: Logger
+  ) {
     self.name = name
+    self.program = program
     self.arguments = arguments
     self.pidFile = pidFile
     self.logger = logger
@@ -48,16 +54,27 @@ final class ChildProcess: Sendable {
       case .failure(let error): logger.error("\(error)")
       }
       if ContinuousClock.now - started > .seconds(10) { pause = 0 }
-      try? await Task.sleep(for: .milliseconds(pause))
+      let sleep = Task { [pause] in _ = try? await Task.sleep(for: .milliseconds(pause)) }
+      state.withLock { $0.stopping ? sleep.cancel() : ($0.pause = sleep) }
+      await sleep.value
       pause = min(max(pause * 2, 100), 5000)
     }
   }
 
-  /// Asks the process to end; `run` returns when it has.
-  func stop() {
+  /// Asks the process to end, and kills it when it has not after `grace`; `run` returns when it has.
+  func stop(grace: Duration = .seconds(10)) {
     state.withLock { state in
       state.stopping = true
+      state.pause?.cancel()
       if state.pid != 0 { kill(state.pid, SIGTERM) }
+    }
+    Task {
+      try? await Task.sleep(for: grace)
+      state.withLock { state in
+        guard state.pid != 0 else { return }
+        logger.warning("\(name) (pid \(state.pid)) does not end by itself; killing it")
+        kill(state.pid, SIGKILL)
+      }
     }
   }
 
@@ -66,10 +83,15 @@ final class ChildProcess: Sendable {
   private func live() -> Result<String, SpawnError> {
     Result { () throws(SpawnError) in
       let pid = try spawn()
-      if state.withLock({ $0.stopping }) { kill(pid, SIGTERM) }
+      state.withLock { if $0.stopping { kill(pid, SIGTERM) } }
+      // Waited for, but not reaped: until then nobody else can have its number, so a signal can not meet a stranger.
+      var end = siginfo_t()
+      while waitid(P_PID, id_t(pid), &end, WEXITED | WNOWAIT) < 0, errno == EINTR {}
       var status: Int32 = 0
-      while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-      state.withLock { $0.pid = 0 }
+      state.withLock { state in
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        state.pid = 0
+      }
       unlink(pidFile)
       let signal = status & 0x7f
       return "pid \(pid), " + (signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)")
@@ -77,15 +99,12 @@ final class ChildProcess: Sendable {
   }
 
   private func spawn() throws(SpawnError) -> pid_t {
-    let path = "/proc/self/exe"
-    var arguments = ([CommandLine.arguments.first ?? "martlet"] + self.arguments).map { strdup($0) } + [nil]
+    var arguments = ([program] + self.arguments).map { strdup($0) } + [nil]
     defer { for argument in arguments { free(argument) } }
     var pid: pid_t = 0
     var step: Int32 = 0
-    let resolved = realpath(path, nil)
-    defer { free(resolved) }
     let result = clinux_spawn(
-      resolved ?? arguments[0], &arguments, environ, nil, 1, 2, -1, -1,
+      program, &arguments, environ, nil, 1, 2, -1, -1,
       UInt32(CLINUX_SPAWN_PARENT_DEATH_KILL.rawValue), &pid, &step)
     guard result == 0 else { throw SpawnError(name: name, number: -result) }
     state.withLock { $0.pid = pid }

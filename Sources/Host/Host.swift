@@ -25,11 +25,17 @@ public struct Host: Sendable {
 
   /// Checks what the host must have and takes the state directory; throws saying what is missing.
   public init(configuration: HostConfiguration, logger: Logger) throws {
-    try Preflight.check()
+    try Preflight().check(devices: configuration.devices)
+    try Preflight.mountBPFFS()
     try configuration.directory.create()
     lock = try InstanceLock(configuration.directory)
     self.configuration = configuration
     self.logger = logger
+    if !configuration.devices.isEmpty {
+      logger.warning(
+        "--device has no effect: Martlet attaches to the devices of pods alone",
+        metadata: ["devices": "\(configuration.devices.joined(separator: ","))"])
+    }
   }
 
   /// Runs until the task is cancelled, then ends the workloads, the processes and, unless it is to be kept, the datapath.
@@ -81,7 +87,8 @@ public struct Host: Sendable {
       [
         "agent", "--state-dir", directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
         configuration.podCIDRs.map(\.description).joined(separator: ","),
-      ])
+      ] + (configuration.audit ? ["--audit"] : [])
+        + configuration.mapSizes.sizes.flatMap { ["--map-size", "\($0.key.rawValue)=\($0.value)"] })
     let runtime = PodRuntime(
       configuration: PodRuntimeConfiguration(
         stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,

@@ -1,4 +1,5 @@
 import Addressing
+import Datapath
 import NodeAPI
 
 /// What `martlet up` is told.
@@ -12,6 +13,11 @@ public struct HostConfiguration: Sendable {
   public var serviceCIDRs: [CIDR]
   /// Leaves links, pins and workloads' devices in place when `up` ends.
   public var keepsDatapath: Bool
+  /// Judge and report, but drop nothing.
+  public var audit = false
+  /// Devices of the host; checked, and otherwise without effect as yet.
+  public var devices: [String] = []
+  public var mapSizes = MapSizes()
 
   public init(
     directory: StateDirectory, nodeName: String, apiAddress: String, apiPort: Int, podCIDRs: [CIDR],

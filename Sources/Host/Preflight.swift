@@ -1,4 +1,5 @@
 import BPF
+import CNI
 
 #if canImport(Glibc)
   import Glibc
@@ -7,13 +8,58 @@ import BPF
 #endif
 
 /// What must be there before anything is touched; each missing thing is named.
-enum Preflight {
-  static func check() throws(HostError) {
-    guard geteuid() == 0 else {
+struct Preflight {
+  /// Effective user id, effective capabilities (capabilities(7), by number) and the kernel's answers; those of this machine
+  /// unless a test says otherwise.
+  var userID = geteuid()
+  var capabilities = Preflight.effectiveCapabilities()
+  var probe: @Sendable (Feature) -> Feature.Support = { $0.probe() }
+  var deviceExists: @Sendable (String) -> Bool = { if_nametoindex($0) != 0 }
+
+  private static let needed: [(bit: UInt64, name: String)] = [
+    (12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF"),
+  ]
+
+  /// Maps, and helpers by their numbers in enum bpf_func_id of linux/bpf.h, that the programs can not do without.
+  private static let features: [(feature: Feature, name: String)] = [
+    (.mapType(.lpmTrie), "LPM trie maps (CONFIG_BPF_SYSCALL, Linux 4.11)"),
+    (.mapType(.hashOfMaps), "maps of maps (Linux 4.12)"),
+    (.mapType(.sockMap), "socket maps (CONFIG_BPF_STREAM_PARSER, Linux 4.14)"),
+    (.ringBuffer, "BPF ring buffers (Linux 5.8)"),
+    (.programType(.schedCLS), "traffic control programs (CONFIG_NET_CLS_BPF)"),
+    (.helper(99, .schedCLS), "the helper skc_lookup_tcp (Linux 5.2)"),
+    (.helper(124, .schedCLS), "the helper sk_assign (Linux 5.7)"),
+    (.helper(155, .schedCLS), "the helper redirect_peer (Linux 5.10)"),
+  ]
+
+  func check(devices: [String]) throws(HostError) {
+    guard userID == 0 else {
       throw HostError("must run as root: it loads BPF programs and makes network namespaces")
     }
+    let missing = Preflight.needed.filter { capabilities & (1 << $0.bit) == 0 }.map(\.name)
+    guard missing.isEmpty else {
+      throw HostError("root lacks \(missing.joined(separator: ", ")): what starts Martlet has to leave it")
+    }
+    if let device = devices.first(where: { !deviceExists($0) }) {
+      throw HostError("--device: there is no network device \"\(device)\"; `ip link` lists them")
+    }
+    for (feature, name) in Preflight.features {
+      if case .missing(let reason) = probe(feature) {
+        throw HostError("this kernel can not run Martlet, which needs \(name): \(reason)")
+      }
+    }
+  }
+
+  static func mountBPFFS() throws(HostError) {
     do throws(BPFError) { try BPFFS.ensureMounted() } catch {
       throw HostError("no BPF file system at /sys/fs/bpf: \(error)")
     }
+  }
+
+  /// CapEff of /proc/self/status; everything where that can not be read, so that the first failing call tells.
+  private static func effectiveCapabilities() -> UInt64 {
+    guard let text = try? StateFiles.read("/proc/self/status") else { return .max }
+    let line = String(decoding: text, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("CapEff:") }
+    return line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? .max
   }
 }

@@ -26,8 +26,8 @@ extension Lowering {
 
   mutating func peers(_ rule: TrafficRule) -> PolicyPeers {
     guard rule.namesPeers else { return .any }
-    if let endpoints = rule.endpoints, !endpoints.isEmpty { return .endpoints(endpoints.map(peer)) }
     var peers = LoweredPeers()
+    peers.selectors = (rule.endpoints ?? []).map(peer)
     for peer in rule.cidr ?? [] { peers.add(peer.cidr) }
     for set in rule.cidrSet ?? [] { add(set, to: &peers) }
     for peer in rule.entities ?? [] {

@@ -95,7 +95,8 @@ struct Lowering {
     let requires = (rule.requires ?? []).map(peer)
     func lowered(_ peers: PolicyPeers, _ terms: [PolicyTerm], refused: Bool = false) -> PolicyRule {
       PolicyRule(
-        direction: Direction(rule.direction), peers: peers, requires: requires, action: rule.action, terms: terms,
+        direction: Direction(rule.direction), peers: peers, areEndpoints: rule.endpoints?.isEmpty == false,
+        requires: requires, action: rule.action, terms: terms,
         path: rule.path, isRefused: refused)
     }
     let before = issues.count

@@ -76,7 +76,6 @@ struct NodeBook: Sendable {
     let before = entries
     switch event {
     case .replaced(let objects, _):
-      for name in entries.keys { clear(&entries[name, default: Entry()]) }
       for object in objects { set(&entries[object.metadata.name, default: Entry()], object) }
     case .applied(let object): set(&entries[object.metadata.name, default: Entry()], object)
     case .deleted(let key), .invalid(let key, _, _): clear(&entries[key.name, default: Entry()])

@@ -109,8 +109,6 @@ public struct PolicyBook: Sendable {
     var delta = PolicyDelta()
     switch event {
     case .replaced(let objects, let invalid):
-      let present = Set(objects.map(\.key)).union(invalid.map(\.key))
-      delta.removedPolicies = Set(versions.keys.filter { $0.kind == Object.resource.kind }).subtracting(present)
       delta.changedPolicies = objects.compactMap { document($0, lower) }
       for object in invalid { delta.changedPolicies.append(closedDoor(object)) }
     case .applied(let object): delta.changedPolicies = document(object, lower).map { [$0] } ?? []

@@ -58,6 +58,8 @@ public struct PolicySection: Hashable, Sendable {
 public struct PolicyRule: Hashable, Sendable {
   public let direction: Direction
   public let peers: PolicyPeers
+  /// The peers are named by `fromEndpoints` or `toEndpoints`, which `fromRequires` and `toRequires` narrow.
+  public let areEndpoints: Bool
   /// `fromRequires` / `toRequires`: each must hold for the endpoints that any rule about the same subject names in this
   /// direction, allow and deny rules apart.
   public let requires: [IdentitySelector]
@@ -68,11 +70,12 @@ public struct PolicyRule: Hashable, Sendable {
   public let isRefused: Bool
 
   public init(
-    direction: Direction, peers: PolicyPeers, requires: [IdentitySelector] = [], action: TrafficRule.Action = .allow,
+    direction: Direction, peers: PolicyPeers, areEndpoints: Bool = false, requires: [IdentitySelector] = [], action: TrafficRule.Action = .allow,
     terms: [PolicyTerm], path: String, isRefused: Bool = false
   ) {
     self.direction = direction
     self.peers = peers
+    self.areEndpoints = areEndpoints
     self.requires = requires
     self.action = action
     self.terms = terms
@@ -87,8 +90,6 @@ public enum PolicyPeers: Hashable, Sendable {
   case any
   /// The union of the selectors. `cidrs` are the blocks of addresses that must have identities for them to see.
   case selected([IdentitySelector], cidrs: [CIDR])
-  /// The same, by `fromEndpoints` or `toEndpoints`: `fromRequires` and `toRequires` narrow it.
-  case endpoints([IdentitySelector])
 }
 
 /// A verdict on some protocol and ports.
@@ -107,6 +108,8 @@ public struct PolicyTerm: Hashable, Sendable {
     case deny
     /// Requests that one of the rules matches.
     case http([HTTPTerm])
+    /// Queries for names that one of the patterns matches.
+    case dns([DNSTerm])
   }
 
   /// IPPROTO_*; nil for every protocol, with all ports.
@@ -130,6 +133,17 @@ public struct HTTPTerm: Hashable, Sendable {
 
   public init(rule: HTTPRule, path: String) {
     self.rule = rule
+    self.path = path
+  }
+}
+
+/// One element of `rules.dns`.
+public struct DNSTerm: Hashable, Sendable {
+  public let pattern: DNSNamePattern
+  public let path: String
+
+  public init(pattern: DNSNamePattern, path: String) {
+    self.pattern = pattern
     self.path = path
   }
 }

@@ -34,10 +34,7 @@ struct ServiceDirectory: Sendable {
   /// Each returns the Services that may have changed.
   mutating func apply(_ event: ReflectorDelta<Service>) -> Set<Name> {
     switch event {
-    case .replaced(let services, _):
-      let before = Set(details.keys)
-      details = [:]
-      return services.reduce(into: before) { $0.insert(set($1)) }
+    case .replaced(let services, _): return services.reduce(into: []) { $0.insert(set($1)) }
     case .applied(let service): return [set(service)]
     case .deleted(let key), .invalid(let key, _, _):
       details[ServiceDirectory.name(key)] = nil
@@ -77,10 +74,6 @@ struct ServiceDirectory: Sendable {
     var changed: Set<Name> = []
     switch event {
     case .replaced(let objects, _):
-      let present = Set(objects.map(\.key))
-      for key in slices.keys where key.kind == Object.resource.kind && !present.contains(key) {
-        set(key, nil, &changed)
-      }
       for object in objects { set(object.key, slice(object), &changed) }
     case .applied(let object): set(object.key, slice(object), &changed)
     case .deleted(let key), .invalid(let key, _, _): set(key, nil, &changed)

@@ -16,29 +16,26 @@ extension PodMachine {
     status.ready = false
     let cgroup = Cgroup(path: record.cgroup)
     await context.pool.run { try? cgroup.kill() }
+    let runsAgain = workload.restartPolicy.restarts(after: termination.exit)
     guard ending == nil else {
       status.container = .terminated(termination)
-      status.isFinal = true
+      // A runtime that starts later goes on with what is to be restarted.
+      status.isFinal = ending != .stopped || !runsAgain
       return await finish()
     }
-    let again =
-      switch workload.restartPolicy {
-      case .always: true
-      case .onFailure: termination.exit != .code(0)
-      case .never: false
-      }
-    guard again else {
+    guard runsAgain else {
       status.container = .terminated(termination)
       status.isFinal = true
       status.addresses = []
-      await tearDown()
-      return await publish()
+      return await release()
     }
     status.lastTermination = termination
     status.restartCount += 1
     record.restartCount = status.restartCount
     saveRecord()
-    let pause = PodMachine.backoff(Int(clamping: status.restartCount), base: 500, maximum: 300_000)
+    let lived = Clock.monotonicMilliseconds() - startedAt
+    crashes = lived >= PodMachine.longLife ? 1 : crashes + 1
+    let pause = PodMachine.backoff(crashes, base: 500, maximum: 300_000)
     status.container = .waiting(
       reason: "CrashLoopBackOff", message: "restarting in \(pause) ms; last: exit code \(termination.exit.code)")
     await publish()
@@ -60,7 +57,12 @@ extension PodMachine {
     let isFirst = self.ending == nil
     // Gone from the API outranks the rest, as there is no object left to care for.
     if isFirst || ending == .removed { self.ending = ending }
-    guard let process else { return await finish() }
+    if isFirst, ending == .stopped, status.isFinal { isTold = true }
+    guard let process else {
+      // Every status that is told comes back as a change: that must not bring the next attempt forward.
+      if isTeardownScheduled, ending == .deleted { return }
+      return await finish()
+    }
     graceToken += 1
     guard grace > 0 else { return await kill() }
     schedule(.graceOver(token: graceToken), milliseconds: grace * 1000)
@@ -82,20 +84,12 @@ extension PodMachine {
   /// Removes everything, tells the API and lets the object go.
   mutating func finish() async {
     guard process == nil, !isFinished, let ending else { return }
-    guard await tearDown() else {
-      attempts += 1
-      if attempts < 8 {
-        return schedule(.retryTeardown, milliseconds: PodMachine.backoff(attempts, base: 100, maximum: 5000))
-      }
-      logger.error("gave up cleaning up; the next start of the runtime tries again")
-      isFinished = true
-      return
-    }
+    guard await tryTearDown() else { return }
     switch ending {
     case .removed: break
     case .stopped:
       status.addresses = []
-      if status.phase != "Succeeded", workload.restartPolicy == .never {
+      if status.phase != "Succeeded", workload.restartPolicy == .never, !isTold {
         status.reason = "Terminated"
         status.message = "the node's runtime was stopped"
         status.isFinal = true
@@ -106,7 +100,12 @@ extension PodMachine {
         try await context.api.remove(namespace: workload.namespace, name: workload.name, uid: workload.uid)
       } catch .failed(let message) {
         logger.warning("the Pod can not be removed: \(message)")
-        return schedule(.retryTeardown, milliseconds: 1000)
+        // The object stays for the next runtime, which finds nothing else to do.
+        if isStopping {
+          isFinished = true
+          return
+        }
+        return retryTeardown(milliseconds: 1000)
       } catch {
         // Gone, as it should be.
       }
@@ -115,24 +114,59 @@ extension PodMachine {
     isFinished = true
   }
 
-  /// False when something is left; the record then stays, too.
-  @discardableResult
-  mutating func tearDown() async -> Bool {
-    guard hasSandbox else { return true }
+  /// Gives back the sandbox of a Pod that has ended and whose object stays.
+  mutating func release() async {
+    if await tryTearDown() { await publish() }
+  }
+
+  /// False when something is left. It is tried again, for as long as it takes, and the Pod's status says so; only a
+  /// runtime that wants to end leaves it to the next one.
+  private mutating func tryTearDown() async -> Bool {
+    do {
+      try await tearDown()
+    } catch {
+      attempts += 1
+      if isStopping, attempts >= PodMachine.attemptsWhileStopping {
+        logger.error("gave up cleaning up; the next start of the runtime tries again: \(error)")
+        isFinished = true
+        return false
+      }
+      let pauses = context.configuration.teardownPauses
+      let pause = PodMachine.backoff(
+        attempts, base: pauses.lowerBound, maximum: isStopping ? min(2000, pauses.upperBound) : pauses.upperBound)
+      logger.warning("the sandbox can not be removed: \(error)", metadata: ["pause": "\(pause) ms"])
+      retryTeardown(milliseconds: pause)
+      status.reason = PodMachine.teardownFailed
+      status.message = "\(error); tried \(attempts) times, next in \(pause) ms"
+      await publish()
+      return false
+    }
+    if status.reason == PodMachine.teardownFailed { (status.reason, status.message) = ("", "") }
+    return true
+  }
+
+  private mutating func retryTeardown(milliseconds: Int64) {
+    isTeardownScheduled = true
+    schedule(.retryTeardown, milliseconds: milliseconds)
+  }
+
+  /// Throws when something is left; the record then stays, too.
+  mutating func tearDown() async throws(WorkloadError) {
+    guard hasSandbox else { return }
     let record = record
     let sandbox = context.sandbox
     let store = context.store
-    do {
-      try await context.pool.run { () throws(WorkloadError) in
-        try sandbox.destroy(record)
-        do throws(FileError) { try store.remove(uid: record.uid) } catch { throw .file(error) }
-      }
-      hasSandbox = false
-      attempts = 0
-      return true
-    } catch {
-      logger.warning("the sandbox can not be removed: \(error)")
-      return false
+    try await context.pool.run { () throws(WorkloadError) in
+      try sandbox.destroy(record)
+      do throws(FileError) { try store.remove(uid: record.uid) } catch { throw .file(error) }
     }
+    hasSandbox = false
+    attempts = 0
   }
+
+  static let teardownFailed = "TeardownFailed"
+  /// About eight seconds.
+  private static let attemptsWhileStopping = 8
+  /// In milliseconds: ten minutes, after which a kubelet forgets earlier crashes too.
+  private static let longLife: Int64 = 600_000
 }

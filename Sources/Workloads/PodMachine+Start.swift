@@ -8,15 +8,21 @@ extension PodMachine {
     let record = record
     let sandbox = context.sandbox
     do throws(WorkloadError) {
+      // What an attempt left goes first: half a sandbox is none.
+      if hasSandbox { try await tearDown() }
+      hasSandbox = true
       self.record.addresses = try await context.pool.run { () throws(WorkloadError) in try sandbox.create(record) }
       attempts = 0
-      hasSandbox = true
       status.addresses = self.record.addresses
       // A new Pod of an old name does not begin with the other's words.
       truncate(record.log, 0)
       await startContainer()
     } catch {
-      attempts += 1
+      let failures = attempts + 1
+      // Given back at once, so that nothing is taken while it is of no use; what does not go is removed before the next
+      // attempt.
+      try? await tearDown()
+      attempts = failures
       let pause = PodMachine.backoff(attempts, base: 100, maximum: 10_000)
       logger.warning("the sandbox can not be made: \(error)", metadata: ["pause": "\(pause) ms"])
       status.container = .waiting(reason: "ContainerCreating", message: error.description)
@@ -50,6 +56,7 @@ extension PodMachine {
       self.record.pid = started.pid
       self.record.processStart = started.start
       self.record.containerStartTime = Clock.now()
+      startedAt = Clock.monotonicMilliseconds()
       self.record.restartCount = status.restartCount
       saveRecord()
       status.container = .running(startedAt: self.record.containerStartTime)
@@ -110,9 +117,9 @@ extension PodMachine {
     if workload.isBeingDeleted { return await end(.deleted, grace: 0) }
     if left.pid > 0 { return await ended(.unknown) }
     // Interrupted before the first process, or between two: a new sandbox is the sure way.
-    await tearDown()
     if ["Succeeded", "Failed"].contains(workload.phase) {
-      status.isFinal = true
+      (status.isFinal, isTold) = (true, true)
+      await release()
     } else {
       await setUp()
     }

@@ -14,13 +14,25 @@ struct PodMachine {
 
   /// Nothing of the Pod is left on the node.
   var isFinished = false
+  /// Something of a sandbox may be there: true from before the first step of making it until the last of removing it.
   var hasSandbox = false
   /// The watcher's token of the process that runs.
   var process: UInt64?
   /// Counts processes, so that late events of an earlier one are told apart.
   var generation = 0
   var ending: Ending?
+  /// Failures in a row to make or to remove the sandbox.
   var attempts = 0
+  /// A teardown that failed waits for its next attempt.
+  var isTeardownScheduled = false
+  /// Its end came before this runtime, or before the runtime was asked to end: what the API has of it is the whole story.
+  var isTold = false
+  /// The runtime wants to end and waits for this Pod.
+  var isStopping = false
+  /// Ends of the container in a row, none of them after a long life: what the pause before the next start grows by.
+  var crashes = 0
+  /// When the container's process was started, by CLOCK_MONOTONIC in milliseconds.
+  var startedAt: Int64 = 0
   var portChecks = 0
   var graceToken = 0
 
@@ -62,7 +74,7 @@ struct PodMachine {
     if workload.isBeingDeleted { return await end(.deleted, grace: workload.gracePeriod) }
     switch workload.phase {
     case "Succeeded", "Failed":
-      status.isFinal = true
+      (status.isFinal, isTold) = (true, true)
     case "Running" where workload.restartPolicy == .never:
       // It ran before this machine or this state directory came up; never means not twice.
       await fail(reason: "NodeRestarted", message: "the process is gone and restartPolicy is Never")
@@ -77,19 +89,23 @@ struct PodMachine {
       if workload.isBeingDeleted { await end(.deleted, grace: workload.gracePeriod) }
     case .removed: await end(.removed, grace: 0)
     case .stop:
+      isStopping = true
       await end(.stopped, grace: min(workload.gracePeriod, context.configuration.stopGracePeriod))
     case .exited(let generation, let exit): if generation == self.generation { await ended(exit) }
-    case .retrySetup: if !hasSandbox, ending == nil { await setUp() }
+    case .retrySetup: if process == nil, ending == nil, !status.isFinal { await setUp() }
     case .restart: if hasSandbox, process == nil, ending == nil { await startContainer() }
     case .checkPorts(let generation): if generation == self.generation, process != nil { await checkPorts() }
     case .graceOver(let token): if token == graceToken, process != nil { await kill() }
-    case .retryTeardown: if ending != nil { await finish() }
+    case .retryTeardown:
+      isTeardownScheduled = false
+      if ending != nil { await finish() } else if status.isFinal { await release() }
     case .publish: await publish()
     }
   }
 
   /// Tells the API; tries again later by itself when it can not be reached.
   mutating func publish() async {
+    if isTold { return }
     let patch = status.patch(for: workload, now: Clock.now())
     guard ending.map({ $0 != .removed }) ?? true else { return }
     do {

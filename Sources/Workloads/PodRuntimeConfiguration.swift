@@ -16,6 +16,8 @@ public struct PodRuntimeConfiguration: Sendable {
   public var stopGracePeriod: Int64
   /// Pods that are being set up or torn down at the same time.
   public var concurrency: Int
+  /// The first and the longest pause between attempts to remove a sandbox, in milliseconds.
+  public var teardownPauses: ClosedRange<Int64> = 100...30_000
 
   public init(
     stateDirectory: String, instance: String, nodeName: String, hostAddresses: [IPAddress], plugin: [String],

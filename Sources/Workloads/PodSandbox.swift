@@ -8,23 +8,17 @@ struct PodSandbox: Sendable {
   let runner: CNIRunner
   let store: PodRecordStore
 
-  /// Returns the addresses that CNI gave. What was made is removed again when a later step fails.
+  /// Returns the addresses that CNI gave. A failure leaves what was made until then, for `destroy`.
   func create(_ record: PodRecord) throws(WorkloadError) -> [IPAddress] {
     // The record comes first: a crash from here on leaves something that tells what to clean up.
     do { try store.save(record) } catch { throw .file(error) }
-    do {
-      do throws(NetlinkError) {
-        _ = try NetworkNamespace.create(named: record.namespaceName)
-      } catch {
-        throw WorkloadError.netlink(error)
-      }
-      do throws(FileError) { try Cgroup(path: record.cgroup).create() } catch { throw WorkloadError.file(error) }
-      let result = try runner.add(record.sandbox)
-      return result.addresses.map(\.address)
+    do throws(NetlinkError) {
+      _ = try NetworkNamespace.create(named: record.namespaceName)
     } catch {
-      _ = try? destroy(record)
-      throw error as? WorkloadError ?? .pluginDied("\(error)")
+      throw .netlink(error)
     }
+    do throws(FileError) { try Cgroup(path: record.cgroup).create() } catch { throw .file(error) }
+    return try runner.add(record.sandbox).addresses.map(\.address)
   }
 
   /// Kills what still runs, gives the addresses back and removes everything but the record. The first error is told after

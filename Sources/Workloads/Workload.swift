@@ -4,10 +4,19 @@ import JSON
 /// A Pod as the runtime sees it: what to run and under which rules (Kubernetes API reference, Pod v1). Stricter than the
 /// general form: what host mode can not do is refused with its field.
 public struct Workload: Hashable, Sendable {
-  public enum RestartPolicy: String, Sendable {
+  public enum RestartPolicy: String, Sendable, CaseIterable {
     case always = "Always"
     case onFailure = "OnFailure"
     case never = "Never"
+
+    /// Whether a container that ended so is started again.
+    func restarts(after exit: ProcessExit) -> Bool {
+      switch self {
+      case .always: true
+      case .onFailure: exit != .code(0)
+      case .never: false
+      }
+    }
   }
 
   public struct Port: Hashable, Sendable {

@@ -97,7 +97,7 @@ import Testing
 
   @Test func thePluginIsAskedAgain() async throws {
     let lab = try RuntimeLab()
-    try StateFiles.write(Array("1\n2\n".utf8), to: lab.directory.path + "/failures")
+    try lab.fail(adds: 2)
     try await lab.run { lab in
       await lab.api.put(RuntimeLab.pod("a", "sleep 1000"))
       let pod = try await lab.wait("a") { $0?[path: "status", "phase"] == "Pending" }

@@ -10,7 +10,7 @@ import Testing
 struct RuntimeLab: Sendable {
   let directory: TemporaryDirectory
   let api = FakePodAPI()
-  let configuration: PodRuntimeConfiguration
+  var configuration: PodRuntimeConfiguration
 
   init() throws {
     directory = try TemporaryDirectory()
@@ -28,6 +28,12 @@ struct RuntimeLab: Sendable {
           exit 1
         fi
         echo '{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.9/32"},{"address":"fd00::9/128"}]}' ;;
+      DEL)
+        if [ -s "$dir/delete-failures" ]; then
+          sed -i 1d "$dir/delete-failures"
+          echo '{"cniVersion":"1.1.0","code":5,"msg":"the device is busy"}'
+          exit 1
+        fi ;;
       esac
       """
     let plugin = directory.path + "/plugin"
@@ -36,6 +42,13 @@ struct RuntimeLab: Sendable {
       stateDirectory: directory.path, instance: String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16),
       nodeName: "node", hostAddresses: [], plugin: [plugin], environment: ["PATH": "/usr/bin:/bin"],
       stopGracePeriod: 1)
+  }
+
+  /// Makes the next calls of the plugin fail: each line is one failure.
+  func fail(adds: Int = 0, deletes: Int = 0) throws {
+    for (name, count) in [("failures", adds), ("delete-failures", deletes)] where count > 0 {
+      try StateFiles.write(Array(String(repeating: "x\n", count: count).utf8), to: "\(directory.path)/\(name)")
+    }
   }
 
   static func isPossible() -> Bool { geteuid() == 0 && (try? Cgroup.systemMountPoint()) != nil }

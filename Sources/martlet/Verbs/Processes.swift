@@ -2,6 +2,7 @@ import Addressing
 import Agent
 import ArgumentParser
 import CNI
+import Datapath
 import NodeAPI
 import Proxy
 
@@ -24,9 +25,23 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("pod-cidr"), help: "Blocks for the pods of this node: IPv4,IPv6.")
   var podCIDR: String
 
+  @Flag(help: "Judge and report traffic, but drop nothing.")
+  var audit = false
+
+  @Option(name: .customLong("map-size"), help: "Size of a map: NAME=ENTRIES.")
+  var mapSizes: [String] = []
+
   func run() async throws {
-    let configuration = AgentConfiguration(
+    var configuration = AgentConfiguration(
       directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
+    configuration.audit = audit
+    for text in mapSizes {
+      let parts = text.split(separator: "=")
+      guard parts.count == 2, let map = SizedMap(rawValue: String(parts[0])), let size = UInt32(parts[1]),
+        map.problem(size: Int64(size)) == nil
+      else { throw ValidationError("--map-size: \"\(text)\" is not NAME=ENTRIES") }
+      configuration.mapSizes.sizes[map] = size
+    }
     let logger = startLogging("agent")
     do {
       let agent = try Agent(configuration: configuration, logger: logger)

@@ -39,6 +39,9 @@ struct Run: AsyncParsableCommand {
   @Option(help: "A variable of the command's environment: KEY=VALUE.")
   var env: [String] = []
 
+  @Option(help: "Start the command again when it ends: Never, OnFailure or Always, with growing pauses.")
+  var restart = Workload.RestartPolicy.never
+
   @Flag(help: "Return when the pod is ready; it goes on.")
   var detach = false
 
@@ -134,7 +137,8 @@ struct Run: AsyncParsableCommand {
           "labels": .object(try pairs(labels.flatMap { $0.split(separator: ",").map(String.init) }, "-l")),
         ],
         "spec": [
-          "nodeName": .string(node), "serviceAccountName": .string(serviceAccount), "restartPolicy": "Never",
+          "nodeName": .string(node), "serviceAccountName": .string(serviceAccount),
+          "restartPolicy": .string(restart.rawValue),
           "containers": [
             [
               "name": .string(name), "image": "host", "command": .array(command.map(JSONValue.string)),
@@ -177,5 +181,17 @@ struct Run: AsyncParsableCommand {
     ]
     if named.count == 2 { port["name"] = .string(String(named[0])) }
     return port
+  }
+}
+
+extension Workload.RestartPolicy: ExpressibleByArgument {
+  /// As the API writes it, in whatever case.
+  public init?(argument: String) {
+    guard
+      let policy = Workload.RestartPolicy.allCases.first(where: {
+        $0.rawValue.lowercased() == argument.lowercased()
+      })
+    else { return nil }
+    self = policy
   }
 }

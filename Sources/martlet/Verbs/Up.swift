@@ -18,31 +18,58 @@ struct Up: AsyncParsableCommand {
       end, links, pins, namespaces and cgroups go.
 
       Example: martlet up --state-dir /tmp/mesh --pod-cidr 10.44.0.0/16,fd44::/64
+
+      A file may say the same, and the sizes of maps; what the command line says comes first:
+
+        nodeName: n1
+        podCIDR: [10.44.0.0/16, "fd44::/64"]
+        audit: true
+        maps: {connections: 500000, ipcache: 1000000}
+
+      Its other fields are stateDir, apiAddress, serviceCIDR, keepDatapath and devices; the other maps are endpoints, \
+      policies, fragments and events (in bytes).
       """)
 
   @OptionGroup var instance: InstanceOptions
 
+  @Option(name: [.customLong("config")], help: "A YAML file with these settings.", completion: .file())
+  var file: String?
+
   @Option(help: "Name of this host's Node (default: its host name).")
   var nodeName: String?
 
-  @Option(help: "Where the API server listens.")
-  var apiAddress = "127.0.0.1:6443"
+  @Option(help: "Where the API server listens (default: 127.0.0.1:6443).")
+  var apiAddress: String?
 
-  @Option(name: .customLong("pod-cidr"), help: "Blocks for pods: IPv4,IPv6.")
-  var podCIDR = "10.244.0.0/16,fd00:10:244::/64"
+  @Option(name: .customLong("pod-cidr"), help: "Blocks for pods: IPv4,IPv6 (default: \(Up.defaultPodCIDR)).")
+  var podCIDR: String?
 
-  @Option(name: .customLong("service-cidr"), help: "Blocks for services: IPv4,IPv6.")
-  var serviceCIDR = "10.96.0.0/16,fd00:10:96::/112"
+  @Option(
+    name: .customLong("service-cidr"), help: "Blocks for services: IPv4,IPv6 (default: \(Up.defaultServiceCIDR)).")
+  var serviceCIDR: String?
+
+  @Option(
+    name: .customLong("device"),
+    help: "A device of this host, which must exist. Without effect as yet: Martlet attaches to pods' devices alone.")
+  var devices: [String] = []
+
+  @Flag(help: "Judge and report traffic, but drop nothing.")
+  var audit = false
 
   @Flag(help: "Leave links and pins in place at the end.")
   var keepDatapath = false
 
+  private static let defaultPodCIDR = "10.244.0.0/16,fd00:10:244::/64"
+  private static let defaultServiceCIDR = "10.96.0.0/16,fd00:10:96::/112"
+
   func run() async throws {
-    let api = try endpoint(apiAddress)
-    let configuration = HostConfiguration(
-      directory: instance.directory, nodeName: try nodeName ?? hostName(), apiAddress: api.address, apiPort: api.port,
-      podCIDRs: try blocks(podCIDR, "--pod-cidr"), serviceCIDRs: try blocks(serviceCIDR, "--service-cidr"),
-      keepsDatapath: keepDatapath)
+    let configuration: HostConfiguration
+    do {
+      configuration = try self.configuration(try file.map(HostSettings.file) ?? HostSettings())
+    } catch let error as ConfigurationFileError {
+      complain("\(error)")
+      throw Exit.usage
+    }
     let logger = startLogging("up")
     do {
       let host = try Host(configuration: configuration, logger: logger)
@@ -53,26 +80,36 @@ struct Up: AsyncParsableCommand {
     }
   }
 
-  private func endpoint(_ text: String) throws -> (address: String, port: Int) {
-    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+  private func configuration(_ file: HostSettings) throws -> HostConfiguration {
+    let api = try apiAddress.map(listenAddress) ?? file.apiAddress ?? listenAddress("127.0.0.1:6443")
+    var configuration = HostConfiguration(
+      directory: StateDirectory(instance.stateDirectory ?? file.stateDirectory),
+      nodeName: try nodeName ?? file.nodeName ?? hostName(), apiAddress: api.address, apiPort: Int(api.port),
+      podCIDRs: try podCIDR.map { try blocks($0, "--pod-cidr") } ?? file.podCIDRs
+        ?? blocks(Up.defaultPodCIDR, "--pod-cidr"),
+      serviceCIDRs: try serviceCIDR.map { try blocks($0, "--service-cidr") } ?? file.serviceCIDRs
+        ?? blocks(Up.defaultServiceCIDR, "--service-cidr"),
+      keepsDatapath: keepDatapath || file.keepsDatapath == true)
+    configuration.audit = audit || file.audit == true
+    configuration.devices = devices.isEmpty ? file.devices ?? [] : devices
+    configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
+    return configuration
+  }
+
+  private func listenAddress(_ text: String) throws -> ListenAddress {
+    guard let address = ListenAddress(text) else {
       throw ValidationError("--api-address: \"\(text)\" is not ADDRESS:PORT")
     }
-    let address = text[..<colon].trimmingBrackets
-    guard IPAddress(address) != nil else { throw ValidationError("--api-address: \"\(address)\" is not an IP address") }
-    return (address, Int(port))
+    return address
   }
 }
 
 /// Reads `IPv4,IPv6`.
 func blocks(_ text: String, _ option: String) throws -> [CIDR] {
-  let blocks = try text.split(separator: ",").map { part in
-    guard let block = CIDR(part) else { throw ValidationError("\(option): \"\(part)\" is not a CIDR") }
-    return block
-  }
-  guard blocks.count(where: \.isIPv4) == 1, blocks.count == 2 else {
+  guard let blocks = HostSettings.blocks(text.split(separator: ",")) else {
     throw ValidationError("\(option): one IPv4 and one IPv6 block are needed, as in 10.244.0.0/16,fd00:10:244::/64")
   }
-  return blocks.sorted { $0.isIPv4 && !$1.isIPv4 }
+  return blocks
 }
 
 /// This host's name in the form of a Node's.
@@ -80,10 +117,4 @@ func hostName() throws -> String {
   var buffer = [CChar](repeating: 0, count: 256)
   guard gethostname(&buffer, buffer.count) == 0 else { throw ValidationError("give --node-name: the host has no name") }
   return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).lowercased()
-}
-
-extension StringProtocol {
-  fileprivate var trimmingBrackets: String {
-    hasPrefix("[") && hasSuffix("]") ? String(dropFirst().dropLast()) : String(self)
-  }
 }

@@ -1,0 +1,97 @@
+import Addressing
+import CNI
+import Datapath
+import JSON
+import KubernetesAPI
+
+/// What is wrong with a configuration file, and where.
+public struct ConfigurationFileError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// `FILE:LINE: FIELD: …`.
+  public let description: String
+}
+
+extension HostSettings {
+  /// Reads a YAML file that says what the flags of `martlet up` say:
+  ///
+  ///     nodeName: n1
+  ///     podCIDR: [10.244.0.0/16, "fd00:10:244::/64"]
+  ///     audit: true
+  ///     maps: {connections: 500000}
+  ///
+  /// A field that is not known is an error, as a misspelt one would be overlooked otherwise.
+  public static func file(_ path: String) throws(ConfigurationFileError) -> HostSettings {
+    let text: [UInt8]
+    do throws(FileError) { text = try StateFiles.read(path) } catch {
+      throw ConfigurationFileError(description: error.description)
+    }
+    return try HostSettings(yaml: String(decoding: text, as: UTF8.self), path: path)
+  }
+
+  init(yaml: String, path: String) throws(ConfigurationFileError) {
+    let documents: [YAMLDocument]
+    do { documents = try YAMLDocument.parse(yaml) } catch {
+      let line = error.position.map { ":\($0.line)" } ?? ""
+      throw ConfigurationFileError(description: "\(path)\(line): \(error.message)")
+    }
+    guard documents.count <= 1 else {
+      throw ConfigurationFileError(description: "\(path): must be one document, has \(documents.count)")
+    }
+    self.init()
+    guard let document = documents.first else { return }
+    do throws(FieldError) {
+      try read(JSONCursor(document.value))
+    } catch {
+      throw ConfigurationFileError(description: "\(path):\(document.locations[error.path].line): \(error)")
+    }
+  }
+
+  private mutating func read(_ root: JSONCursor) throws(FieldError) {
+    for (key, cursor) in try root.members() {
+      switch key {
+      case "stateDir": stateDirectory = try cursor.string()
+      case "nodeName": nodeName = try cursor.string()
+      case "apiAddress":
+        guard let address = ListenAddress(try cursor.string()) else { throw cursor.error("is not ADDRESS:PORT") }
+        apiAddress = address
+      case "podCIDR": podCIDRs = try HostSettings.blocks(cursor)
+      case "serviceCIDR": serviceCIDRs = try HostSettings.blocks(cursor)
+      case "keepDatapath": keepsDatapath = try cursor.bool()
+      case "audit": audit = try cursor.bool()
+      case "devices":
+        var names: [String] = []
+        for element in try cursor.elements() { names.append(try element.string()) }
+        devices = names
+      case "maps": mapSizes = try HostSettings.sizes(cursor)
+      default: throw cursor.error("unknown field")
+      }
+    }
+  }
+
+  /// `[IPv4, IPv6]`, or the flag's `IPv4,IPv6`.
+  private static func blocks(_ cursor: JSONCursor) throws(FieldError) -> [CIDR] {
+    var texts: [String] = []
+    if let text = cursor.value.stringValue {
+      texts = text.split(separator: ",").map(String.init)
+    } else {
+      for element in try cursor.elements() { texts.append(try element.string()) }
+    }
+    guard let blocks = HostSettings.blocks(texts) else {
+      throw cursor.error("one IPv4 and one IPv6 block are needed, as in [10.244.0.0/16, \"fd00:10:244::/64\"]")
+    }
+    return blocks
+  }
+
+  private static func sizes(_ cursor: JSONCursor) throws(FieldError) -> MapSizes {
+    var sizes = MapSizes()
+    for (key, cursor) in try cursor.members() {
+      guard let map = SizedMap(rawValue: key) else {
+        let known = SizedMap.allCases.map(\.rawValue).joined(separator: ", ")
+        throw cursor.error("unknown map; there are \(known)")
+      }
+      let size = try cursor.integer()
+      if let problem = map.problem(size: size) { throw cursor.error(problem) }
+      sizes.sizes[map] = UInt32(clamping: size)
+    }
+    return sizes
+  }
+}

@@ -1,0 +1,40 @@
+import Addressing
+import Datapath
+
+/// What is said about `martlet up`, on the command line or in a file; nil where nothing is said.
+public struct HostSettings: Hashable, Sendable {
+  public var stateDirectory: String?
+  public var nodeName: String?
+  public var apiAddress: ListenAddress?
+  public var podCIDRs: [CIDR]?
+  public var serviceCIDRs: [CIDR]?
+  public var keepsDatapath: Bool?
+  public var audit: Bool?
+  public var devices: [String]?
+  public var mapSizes: MapSizes?
+
+  public init() {}
+
+  /// One block of each family, IPv4 first; nil when it is anything else.
+  public static func blocks(_ texts: [some StringProtocol]) -> [CIDR]? {
+    let blocks = texts.compactMap { CIDR($0) }
+    guard blocks.count == texts.count, blocks.count == 2, blocks.count(where: \.isIPv4) == 1 else { return nil }
+    return blocks.sorted { $0.isIPv4 && !$1.isIPv4 }
+  }
+}
+
+/// An address and a port to listen on: `127.0.0.1:6443`, `[::1]:6443`.
+public struct ListenAddress: Hashable, Sendable {
+  public let address: String
+  public let port: UInt16
+
+  /// nil when `text` is no such thing.
+  public init?(_ text: String) {
+    guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+    let part = text[..<colon]
+    let address = part.hasPrefix("[") && part.hasSuffix("]") ? part.dropFirst().dropLast() : part
+    guard IPAddress(address) != nil else { return nil }
+    self.address = String(address)
+    self.port = port
+  }
+}
