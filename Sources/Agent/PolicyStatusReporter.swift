@@ -55,6 +55,7 @@ final class PolicyStatusReporter: Sendable {
   private static func write(
     _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
   ) async throws(KubernetesError) {
+    if key.kind == NetworkPolicy.resource.kind { return try await tell(key, status, api) }
     let type =
       key.kind == CiliumNetworkPolicy.resource.kind
       ? CiliumNetworkPolicy.resource : CiliumClusterwideNetworkPolicy.resource
