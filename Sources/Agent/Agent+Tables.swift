@@ -75,6 +75,7 @@ extension Agent {
     events.record(
       EventRecorder.Entry(
         subject: ObjectKey(kind: Node.resource.kind, namespace: nil, name: configuration.nodeName),
-        apiVersion: Node.resource.apiVersion, kind: kind, reason: reason, message: message))
+        apiVersion: Node.resource.apiVersion, uid: configuration.nodeName, kind: kind, reason: reason, message: message)
+    )
   }
 }
