@@ -10,18 +10,22 @@ extension PolicyController {
   ///
   /// - Parameter comparing: leaves maps alone that are right already.
   func writeKernel(_ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false) {
-    let before = refusals.gaps
-    var blocks = compiler.compiled.ipcache
-    for address in nodeAddresses { blocks[CIDR(address)] = ReservedIdentity.host.identity }
+    guard writesIPCache || refusals.missingBlocks > 0 else {
+      return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+    }
+    let before = Set(refusals.gaps.keys)
+    let blocks = compiler.compiled.ipcache
     var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
-    for block in refusals.blocks { missing[block] = held.removeValue(forKey: block) }
+    for block in refusals.blocks {
+      if let identity = held.removeValue(forKey: block) { missing[block] = identity }
+    }
     setGaps(missing, held)
-    // Denied first, opened last: between the two an address may already have the identity of a wider block.
-    deny(Set(refusals.gaps.keys).subtracting(before.keys))
+    // Denied first, opened last: in between an address may have the identity of a wider block.
+    deny(Set(refusals.gaps.keys).subtracting(before))
     let wanted = identities.union(refusals.maps.keys).subtracting(refusals.gaps.keys)
-    writeMaps(wanted.subtracting(before.keys), comparing: comparing)
-    if writesIPCache || refusals.missingBlocks > 0 || !refusals.blocks.isEmpty { writeIPCache(blocks) }
-    writeMaps(Set(before.keys).subtracting(refusals.gaps.keys), comparing: false)
+    writeMaps(wanted.subtracting(before), comparing: comparing)
+    writeIPCache(blocks)
+    writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
   }
 
   private func writeIPCache(_ blocks: [CIDR: NumericIdentity]) {
@@ -50,22 +54,22 @@ extension PolicyController {
   }
 
   private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
+    var policies: [NumericIdentity: PolicyMapState] = [:]
     for identity in identities {
-      guard let state = compiler.maps[identity] else {
-        refusals.maps[identity] = nil
-        continue
+      policies[identity] = compiler.maps[identity]
+      if policies[identity] == nil { refusals.maps[identity] = nil }
+    }
+    if comparing { policies = policies.filter { (try? datapath.policy.state($0.key)) != $0.value } }
+    let refused = datapath.policy.replace(policies)
+    for (identity, error) in refused {
+      if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
+        logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
       }
-      do {
-        if comparing, try datapath.policy.state(identity) == state { continue }
-        try datapath.policy.replace(identity, with: state)
-        if refusals.maps.removeValue(forKey: identity) != nil {
-          logger.notice("the policy of identity \(identity) is in force again")
-        }
-      } catch {
-        if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
-          logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
-        }
-        deny([identity])
+    }
+    deny(Set(refused.keys))
+    for identity in policies.keys where refused[identity] == nil {
+      if refusals.maps.removeValue(forKey: identity) != nil {
+        logger.notice("the policy of identity \(identity) is in force again")
       }
     }
   }

@@ -1,13 +1,32 @@
 import JSON
 import KubernetesAPI
+import Policy
 import Synchronization
 
 /// Which generation of each policy object is in force on this node.
 final class PolicyProgress: Sendable {
   private let inForce = Mutex<[ObjectKey: Int64]>([:])
+  private let errors = Mutex<UInt64>(0)
 
-  /// To be called when the change that `event` tells of is in force.
-  func record<Object>(_ event: ReflectorDelta<Object>) {
+  /// How often an object came that could not be read.
+  var importErrors: UInt64 { errors.withLock { $0 } }
+
+  /// To be called when the change that `input` tells of is in force.
+  func record(_ input: PolicyInput) {
+    switch input {
+    case .network(let event): record(event)
+    case .cilium(let event): record(event)
+    case .clusterwide(let event): record(event)
+    case .cidrGroups, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: break
+    }
+  }
+
+  private func record<Object>(_ event: ReflectorDelta<Object>) {
+    switch event {
+    case .replaced(_, let invalid): errors.withLock { $0 += UInt64(invalid.count) }
+    case .invalid: errors.withLock { $0 += 1 }
+    case .applied, .deleted: break
+    }
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):

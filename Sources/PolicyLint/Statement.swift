@@ -6,6 +6,16 @@ struct Statement {
   enum Grant {
     case deny, allow
     case http([HTTPTerm])
+    case dns([DNSTerm])
+
+    /// The first of the rules that judge what is said on the port; nil when anything may be.
+    var firstRulePath: String? {
+      switch self {
+      case .deny, .allow: nil
+      case .http(let terms): terms.first?.path
+      case .dns(let terms): terms.first?.path
+      }
+    }
   }
 
   /// The object's index.
@@ -45,6 +55,7 @@ struct Statement {
     case .allow: .allow
     case .deny: .deny
     case .http(let terms): .http(terms)
+    case .dns(let terms): .dns(terms)
     }
   }
 }

@@ -11,7 +11,7 @@ import CNI
 struct Main {
   static func main() async {
     // The plugin is started for every pod: it takes the shortest way in.
-    if CommandLine.arguments.dropFirst().first == "cni" { CNICommandLine.run() }
+    if CommandLine.arguments.dropFirst() == ["cni"] { CNICommandLine.run() }
     do {
       var command = try Martlet.parseAsRoot()
       if var command = command as? any AsyncParsableCommand {

@@ -1,4 +1,4 @@
-import Metrics
+import NodeMetrics
 import Testing
 
 @Suite struct ExpositionTests {
