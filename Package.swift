@@ -47,6 +47,8 @@ let package = Package(
     target("Automata"),
     target("Monitoring", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux", "Threads"]),
+    target("NodeMetrics", ["Addressing", "Threads"]),
+    target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
     // Floor 2: the Kubernetes API, from both ends.
@@ -71,7 +73,7 @@ let package = Package(
       ]),
 
     // Floor 3: what the mesh means; pure.
-    target("ProxyRules", ["Automata", "JSON"]),
+    target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
@@ -85,20 +87,23 @@ let package = Package(
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux", "Threads"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
     target("Bookinfo", ["JSON", "Threads"]),
     target(
       "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
+    target("Bookinfo", ["JSON"]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
+    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF", "Monitoring",
+        "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
@@ -115,9 +120,11 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "Monitoring",
+        "BPF", "NodeMetrics",
+        "LoadGenerator", "BPF",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         "BPF",
+        "BPF", "NodeMetrics",
         "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -132,6 +139,7 @@ let package = Package(
         "JSON", logging,
       ]),
     tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
+    tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
@@ -139,7 +147,7 @@ let package = Package(
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
-      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", logging],
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", "JSON", logging],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
@@ -148,13 +156,16 @@ let package = Package(
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
     tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON"]),
+    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
-    tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(

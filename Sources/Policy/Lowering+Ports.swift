@@ -4,7 +4,7 @@ import ProxyRules
 
 extension L4Protocol {
   /// `any` is each of the protocols that carry ports.
-  fileprivate var numbers: [UInt8] {
+  var numbers: [UInt8] {
     switch self {
     case .any: [TransportProtocol.tcp.rawValue, TransportProtocol.udp.rawValue, TransportProtocol.sctp.rawValue]
     case .tcp: [TransportProtocol.tcp.rawValue]
