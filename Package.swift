@@ -45,10 +45,8 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("Monitoring", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("NodeMetrics", ["Addressing", "Threads"]),
-    target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
     // Floor 2: the Kubernetes API, from both ends.
@@ -94,9 +92,7 @@ let package = Package(
     target("Bookinfo", ["JSON", "Threads"]),
     target(
       "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
-    target("Bookinfo", ["JSON"]),
     target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
-    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
     target(
@@ -138,7 +134,6 @@ let package = Package(
         "TestSupport", "Agent", "Datapath", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI", "Addressing",
         "JSON", logging,
       ]),
-    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
@@ -156,8 +151,6 @@ let package = Package(
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
     tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
-    tests("NodeAPITests", ["NodeAPI", "JSON"]),
-    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
