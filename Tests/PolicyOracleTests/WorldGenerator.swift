@@ -88,7 +88,11 @@ struct WorldGenerator {
   private mutating func spec() -> JSONValue {
     var spec: JSONValue = ["endpointSelector": selector(isSubject: true)]
     let sides = ["ingress", "ingressDeny", "egress", "egressDeny"]
-    for side in sides where dice.chance(side.hasSuffix("Deny") ? 25 : 60) { spec[side] = rules(side) }
+    // Most policies are about one direction: else too little passes both ends to be read along.
+    let prefix = dice.pick(["ingress", "ingress", "egress", ""])
+    for side in sides where side.hasPrefix(prefix) && dice.chance(side.hasSuffix("Deny") ? 20 : 65) {
+      spec[side] = rules(side)
+    }
     if sides.allSatisfy({ spec[$0] == nil }) { spec["ingress"] = rules("ingress") }
     if dice.chance(15) {
       var flags: JSONValue = [:]
