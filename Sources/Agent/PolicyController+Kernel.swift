@@ -14,8 +14,7 @@ extension PolicyController {
       return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
     }
     let before = Set(refusals.gaps.keys)
-    var blocks = compiler.compiled.ipcache
-    for address in nodeAddresses { blocks[CIDR(address)] = ReservedIdentity.host.identity }
+    let blocks = compiler.compiled.ipcache
     var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
     for block in refusals.blocks {
       if let identity = held.removeValue(forKey: block) { missing[block] = identity }

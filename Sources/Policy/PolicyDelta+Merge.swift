@@ -1,7 +1,7 @@
 extension PolicyDelta {
   public var isEmpty: Bool {
     changedIdentities.isEmpty && removedIdentities.isEmpty && addedSubjects.isEmpty && removedSubjects.isEmpty
-      && changedPolicies.isEmpty && removedPolicies.isEmpty
+      && changedPolicies.isEmpty && removedPolicies.isEmpty && nodes == nil
   }
 
   /// Makes this the change that has the effect of itself and then `later`.
@@ -15,5 +15,6 @@ extension PolicyDelta {
     if !replaced.isEmpty { changedPolicies.removeAll { replaced.contains($0.key) } }
     changedPolicies += later.changedPolicies
     removedPolicies.formUnion(later.removedPolicies)
+    nodes = later.nodes ?? nodes
   }
 }
