@@ -45,7 +45,7 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("Metrics", ["Addressing", "Threads"]),
+    target("Monitoring", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
@@ -85,7 +85,7 @@ let package = Package(
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
@@ -97,7 +97,7 @@ let package = Package(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF",
+        "CNI", "Netlink", "BPF", "Monitoring",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target(
@@ -112,6 +112,8 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
+        "BPF", "Monitoring",
+        "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         "BPF",
         "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -119,8 +121,11 @@ let package = Package(
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
-    tests("MetricsTests", ["Metrics", "Addressing", "Threads"]),
+    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
+    tests(
+      "DatapathTests",
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(

@@ -61,6 +61,7 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
+      tablesComponent, metricsComponent,
     ]
     components.append(
       AgentStatus.Component(
@@ -102,17 +103,16 @@ extension Agent {
   }
 
   private func policyStatuses() async -> [PolicyStatus] {
-    let compiled = await policy.compiled
+    let statuses = await policy.status
+    let subjects = await policy.subjects
     let endpoints = await self.endpoints.all
     let revision = Int64((try? datapath.revision()) ?? 0)
-    return compiled.status.sorted { $0.key < $1.key }.map { key, status in
-      let rules = Set(compiled.rules.origins.filter { $0.value.object == key }.keys)
-      let subjects = compiled.maps.filter { $0.value.contains { rules.contains($0.value.rule) } }
-      return PolicyStatus(
+    return statuses.sorted { $0.key < $1.key }.map { key, status in
+      PolicyStatus(
         kind: key.kind, namespace: key.namespace, name: key.name,
         state: status.state == .accepted ? .accepted : status.state == .partial ? .partly : .rejected,
         problems: status.issues.map { .init(path: $0.path, message: $0.message) },
-        endpointCount: endpoints.count { subjects[$0.identity] != nil }, revision: revision)
+        endpointCount: endpoints.count { subjects[key]?.contains($0.identity) ?? false }, revision: revision)
     }
   }
 
@@ -122,7 +122,12 @@ extension Agent {
     for type in [NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource] {
       pending += progress.pending(try await client.listAll(type).items, kind: type.kind)
     }
-    return ["pending": .array(pending.sorted().map { .string($0.description) })]
+    let refused = await policy.refused.mapValues { $0.map(\.message).joined(separator: "; ") }
+    return [
+      "pending": .array(
+        pending.sorted().map { .string($0.description) }
+          + refused.sorted { $0.key < $1.key }.map { .string("\($0.key) (\($0.value))") })
+    ]
   }
 
   /// Rule id -> who wrote it, for those who read the kernel's maps themselves.

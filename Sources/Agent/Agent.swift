@@ -7,6 +7,7 @@ import KubernetesAPI
 import Logging
 import NodeAPI
 import Policy
+import Synchronization
 import Threads
 
 /// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
@@ -22,6 +23,10 @@ public final class Agent: Sendable {
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
+  let tables = TableWatch()
+  let events: EventRecorder
+  /// Why the metrics are not served.
+  let metricsProblem = Mutex<String?>(nil)
   let startedAt = Timestamp.now()
   private let network: NodeNetwork
   private let reporter: PolicyStatusReporter
@@ -36,7 +41,9 @@ public final class Agent: Sendable {
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
     identities = IdentityService(api: client, logger: logger)
-    let reporter = PolicyStatusReporter(api: client, logger: logger)
+    let events = EventRecorder(client: client, nodeName: configuration.nodeName, logger: logger)
+    self.events = events
+    let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, logger: logger
@@ -98,7 +105,9 @@ public final class Agent: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }
       group.addTask { try await self.serveNodeAPI() }
+      group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
+      group.addTask { await self.watchTables() }
       group.addTask { await self.followNodeAddresses(feed) }
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
@@ -162,20 +171,6 @@ public final class Agent: Sendable {
     await feed.follow { input in
       if let delta = book.apply(input) { await policy.apply(delta) }
       progress.record(input)
-    }
-  }
-
-  /// Removes expired connections, more often when the table fills up.
-  private func collectConnections() async {
-    while !Task.isCancelled {
-      var pause = Duration.seconds(5)
-      do {
-        let (live, _) = try datapath.connections.collectGarbage()
-        if live * 2 > datapath.connections.capacity { pause = .seconds(1) }
-      } catch {
-        logger.error("the connection table can not be collected: \(error)")
-      }
-      try? await Task.sleep(for: pause)
     }
   }
 

@@ -10,17 +10,22 @@ extension PolicyController {
   ///
   /// - Parameter comparing: leaves maps alone that are right already.
   func writeKernel(_ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false) {
-    let before = refusals.gaps
+    guard writesIPCache || refusals.missingBlocks > 0 else {
+      return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+    }
+    let before = Set(refusals.gaps.keys)
     let blocks = compiler.compiled.ipcache
     var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
-    for block in refusals.blocks { missing[block] = held.removeValue(forKey: block) }
+    for block in refusals.blocks {
+      if let identity = held.removeValue(forKey: block) { missing[block] = identity }
+    }
     setGaps(missing, held)
-    // Denied first, opened last: between the two an address may already have the identity of a wider block.
-    deny(Set(refusals.gaps.keys).subtracting(before.keys))
+    // Denied first, opened last: in between an address may have the identity of a wider block.
+    deny(Set(refusals.gaps.keys).subtracting(before))
     let wanted = identities.union(refusals.maps.keys).subtracting(refusals.gaps.keys)
-    writeMaps(wanted.subtracting(before.keys), comparing: comparing)
-    if writesIPCache || refusals.missingBlocks > 0 || !refusals.blocks.isEmpty { writeIPCache(blocks) }
-    writeMaps(Set(before.keys).subtracting(refusals.gaps.keys), comparing: false)
+    writeMaps(wanted.subtracting(before), comparing: comparing)
+    writeIPCache(blocks)
+    writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
   }
 
   private func writeIPCache(_ blocks: [CIDR: NumericIdentity]) {

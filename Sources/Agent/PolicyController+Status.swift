@@ -6,12 +6,18 @@ extension PolicyController {
   /// The status of each policy, what the kernel made of it included.
   var status: [ObjectKey: PolicyObjectStatus] {
     var status = compiler.status
-    for (object, issues) in refusedObjects() { status[object] = outcome(of: object, issues) }
+    for (object, issues) in refused { status[object] = outcome(of: object, issues) }
     return status
   }
 
   /// Why each subject that the kernel has no policy of is denied.
   var problems: [NumericIdentity: String] { refusals.problems }
+
+  /// Blocks of addresses that the kernel has no entry for.
+  var missingBlocks: Int { refusals.missingBlocks }
+
+  /// Entries in the largest policy of a subject.
+  var largestPolicy: Int { compiler.maps.values.map(\.count).max() ?? 0 }
 
   /// The subjects of this node that each policy selects.
   var subjects: [ObjectKey: Set<NumericIdentity>] {
@@ -24,7 +30,7 @@ extension PolicyController {
 
   /// What to report after a change of `status`: with what the kernel refuses now, and what it no longer does.
   func statusOfChanged(_ status: [ObjectKey: PolicyObjectStatus]) -> [ObjectKey: PolicyObjectStatus] {
-    let refused = refusedObjects()
+    let refused = refused
     var report = status
     for object in refusals.told.keys where refused[object] == nil { report[object] = compiler.status[object] }
     for (object, issues) in refused where report[object] != nil || refusals.told[object] != issues {
@@ -35,7 +41,7 @@ extension PolicyController {
   }
 
   /// The objects that select a subject which the kernel has no policy of.
-  private func refusedObjects() -> [ObjectKey: [PolicyIssue]] {
+  var refused: [ObjectKey: [PolicyIssue]] {
     var issues: [ObjectKey: [PolicyIssue]] = [:]
     for (identity, problem) in refusals.problems.sorted(by: { $0.key < $1.key }) {
       let issue = PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic: \(problem)")

@@ -39,7 +39,6 @@ actor PolicyController {
   }
 
   var compiled: CompiledPolicy { compiler.compiled }
-  var status: [ObjectKey: PolicyObjectStatus] { compiler.status }
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }

@@ -6,6 +6,10 @@ import Synchronization
 /// Which generation of each policy object is in force on this node.
 final class PolicyProgress: Sendable {
   private let inForce = Mutex<[ObjectKey: Int64]>([:])
+  private let errors = Mutex<UInt64>(0)
+
+  /// How often an object came that could not be read.
+  var importErrors: UInt64 { errors.withLock { $0 } }
 
   /// To be called when the change that `input` tells of is in force.
   func record(_ input: PolicyInput) {
@@ -18,6 +22,11 @@ final class PolicyProgress: Sendable {
   }
 
   private func record<Object>(_ event: ReflectorDelta<Object>) {
+    switch event {
+    case .replaced(_, let invalid): errors.withLock { $0 += UInt64(invalid.count) }
+    case .invalid: errors.withLock { $0 += 1 }
+    case .applied, .deleted: break
+    }
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):

@@ -28,12 +28,15 @@ final class PolicyStatusReporter: Sendable {
   private let newest = Newest()
   private let queue: WorkQueue<ObjectKey>
 
-  init(api: any ObjectAPI, backoff: Backoff = Backoff(base: .milliseconds(200)), logger: Logger) {
+  init(
+    api: any ObjectAPI, events: EventRecorder? = nil, backoff: Backoff = Backoff(base: .milliseconds(200)),
+    logger: Logger
+  ) {
     queue = WorkQueue(backoff: backoff) { key, error, pause in
       logger.warning("the status of \(key) could not be written, trying again in \(pause): \(error)")
     } work: { [newest] key in
       guard let status = newest[key] else { return }
-      try await PolicyStatusReporter.write(key, status, api)
+      try await PolicyStatusReporter.write(key, status, api, events)
       newest.forget(key, status)
     }
   }
@@ -50,7 +53,7 @@ final class PolicyStatusReporter: Sendable {
 
   /// A conflict with another writer is an error like any other: the next attempt reads the object again.
   private static func write(
-    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI
+    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
   ) async throws(KubernetesError) {
     if key.kind == NetworkPolicy.resource.kind { return try await tell(key, status, api) }
     let type =
@@ -76,9 +79,28 @@ final class PolicyStatusReporter: Sendable {
           "status": ["conditions": .array(conditions)],
         ],
         subresource: "status")
+      record(key, conditions, before, type.apiVersion, events)
     } catch {
       if !error.isNotFound { throw error }
     }
+  }
+
+  /// An event when a policy stops being enforced as written, and when it is again.
+  private static func record(
+    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ apiVersion: String, _ events: EventRecorder?
+  ) {
+    func enforced(_ conditions: [JSONValue]) -> JSONValue? {
+      conditions.first { $0["type"]?.stringValue == "Enforced" }
+    }
+    guard let now = enforced(conditions), let reason = now["reason"]?.stringValue,
+      let message = now["message"]?.stringValue
+    else { return }
+    let isEnforced = now["status"]?.stringValue == "True"
+    let wasEnforced = enforced(before).map { $0["status"]?.stringValue == "True" } ?? true
+    if isEnforced, wasEnforced { return }
+    events?.record(
+      EventRecorder.Entry(
+        subject: key, apiVersion: apiVersion, kind: isEnforced ? .normal : .warning, reason: reason, message: message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {

@@ -74,7 +74,6 @@ public final class Datapath: Sendable {
     var specification = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
     specification.pinMaps()
     sizes.apply(to: &specification)
-    sizes.apply(to: &specification)
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 

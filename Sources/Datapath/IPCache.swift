@@ -63,6 +63,11 @@ public struct IPCache: Sendable {
 
   public func remove(_ block: CIDR) throws(BPFError) { try map.delete(martlet_ipcache_key(block)) }
 
+  /// The identity that the kernel finds for an address that is no pod's of this node; nil when it finds none.
+  public func identity(of address: IPAddress) throws(BPFError) -> NumericIdentity? {
+    try map.lookup(martlet_ipcache_key(CIDR(address))).map { NumericIdentity(rawValue: $0.identity) }
+  }
+
   /// What the map holds, in the order of the blocks.
   public func entries() throws(BPFError) -> [(block: CIDR, identity: NumericIdentity)] {
     try map.entries()

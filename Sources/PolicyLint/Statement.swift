@@ -6,6 +6,7 @@ struct Statement {
   enum Grant {
     case deny, allow
     case http([HTTPTerm])
+    case dns([DNSTerm])
   }
 
   /// The object's index.
@@ -45,6 +46,7 @@ struct Statement {
     case .allow: .allow
     case .deny: .deny
     case .http(let terms): .http(terms)
+    case .dns(let terms): .dns(terms)
     }
   }
 }

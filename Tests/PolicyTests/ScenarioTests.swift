@@ -13,7 +13,7 @@ import Testing
   }
 
   @Test(arguments: proxied) func rulesForTheProxy(_ scenario: Scenario) throws {
-    try scenario.check(cluster)
+    try scenario.check(ScenarioTests.cluster)
   }
 
   @Test(arguments: unenforced) func whatIsNotEnforcedStaysClosed(_ scenario: Scenario) throws {

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 import Threads
 
-@testable import Metrics
+@testable import Monitoring
 
 @Suite struct ListenerTests {
   @Test(arguments: [

@@ -3,7 +3,7 @@ import Automata
 extension HTTPRule {
   /// What keeps this rule from allowing a request, field by field, for people to read: `path is "/a", not /b/.*`. Empty
   /// when it allows it.
-  public func differences(from request: HTTPRequestDescription) throws(HTTPRuleError) -> [String] {
+  public func differences(from request: HTTPRequestDescription) throws(RuleError) -> [String] {
     let rule = try ParsedRule(self, RulePlace(ruleSetID: 0, ruleID: id, index: 0))
     var found: [String] = []
     let fields: [(String, Regex?, String?, String?)] = [

@@ -1,4 +1,4 @@
-import Metrics
+import Monitoring
 import Testing
 
 @Suite struct ExpositionTests {
