@@ -1,6 +1,6 @@
 import Datapath
 import Flows
-import Monitoring
+import NodeMetrics
 import NodeAPI
 import Policy
 

@@ -90,7 +90,8 @@ extension Agent {
         ipv6: endpoint.attachment.addresses.first { $0.isIPv6 }?.description,
         ifname: endpoint.attachment.hostInterface, state: .ready,
         enforcesIngress: enforces(.ingress, RuleTable.unrestrictedIngress),
-        enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress))
+        enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress),
+        isAudit: endpoint.isAudit || configuration.audit)
     }
   }
 

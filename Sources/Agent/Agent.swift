@@ -168,10 +168,15 @@ public final class Agent: Sendable {
 
   private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {
     var book = book
-    await feed.follow { input in
-      if let delta = book.apply(input) { await policy.apply(delta) }
-      progress.record(input)
+    let inbox = Inbox<PolicyInput>()
+    async let reading: Void = inbox.fill(from: feed.inputs)
+    for await inputs in inbox.batches() {
+      var change = PolicyDelta()
+      for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
+      if !change.isEmpty { await policy.apply(change) }
+      for input in inputs { progress.record(input) }
     }
+    await reading
   }
 
   private func followNodeAddresses(_ feed: PolicyFeed) async {

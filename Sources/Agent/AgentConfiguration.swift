@@ -1,6 +1,6 @@
 import Addressing
 import Datapath
-import Monitoring
+import NodeMetrics
 import NodeAPI
 
 /// What one node's agent is told at its start.

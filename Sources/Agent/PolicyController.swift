@@ -73,7 +73,8 @@ actor PolicyController {
 
   /// Applies a change; returns when it is in force.
   func apply(_ delta: PolicyDelta) async {
-    pending = pending.map { merge($0, delta) } ?? delta
+    pending = pending ?? PolicyDelta()
+    pending?.merge(delta)
     guard isStarted else { return }
     while pending != nil {
       if let pass {
@@ -161,19 +162,5 @@ actor PolicyController {
 
   func attempt(_ what: String, _ body: () throws -> some Any) {
     do { _ = try body() } catch { logger.error("can not \(what): \(error)") }
-  }
-
-  private func merge(_ first: PolicyDelta, _ second: PolicyDelta) -> PolicyDelta {
-    var merged = first
-    for identity in second.removedIdentities { merged.changedIdentities[identity] = nil }
-    merged.removedIdentities.formUnion(second.removedIdentities)
-    merged.changedIdentities.merge(second.changedIdentities) { $1 }
-    merged.addedSubjects = merged.addedSubjects.subtracting(second.removedSubjects).union(second.addedSubjects)
-    merged.removedSubjects = merged.removedSubjects.union(second.removedSubjects).subtracting(second.addedSubjects)
-    let replaced = second.removedPolicies.union(second.changedPolicies.map(\.key))
-    merged.changedPolicies = merged.changedPolicies.filter { !replaced.contains($0.key) } + second.changedPolicies
-    merged.removedPolicies.formUnion(second.removedPolicies)
-    merged.nodes = second.nodes ?? merged.nodes
-    return merged
   }
 }

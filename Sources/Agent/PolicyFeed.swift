@@ -5,7 +5,8 @@ import Policy
 /// Watches the kinds of objects that policy is made of, and delivers what is told of them as one stream, so that a
 /// policy and what it refers to change in the order in which the API said so.
 struct PolicyFeed {
-  private let inputs: AsyncStream<PolicyInput>
+  /// What is told; what `first()` has read is not told again. For one reader.
+  let inputs: AsyncStream<PolicyInput>
   private let continuation: AsyncStream<PolicyInput>.Continuation
 
   init(client: KubernetesClient, logger: Logger) {
@@ -46,11 +47,6 @@ struct PolicyFeed {
       if kinds.count == watchCount { break }
     }
     return gathered
-  }
-
-  /// All that follows.
-  func follow(_ body: (PolicyInput) async -> Void) async {
-    for await input in inputs { await body(input) }
   }
 
   /// Adds an input that does not come from the API.

@@ -11,6 +11,7 @@ struct BPFVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bpf",
     abstract: "What the kernel holds, read from the pinned maps: works also while the agent is down.",
+    discussion: "Example: martlet bpf ct list",
     subcommands: [Programs.self, Maps.self, PolicyMaps.self, IPCacheList.self, Connections.self])
 
   struct Programs: ParsableCommand {

@@ -10,7 +10,7 @@ import NodeAPI
 
 struct PolicyVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "policy", abstract: "What the policies do.",
+    commandName: "policy", abstract: "What the policies do.", discussion: "Example: martlet policy get",
     subcommands: [Get.self, Trace.self, Wait.self, Validate.self],
     defaultSubcommand: Get.self)
 

@@ -3,7 +3,7 @@ import Agent
 import ArgumentParser
 import CNI
 import Datapath
-import Monitoring
+import NodeMetrics
 import NodeAPI
 import Proxy
 
