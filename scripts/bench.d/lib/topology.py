@@ -29,6 +29,12 @@ def resident(pid):
     return None
 
 
+def processor_seconds(pid):
+    """User and system time that a process has used, of all its threads: proc(5), fields 14 and 15 of stat."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end(process):
     if process and process.poll() is None:
         process.terminate()
@@ -86,6 +92,9 @@ class PlainNode:
     def client(self, command):
         return ["ip", "netns", "exec", f"{self.name}-client", *command]
 
+    def servant(self, _):
+        return None
+
     def address(self, _, family):
         return "10.99.0.3" if family == 4 else "[fd00:99::3]"
 
@@ -137,7 +146,7 @@ class MartletNode:
         text = next(address for address in addresses if (":" in address) == (family == 6))
         return text if family == 4 else f"[{text}]"
 
-    def child(self, verb):
+    def servant(self, verb):
         """The pid of the node's process with that verb."""
         for entry in pathlib.Path("/proc").iterdir():
             try:
