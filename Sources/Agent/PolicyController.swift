@@ -1,4 +1,5 @@
 import Addressing
+import CNI
 import Datapath
 import Identity
 import KubernetesAPI
@@ -18,6 +19,7 @@ actor PolicyController {
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
+  private let nameTablePath: String
   var nodeAddresses: Set<IPAddress> = []
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
@@ -36,14 +38,20 @@ actor PolicyController {
     self.logger = logger
     self.report = report
     proxy = ProxyConfigurationFile(directory: state)
+    nameTablePath = state.nameTable
+    let names = (try? StateFiles.read(state.nameTable)).flatMap { try? NameTable(parsing: $0) }
     compiler = PolicyCompiler(
-      allocations: PolicyController.allocations(beyond: proxy.current.ruleSets.map(\.id), datapath, logger))
+      allocations: PolicyController.allocations(
+        beyond: proxy.current.ruleSets.map(\.id), names: names, datapath, logger))
   }
 
   var compiled: CompiledPolicy { compiler.compiled }
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
+
+  /// Which addresses have which identities by their names, and which patterns are in use.
+  var namePolicy: NameIdentities { compiler.allocations.names }
 
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
@@ -71,6 +79,7 @@ actor PolicyController {
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
     writeKernel(Set(compiler.maps.keys), comparing: true)
+    writeNameTable()
     finish(compiler.status)
   }
 
@@ -121,6 +130,10 @@ actor PolicyController {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
     writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty)
+    writeAddresses(change.addresses)
+    if change.names { writeNameTable() }
+    // Addresses come and go with answers: no connection is judged otherwise for that.
+    if change.isOnlyAboutAddresses { return scheduleRetry() }
     if !change.removedRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
@@ -170,6 +183,16 @@ actor PolicyController {
     }
   }
 
+  /// Tells the proxy which identities it may give to addresses by itself; after the kernel has their policy.
+  private func writeNameTable() {
+    attempt("write the identities of names") {
+      try StateFiles.write(compiler.allocations.names.table.json.serialized(), to: nameTablePath)
+    }
+    for (identity, labels) in compiler.knownIdentities where identity.isOfNames {
+      directory.setLabels(identity, labels)
+    }
+  }
+
   func attempt(_ what: String, _ body: () throws -> some Any) {
     do { _ = try body() } catch { logger.error("can not \(what): \(error)") }
   }
@@ -184,6 +207,7 @@ actor PolicyController {
     let replaced = second.removedPolicies.union(second.changedPolicies.map(\.key))
     merged.changedPolicies = merged.changedPolicies.filter { !replaced.contains($0.key) } + second.changedPolicies
     merged.removedPolicies.formUnion(second.removedPolicies)
+    merged.names.merge(second.names) { $1 }
     return merged
   }
 }

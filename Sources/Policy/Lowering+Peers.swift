@@ -44,6 +44,7 @@ extension Lowering {
       }
       if let expansion = entity.selectors(cluster: cluster) { selectors += expansion } else { any = true }
     }
+    selectors += (rule.fqdns ?? []).map { NameIdentities.selector($0.pattern) }
     for (what, path) in unsupported(rule) { refusePeers(path, what, rule, &any) }
     return any ? .any : .selected(selectors, cidrs: cidrs)
   }
@@ -65,7 +66,6 @@ extension Lowering {
       if count > 0 { found.append((what, "\(rule.path).\(prefix)\(field)")) }
     }
     check("nodes", rule.nodes?.count ?? 0, "Nodes")
-    check("DNS names", rule.fqdns?.count ?? 0, "FQDNs")
     check("services", rule.services?.value.arrayValue?.count ?? 0, "Services")
     check("groups of cloud providers", rule.groups?.value.arrayValue?.count ?? 0, "Groups")
     return found

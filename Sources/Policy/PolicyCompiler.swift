@@ -53,6 +53,7 @@ public struct PolicyCompiler: Sendable {
     self.options = options
     self.allocations = allocations
     self.allocations.cidrs.forgetUses()
+    self.allocations.names.forgetUses()
     for reserved in ReservedIdentity.allCases { _ = selectors.set(reserved.identity, reserved.labels) }
   }
 
@@ -63,7 +64,7 @@ public struct PolicyCompiler: Sendable {
   public var compiled: CompiledPolicy {
     CompiledPolicy(
       maps: maps, rules: rules, ruleSets: ruleSets.values.sorted { $0.id < $1.id }, status: status,
-      cidrIdentities: cidrIdentities)
+      cidrIdentities: cidrIdentities, nameIdentities: allocations.names.assignments)
   }
 
   /// Compiles a snapshot from nothing. `allocations` is what an earlier compilation left, and then what this one leaves.
@@ -86,6 +87,7 @@ public struct PolicyCompiler: Sendable {
     }
     for (identity, details) in delta.changedIdentities.sorted(by: { $0.key < $1.key }) { set(identity, details) }
     updatePolicies(delta, &change)
+    updateNames(delta, &change)
     addSubjects(delta.addedSubjects)
     rebuild(&change)
     return change
@@ -100,6 +102,7 @@ public struct PolicyCompiler: Sendable {
       allocations.ruleSets.release(slot)
     }
     allocations.cidrs.releaseUnused()
+    allocations.names.releaseUnused()
   }
 
   private mutating func removeSubjects(_ removed: Set<NumericIdentity>, _ change: inout PolicyChange) {

@@ -99,9 +99,10 @@ final class NameTracker {
   func mayPass(_ exchange: DNSExchange, _ answer: DNSAnswer, _ message: [UInt8], now: UInt64) -> Bool {
     guard !answer.addresses.isEmpty, let time = answer.timeToLive else { return true }
     let patterns = patterns(matching: exchange.query.name)
-    guard !patterns.isEmpty else { return true }
     let seconds = NameTracker.seconds()
-    let isKnown = tell(answer.addresses, patterns)
+    // A name that no policy selects is told too, so that a policy which selects it later finds its addresses; but nobody
+    // waits for that.
+    let isKnown = patterns.isEmpty || tell(answer.addresses, patterns)
     // A client may use the answer as long as it lasts, so what was told must last about as long.
     let life = Int64(max(1, min(time, 7 * 86400)))
     let known = reported[exchange.query.name]
@@ -110,7 +111,7 @@ final class NameTracker {
     }
     if isKnown, isTold == true { return true }
     // Beyond its time an address may be taken back at any moment: only the agent can say that it stays.
-    let mustWait = !isKnown || (known?.expires ?? 0) < seconds
+    let mustWait = !isKnown || (!patterns.isEmpty && (known?.expires ?? 0) < seconds)
     let learned = LearnedName(
       name: exchange.query.name, addresses: answer.addresses, expires: seconds + life + max(1, life / 4))
     if reported.count >= NameTracker.maximumNames { reported = [:] }
@@ -119,7 +120,7 @@ final class NameTracker {
       addresses: learned.addresses + others.filter { !learned.addresses.contains($0) }.prefix(64),
       expires: learned.expires)
     guard let id = report([learned]) else {
-      journal.append(learned)
+      if !patterns.isEmpty { journal.append(learned) }
       return true
     }
     guard mustWait else { return true }
