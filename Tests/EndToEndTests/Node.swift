@@ -29,12 +29,12 @@ final class Node: Sendable {
   private static let counter = Counter()
 
   /// Starts a node and waits until it is ready.
-  init() throws {
+  init(upArguments: [String] = []) throws {
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
     directory = try temporaryDirectory("node")
     do {
       try Node.network(name)
-      up = try Node.spawn(name, directory)
+      up = try Node.spawn(name, directory, upArguments)
     } catch {
       Node.remove(name, directory)
       throw error
@@ -72,9 +72,10 @@ final class Node: Sendable {
     try must(["ip", "-n", world, "route", "add", "fd00:10:244::/64", "via", "2001:db8::1", "src", "2001:db8::2"])
   }
 
-  private static func spawn(_ name: String, _ directory: String) throws -> Child {
+  private static func spawn(_ name: String, _ directory: String, _ arguments: [String]) throws -> Child {
     try Child(
-      ["ip", "netns", "exec", name, binary, "up", "--state-dir", directory + "/state", "--node-name", name],
+      ["ip", "netns", "exec", name, binary, "up", "--state-dir", directory + "/state", "--node-name", name]
+        + arguments,
       output: directory + "/log", errors: directory + "/log")
   }
 

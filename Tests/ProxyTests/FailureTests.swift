@@ -253,7 +253,7 @@ extension LoopbackTests {
       let count = recv(receiver, &datagram, datagram.count, 0)
       let records = datagram.withUnsafeBytes {
         ProxyRecord.decode(UnsafeRawBufferPointer(rebasing: $0[..<max(0, count)]))
-      }
+      }.compactMap { record -> AccessRecord? in if case .http(let record) = record { record } else { nil } }
       #expect(records.map(\.path) == ["/ok/recorded"])
       #expect(records.first?.client.address == IPAddress("127.0.0.1"))
       await proxy.stop()
