@@ -45,8 +45,8 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("Monitoring", ["Addressing", "Threads"]),
-    target("BPF", ["CLibBPF", "CLinux"]),
+    target("BPF", ["CLibBPF", "CLinux", "Threads"]),
+    target("NodeMetrics", ["Addressing", "Threads"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
     // Floor 2: the Kubernetes API, from both ends.
@@ -85,25 +85,29 @@ let package = Package(
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
-    target("NodeAPI", ["JSON", "CLinux"]),
+    target("NodeAPI", ["JSON", "CLinux", "Threads"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
-    target("Bookinfo", ["JSON"]),
-    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
+    target("Bookinfo", ["JSON", "Threads"]),
+    target(
+      "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF", "Monitoring",
+        "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
+    target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
     target(
       "Host",
       [
-        "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity",
+        "Addressing",
         "JSON", "CLinux", "BPF", "Threads", logging,
       ]),
 
@@ -112,16 +116,25 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "Monitoring",
+        "BPF", "NodeMetrics",
+        "LoadGenerator", "BPF",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         "BPF",
+        "BPF", "NodeMetrics",
         "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("AddressingTests", ["Addressing"]),
-    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
+    tests(
+      "AgentTests",
+      [
+        "TestSupport", "Agent", "Datapath", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI", "Addressing",
+        "JSON", logging,
+      ]),
+    tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
@@ -133,18 +146,26 @@ let package = Package(
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
+    tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
-    tests("NodeAPITests", ["NodeAPI", "JSON"]),
-    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
+    tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
-    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
+    tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
+    tests(
+      "PolicyOracleTests",
+      [
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
+        "ProxyRules",
+      ]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

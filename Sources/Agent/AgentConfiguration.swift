@@ -1,8 +1,8 @@
 import Addressing
 import Datapath
-import Monitoring
 import NodeAPI
-public import Policy
+import NodeMetrics
+import Policy
 
 /// What one node's agent is told at its start.
 public struct AgentConfiguration: Sendable {

@@ -13,6 +13,8 @@ struct Endpoint: Sendable {
   var identity: NumericIdentity
   var labels: IdentityLabels
   var namedPorts: Set<NamedPort>
+  /// Its policy is judged and reported, but drops nothing.
+  var isAudit = false
   /// Its identity's object was there when last looked at, and the policy in force is that identity's.
   var isSettled = false
 
@@ -26,11 +28,16 @@ struct Endpoint: Sendable {
   var datapath: DatapathEndpoint {
     DatapathEndpoint(
       id: id, addresses: attachment.addresses, interfaceIndex: interfaceIndex, identity: identity,
-      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC)
+      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC, isAudit: isAudit)
   }
 }
 
 extension Pod {
+  /// The annotation that puts a pod into audit mode.
+  static let auditAnnotation = "policy.martlet.io/audit"
+
+  var isAudit: Bool { metadata.annotations[Pod.auditAnnotation] == "true" }
+
   /// The labels that make this pod's identity.
   func identityLabels(namespaceLabels: [String: String], cluster: String) -> IdentityLabels {
     IdentityLabels(
@@ -39,11 +46,10 @@ extension Pod {
   }
 
   var namedPorts: Set<NamedPort> {
-    let numbers: [L4Protocol: UInt8] = [.tcp: 6, .udp: 17, .sctp: 132]
     var named: Set<NamedPort> = []
     for port in spec.containers.flatMap(\.ports) {
-      guard let name = port.name, let number = numbers[port.protocol] else { continue }
-      named.insert(NamedPort(name: name, protocol: number, port: port.containerPort))
+      guard let name = port.name, let known = TransportProtocol(name: port.protocol.rawValue) else { continue }
+      named.insert(NamedPort(name: name, protocol: known.rawValue, port: port.containerPort))
     }
     return named
   }

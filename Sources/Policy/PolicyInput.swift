@@ -41,11 +41,13 @@ public struct PolicySnapshot: Sendable {
   public var policies: [PolicyDocument]
   /// As in ``PolicyDelta/names``.
   public var names: [IPAddress: Set<String>] = [:]
+  public var nodes: NodeIdentities
 
   public init(
     identities: [NumericIdentity: IdentityDetails] = [:], subjects: Set<NumericIdentity> = [],
-    policies: [PolicyDocument] = []
+    policies: [PolicyDocument] = [], nodes: NodeIdentities = NodeIdentities()
   ) {
+    self.nodes = nodes
     self.identities = identities
     self.subjects = subjects
     self.policies = policies
@@ -63,6 +65,8 @@ public struct PolicyDelta: Sendable {
   public var removedPolicies: Set<ObjectKey> = []
   /// The names that addresses were answered for and that still hold: all of each address's; none: it has no name now.
   public var names: [IPAddress: Set<String>] = [:]
+  /// All nodes, when there is any change of them.
+  public var nodes: NodeIdentities?
 
   public init() {}
 
@@ -72,6 +76,7 @@ public struct PolicyDelta: Sendable {
     addedSubjects = snapshot.subjects
     changedPolicies = snapshot.policies
     names = snapshot.names
+    nodes = snapshot.nodes
   }
 }
 

@@ -10,8 +10,11 @@ public struct RuleOrigin: Hashable, Sendable {
   public let path: String
   /// What the policy says of itself, or what the built-in rule is.
   public let description: String
+  /// `log.value`: what flows that the rule decides carry.
+  public let log: String
 
-  public init(object: ObjectKey?, path: String, description: String = "") {
+  public init(object: ObjectKey?, path: String, description: String = "", log: String = "") {
+    self.log = log
     self.object = object
     self.path = path
     self.description = description
@@ -20,8 +23,8 @@ public struct RuleOrigin: Hashable, Sendable {
 
 extension RuleOrigin {
   /// The form that the proxy's configuration carries; nil for what no object wrote.
-  public func author(line: Int? = nil) -> RuleAuthor? {
-    object.map { RuleAuthor(kind: $0.kind, namespace: $0.namespace, name: $0.name, path: path, line: line) }
+  public var author: RuleAuthor? {
+    object.map { RuleAuthor(kind: $0.kind, namespace: $0.namespace, name: $0.name, path: path) }
   }
 }
 

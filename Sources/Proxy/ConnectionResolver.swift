@@ -6,12 +6,17 @@ public struct ConnectionPolicy: Hashable, Sendable {
   public var destinationIdentity: UInt32
   /// The revision of the datapath's policy at which this was found.
   public var revision: UInt32
+  /// Requests that the rules refuse are reported, and let pass.
+  public var isAudit: Bool
 
-  public init(proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
+  public init(
+    proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0, isAudit: Bool = false
+  ) {
     self.proxyRules = proxyRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
     self.revision = revision
+    self.isAudit = isAudit
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.

@@ -1,7 +1,7 @@
 import BPF
 import CMartletABI
 public import Logging
-public import Monitoring
+public import NodeMetrics
 
 #if canImport(Glibc)
   import Glibc

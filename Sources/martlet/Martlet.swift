@@ -11,7 +11,7 @@ import CNI
 struct Main {
   static func main() async {
     // The plugin is started for every pod: it takes the shortest way in.
-    if CommandLine.arguments.dropFirst().first == "cni" { CNICommandLine.run() }
+    if CommandLine.arguments.dropFirst() == ["cni"] { CNICommandLine.run() }
     do {
       var command = try Martlet.parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -44,6 +44,6 @@ struct Martlet: AsyncParsableCommand {
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
       FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
-      BookinfoVerb.self,
+      BookinfoVerb.self, BenchVerb.self,
     ])
 }

@@ -9,7 +9,9 @@ import Testing
 final class Node: Sendable {
   let name: String
   let directory: String
-  private let up: Child
+  private let arguments: [String]
+  private let upChild: Mutex<Child>
+  private var up: Child { upChild.withLock { $0 } }
   /// Of the pods asked for: a test that replaces a pod gives the new one another name.
   let addresses = Mutex<[String: [String]]>([:])
 
@@ -28,28 +30,45 @@ final class Node: Sendable {
 
   private static let counter = Counter()
 
-  /// Starts a node and waits until it is ready.
-  init(upArguments: [String] = []) throws {
+  /// Starts a node and waits until it is ready. `arguments` are those of `up`.
+  init(_ arguments: [String] = []) throws {
+    self.arguments = arguments
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
     directory = try temporaryDirectory("node")
     do {
       try Node.network(name)
-      up = try Node.spawn(name, directory, upArguments)
+      upChild = Mutex(try Node.spawn(name, directory, arguments))
     } catch {
       Node.remove(name, directory)
       throw error
     }
-    let ready = try martlet("status", "--wait", "--timeout", "30s")
-    guard ready.status == 0 else {
-      let log = self.log
+    do { try waitUntilReady() } catch {
       stop()
-      throw Failure("the node did not become ready: \(ready)\n\(log)")
+      throw error
     }
   }
 
+  private func waitUntilReady() throws {
+    let ready = try martlet("status", "--wait", "--timeout", "30s")
+    guard ready.status == 0 else { throw Failure("the node did not become ready: \(ready)\n\(log)") }
+  }
+
+  /// `up` dies without notice, and its agent and its proxy with it.
+  func crash() {
+    up.signal(SIGKILL)
+    up.wait()
+  }
+
+  /// Starts `up` again after its end, with the same state directory.
+  func start() throws {
+    let child = try Node.spawn(name, directory, arguments)
+    upChild.withLock { $0 = child }
+    try waitUntilReady()
+  }
+
   /// Runs `body` on a node that is gone afterwards, whatever happens.
-  static func with<Result>(_ body: (Node) throws -> Result) throws -> Result {
-    let node = try Node()
+  static func with<Result>(_ arguments: [String] = [], _ body: (Node) throws -> Result) throws -> Result {
+    let node = try Node(arguments)
     defer { node.stop() }
     return try body(node)
   }
@@ -74,8 +93,7 @@ final class Node: Sendable {
 
   private static func spawn(_ name: String, _ directory: String, _ arguments: [String]) throws -> Child {
     try Child(
-      ["ip", "netns", "exec", name, binary, "up", "--state-dir", directory + "/state", "--node-name", name]
-        + arguments,
+      ["ip", "netns", "exec", name, binary, "up", "--state-dir", directory + "/state", "--node-name", name] + arguments,
       output: directory + "/log", errors: directory + "/log")
   }
 
@@ -102,6 +120,8 @@ final class Node: Sendable {
   var state: String { directory + "/state" }
   var log: String { read(directory + "/log") }
 
+  var pid: pid_t { up.pid }
+
   /// The pid in one of the state directory's pid files: `agent` or `proxy`.
   func pid(of process: String) -> pid_t? { pid_t(read("\(state)/run/\(process).pid").trimmed) }
 }
@@ -112,8 +132,8 @@ extension Node {
   var environment: [String: String] { ["MARTLET_STATE_DIR": state, "HOME": directory] }
 
   /// Runs a command in the node's network namespace.
-  func onNode(_ arguments: [String], stdin: String? = nil) throws -> Outcome {
-    try command(["ip", "netns", "exec", name] + arguments, environment: environment, stdin: stdin)
+  func onNode(_ arguments: [String], stdin: String? = nil, seconds: Int = 40) throws -> Outcome {
+    try command(["ip", "netns", "exec", name] + arguments, environment: environment, stdin: stdin, seconds: seconds)
   }
 
   /// Starts a server in the world; the caller ends it.

@@ -10,7 +10,7 @@ struct SharedNode: SuiteTrait, TestScoping {
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    let node = try Node(upArguments: upArguments)
+    let node = try Node(upArguments)
     defer { node.stop() }
     try prepare(node)
     try await SharedNode.$current.withValue(node) { try await function() }

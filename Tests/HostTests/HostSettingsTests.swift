@@ -39,7 +39,7 @@ import Testing
 
   @Test(arguments: [
     ("nodeName: a\npodCIRD: x", "up.yaml:2: podCIRD: unknown field"),
-    ("nodeName: a\n\nnodeName: b", "up.yaml:3: duplicate key \"nodeName\""),
+    ("nodeName: a\n\nnodeName: b", "up.yaml:1: duplicate key \"nodeName\""),
     ("audit: 3", "up.yaml:1: audit: "),
     ("maps:\n  connections: 10\n  flows: 3", "up.yaml:3: maps.flows: unknown map; there are endpoints, ipcache, "),
     ("maps: {events: 5000}", "up.yaml:1: maps.events: must be a power of two"),

@@ -339,10 +339,8 @@ extension ScenarioTests {
   ]
 
   static let unenforced = [
-    ingress("fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]]], "fromNodes"),
     ingress("fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
     ingress("authentication", ["fromEntities": ["all"], "authentication": ["mode": "required"]], "authentication"),
-    ingress("CIDR groups", ["fromCIDRSet": [["cidrGroupRef": "g"]]], "fromCIDRSet[0]"),
     ingress("TLS", port(["terminatingTLS": ["secret": ["name": "s"]]]), "toPorts[0].terminatingTLS"),
     ingress("server names", port(["serverNames": ["a.example"]]), "toPorts[0].serverNames"),
     ingress("Kafka", port(["rules": ["kafka": [["topic": "t"]]]]), "toPorts[0].rules.kafka"),
@@ -360,30 +358,21 @@ extension ScenarioTests {
       about(["ingress": [port(["rules": ["http": [["path": "/("], ["method": "GET"]]]])]]),
       "default/reviews => default/productpage 9080/TCP http(GET)", state: .partial,
       issues: ["spec.ingress[0].toPorts[0].rules.http[0].path"]),
-    egress("toServices", ["toServices": [["k8sService": ["serviceName": "s"]]]], "toServices"),
     egress(
       "no DNS rule", ["toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": []]]]],
       "toPorts[0].rules.dns"),
     egress(
       "listeners", port(["listener": ["name": "l", "envoyConfig": ["name": "c"]]]), "toPorts[0].listener"),
-    ingressDeny("deny fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]], "toPorts": [plain]], "fromNodes"),
     ingressDeny("deny fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
-    ingressDeny("deny CIDR groups", ["fromCIDRSet": [["cidrGroupRef": "g"]]], "fromCIDRSet[0]"),
     ingressDeny("deny no port", ["toPorts": [[:]]], "toPorts[0]"),
-    ingressDeny("deny fromRequires", ["fromRequires": [["matchLabels": ["app": "details"]]]], "fromRequires"),
-    Scenario(
-      "fromRequires restricts other rules, so nothing passes",
-      about(["ingress": [["fromRequires": [["matchLabels": ["app": "reviews"]]]], ["fromEntities": ["all"]]]]),
-      deniedIngress,
-      state: .partial, issues: ["spec.ingress[0].fromRequires"]),
     Scenario(
       "what is enforced beside what is not",
-      about(["egress": [["toServices": [["k8sService": ["serviceName": "s"]]]], ["toCIDR": ["8.8.8.8/32"]]]]),
+      about(["egress": [["toGroups": [["aws": ["region": "r"]]]], ["toCIDR": ["8.8.8.8/32"]]]]),
       """
       default/productpage -> 8.8.8.8 53/UDP allow
       default/productpage -> 9.9.9.9 53/UDP drop
       """,
-      state: .partial, issues: ["spec.egress[0].toServices"]),
+      state: .partial, issues: ["spec.egress[0].toGroups"]),
     Scenario(
       "policies about nodes",
       [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["host"]]]])],

@@ -89,12 +89,12 @@ import Testing
     var message = DNSBuilder(query: "a.example")
     message.becomeAnswer()
     message.answer(DNSBuilder.questionPointer, type: DNSType.cname, ttl: 300, DNSBuilder.name("b.example"))
-    message.address("192.0.2.66", of: DNSBuilder.name("other.example"))
-    message.address("192.0.2.1", of: DNSBuilder.name("C.example"), ttl: 20)
+    message.answer(DNSBuilder.name("other.example"), "192.0.2.66")
+    message.answer(DNSBuilder.name("C.example"), "192.0.2.1", ttl: 20)
     message.answer(DNSBuilder.name("b.example"), type: DNSType.cname, ttl: 30, DNSBuilder.name("c.Example"))
-    message.address("192.0.2.2", of: DNSBuilder.name("c.example"), ttl: 40)
-    message.address("192.0.2.1", of: DNSBuilder.name("c.example"), ttl: 40)
-    message.address("192.0.2.67")
+    message.answer(DNSBuilder.name("c.example"), "192.0.2.2", ttl: 40)
+    message.answer(DNSBuilder.name("c.example"), "192.0.2.1", ttl: 40)
+    message.answer(DNSBuilder.questionPointer, "192.0.2.67")
     message.option()
     let found = try answer(message)
     #expect(found.addresses.map(\.description) == ["192.0.2.1", "192.0.2.2"])
@@ -105,7 +105,7 @@ import Testing
   @Test func readsBothFamiliesAndWhatItDoesNotKnow() throws {
     var message = DNSBuilder(query: "a.example", type: DNSType.aaaa)
     message.becomeAnswer()
-    message.address("2001:db8::1", ttl: 0x8000_0000)
+    message.answer("2001:db8::1", ttl: 0x8000_0000)
     message.answer(DNSBuilder.questionPointer, type: 65, [0, 1, 0, 0, 4, 0, 4, 192, 0, 2, 9])
     let found = try answer(message, type: DNSType.aaaa)
     #expect(found.addresses.map(\.description) == ["2001:db8::1"] && found.timeToLive == 0)
@@ -122,7 +122,7 @@ import Testing
   @Test func errorsHaveNoAddresses() throws {
     var message = DNSBuilder(query: "a.example")
     message.becomeAnswer(code: 3)
-    message.address("192.0.2.1")
+    message.answer("192.0.2.1")
     #expect(try answer(message).addresses.isEmpty)
   }
 

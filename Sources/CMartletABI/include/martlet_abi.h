@@ -65,11 +65,15 @@ MARTLET_ASSERT_SIZE(struct martlet_config, 40);
 
 /* ---- martlet_endpoints: hash, address of a local pod -> where it lives ---------------------- */
 
+enum martlet_endpoint_flags {
+	MARTLET_ENDPOINT_AUDIT = 1 << 0, /* its policy is judged and reported, but drops nothing */
+};
+
 struct martlet_endpoint {
 	__u32 ifindex; /* host side of the pod's veth */
 	__u32 identity;
 	__u32 id;    /* endpoint id, as in `martlet endpoint list` */
-	__u32 flags; /* none yet */
+	__u32 flags; /* enum martlet_endpoint_flags */
 	__u8 pod_mac[6];
 	__u8 host_mac[6];
 	__u32 reserved;
@@ -165,6 +169,7 @@ enum martlet_ct_flags {
 	MARTLET_CT_FIN_REPLY = 1 << 3,
 	MARTLET_CT_RST = 1 << 4,
 	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
+	MARTLET_CT_AUDIT = 1 << 6, /* the proxy reports what it would refuse, and lets it pass */
 };
 
 struct martlet_ct_entry {
@@ -220,8 +225,11 @@ enum martlet_listener {
  * which is positive.
  */
 #define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
-#define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
-#define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
+/* enum martlet_verdict; above it the side (enum martlet_direction) that denied, or that sends to
+ * the proxy */
+#define MARTLET_TRACE_CB_VERDICT 0
+#define MARTLET_TRACE_DIRECTION_SHIFT 8
+#define MARTLET_TRACE_CB_REASON 1 /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
 #define MARTLET_TRACE_CB_PROXY_RULES 4

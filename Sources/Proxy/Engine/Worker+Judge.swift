@@ -36,10 +36,13 @@ extension Worker {
       }
       lastSet = c.pointee.policy.proxyRules
     }
-    guard let decision = lastMatcher?.decide(requestFacts(bytes)) else { return .deny }
+    let decision = lastMatcher?.decide(requestFacts(bytes)) ?? .deny
     switch decision {
     case .allow(let rule): c.pointee.rule = rule ?? 0
     case .allowWithMismatches(let rule): c.pointee.rule = rule
+    case .deny where c.pointee.policy.isAudit:
+      c.pointee.isAudited = true
+      return .allow(ruleID: nil)
     case .deny: break
     }
     return decision

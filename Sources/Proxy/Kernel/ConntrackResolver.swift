@@ -78,7 +78,7 @@ public final class ConntrackResolver: ConnectionResolver {
     else { return nil }
     return ConnectionPolicy(
       proxyRules: entry.proxy_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
-      revision: entry.revision)
+      revision: entry.revision, isAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT.rawValue) != 0)
   }
 
   /// The key of the client's connection, and whether the client is its end b. Ends are ordered as the programs order

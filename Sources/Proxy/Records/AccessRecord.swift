@@ -27,6 +27,8 @@ public struct AccessRecord: Hashable, Sendable {
   /// The status that the client was sent; 0 when it was sent none.
   public var status: UInt16
   public var isDenied: Bool
+  /// It would have been denied, but for audit mode.
+  public var isAudited: Bool
   /// The connection ended before the exchange did.
   public var isAborted: Bool
   public var requestOctets: UInt64
@@ -42,6 +44,7 @@ public struct AccessRecord: Hashable, Sendable {
   static let layout: UInt8 = 1
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
+  static let auditedFlag: UInt8 = 4
 
   init?(_ bytes: UnsafeRawBufferPointer) {
     func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
@@ -61,6 +64,7 @@ public struct AccessRecord: Hashable, Sendable {
       return String(decoding: bytes[at..<at + count], as: UTF8.self)
     }
     isDenied = bytes[3] & Self.deniedFlag != 0
+    isAudited = bytes[3] & Self.auditedFlag != 0
     isAborted = bytes[3] & Self.abortedFlag != 0
     rule = number(4, UInt32.self)
     time = number(8, UInt64.self)

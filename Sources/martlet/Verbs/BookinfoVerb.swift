@@ -4,6 +4,7 @@ import Bookinfo
 struct BookinfoVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bookinfo", abstract: "The demo's servers and a small HTTP client.",
+    discussion: "Example: martlet bookinfo serve ratings --port 9080",
     subcommands: [Serve.self, Request.self])
 
   struct Serve: ParsableCommand {

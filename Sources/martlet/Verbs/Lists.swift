@@ -4,7 +4,8 @@ import NodeAPI
 
 struct EndpointVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "endpoint", abstract: "The pods that this node connects.", subcommands: [List.self, Get.self],
+    commandName: "endpoint", abstract: "The pods that this node connects.",
+    discussion: "Example: martlet endpoint list", subcommands: [List.self, Get.self, Audit.self],
     defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
@@ -26,7 +27,7 @@ struct EndpointVerb: ParsableCommand {
         for endpoint in endpoints {
           var row = [
             String(endpoint.id), "\(endpoint.namespace)/\(endpoint.pod)",
-            endpoint.enforcesIngress ? "Enforced" : "Open", endpoint.enforcesEgress ? "Enforced" : "Open",
+            mode(endpoint.enforcesIngress, endpoint), mode(endpoint.enforcesEgress, endpoint),
             String(endpoint.identity), endpoint.ipv4 ?? "", endpoint.ipv6 ?? "", endpoint.state.rawValue,
           ]
           if wide {
@@ -39,6 +40,10 @@ struct EndpointVerb: ParsableCommand {
         }
         return table.text
       }
+    }
+
+    private func mode(_ enforces: Bool, _ endpoint: EndpointModel) -> String {
+      enforces ? endpoint.isAudit ? "Audit" : "Enforced" : "Open"
     }
   }
 
@@ -71,6 +76,7 @@ struct EndpointVerb: ParsableCommand {
 struct IdentityVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "identity", abstract: "Who can be named in policies: sets of labels and their numbers.",
+    discussion: "Example: martlet identity list -o json",
     subcommands: [List.self, Get.self], defaultSubcommand: List.self)
 
   struct List: ParsableCommand {

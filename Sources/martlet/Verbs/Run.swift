@@ -51,8 +51,16 @@ struct Run: AsyncParsableCommand {
   @Argument(parsing: .postTerminator, help: "The command and its arguments.")
   var command: [String]
 
-  func run() async throws {
+  func validate() throws {
     guard !command.isEmpty else { throw ValidationError("give the command after --") }
+    _ = try port.map(containerPort)
+    _ = try pairs(env, "--env")
+    _ = try pairs(labelPairs, "-l")
+  }
+
+  private var labelPairs: [String] { labels.flatMap { $0.split(separator: ",").map(String.init) } }
+
+  func run() async throws {
     let client: KubernetesClient
     do throws(ConfigurationError) {
       client = try KubernetesClient(configuration: .kubeconfig(path: instance.directory.kubeconfig))
@@ -134,7 +142,7 @@ struct Run: AsyncParsableCommand {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": [
           "name": .string(name), "namespace": .string(namespace),
-          "labels": .object(try pairs(labels.flatMap { $0.split(separator: ",").map(String.init) }, "-l")),
+          "labels": .object(try pairs(labelPairs, "-l")),
         ],
         "spec": [
           "nodeName": .string(node), "serviceAccountName": .string(serviceAccount),
