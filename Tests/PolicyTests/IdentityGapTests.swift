@@ -22,15 +22,10 @@ import Testing
     _ entries: [(NumericIdentity, Verdict)], missing: [String], held: [String] = ["10.0.0.0/8"]
   ) throws -> CIDR? {
     func blocks(_ texts: [String]) throws -> [CIDR: NumericIdentity] {
-      var blocks: [CIDR: NumericIdentity] = [:]
-      for text in texts {
-        let block = try #require(CIDR(text))
-        blocks[block] = text == "10.0.0.0/8" ? wide : narrow
-      }
-      return blocks
+      try texts.reduce(into: [:]) { $0[try #require(CIDR($1))] = $1 == "10.0.0.0/8" ? wide : narrow }
     }
-    let (missing, held) = (try blocks(missing), try blocks(held))
-    return IdentityGaps.subjects(of: [subject: map(entries)], missing: missing, held: held)[subject]
+    return IdentityGaps.subjects(
+      of: [subject: map(entries)], missing: try blocks(missing), held: try blocks(held))[subject]
   }
 
   @Test func aDeniedBlockWithinAnAllowedOne() throws {
