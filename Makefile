@@ -2,9 +2,10 @@
 SHELL := /bin/bash
 OBJECTS := Sources/CMartletBPF/objects
 BUILD := .build
-SWIFT_FLAGS := --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
+SWIFT_FLAGS := --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -s \
+	-Xlinker --no-export-dynamic -Xlinker -z -Xlinker pack-relative-relocs
 
-.PHONY: build demo test test-long lint format clean bpf prerequisites-%
+.PHONY: build demo test test-long bench lint format clean bpf prerequisites-%
 
 build: prerequisites-build bpf
 	swift build --scratch-path $(BUILD) -c release --product martlet $(SWIFT_FLAGS)
@@ -22,6 +23,9 @@ test: prerequisites-test build
 
 test-long: prerequisites-test build
 	scripts/test --long
+
+bench: prerequisites-bench build
+	scripts/bench
 
 lint: prerequisites-lint
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests

@@ -45,6 +45,7 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
+    target("Monitoring", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
@@ -74,14 +75,17 @@ let package = Package(
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
-    // Floor 4: one each of kernel, user space, events, node API, workloads.
+    // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
+    target(
+      "PolicyLint",
+      ["Addressing", "Automata", "Identity", "JSON", "KubernetesAPI", "Labels", "Policy", "ProxyRules"]),
     target(
       "Datapath",
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
@@ -93,7 +97,7 @@ let package = Package(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF",
+        "CNI", "Netlink", "BPF", "Monitoring",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target(
@@ -108,14 +112,20 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF",
+        "BPF", "Monitoring",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
+        "BPF",
+        "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
+    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
+    tests(
+      "DatapathTests",
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
@@ -134,6 +144,7 @@ let package = Package(
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

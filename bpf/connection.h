@@ -10,6 +10,7 @@
 
 #include "conntrack.h"
 #include "event.h"
+#include "socket.h"
 
 enum decision {
 	DECISION_ALLOW = MARTLET_ALLOW,
@@ -17,18 +18,30 @@ enum decision {
 	DECISION_UPSTREAM = 4, /* belongs to a connection that the proxy made */
 };
 
+/* Whether an end's own policy counts here: a pod of this node, or the node when it has one. */
+INLINE __u32 party_is_judged(__u32 endpoint, __u32 identity)
+{
+	const struct martlet_config *config = config_get();
+
+	return endpoint || (identity == MARTLET_IDENTITY_HOST && config &&
+			    config->flags & MARTLET_CONFIG_HOST_POLICY);
+}
+
 /* Judges the connection whose packet in hand goes from initiator to responder, or back. */
 INLINE void connection_judge(struct flow *flow, bool reply)
 {
+	__u32 source, destination;
 	const struct packet *packet = &flow->packet;
 	struct party origin, responder;
 	__be16 port;
 
 	flow_resolve_identities(flow);
 	origin.identity = reply ? flow->destination_identity : flow->source_identity;
-	origin.local = reply ? flow->destination_endpoint : flow->source_endpoint;
+	source = party_is_judged(flow->source_endpoint, flow->source_identity);
+	destination = party_is_judged(flow->destination_endpoint, flow->destination_identity);
+	origin.local = reply ? destination : source;
 	responder.identity = reply ? flow->source_identity : flow->destination_identity;
-	responder.local = reply ? flow->source_endpoint : flow->destination_endpoint;
+	responder.local = reply ? source : destination;
 	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6) {
 		port = bpf_htons(packet->icmp_type);
 		/* What began as an echo request is judged as one, whichever packet is in hand. */
@@ -107,7 +120,13 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 	error = connection_denied(skb, flow, config);
 	if (error)
 		return error;
-	if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
+	if (flow->packet.protocol == IPPROTO_UDP) {
+		/* Each datagram stands alone: the next one may go another way. */
+		if (flow->judgement.verdict == MARTLET_PROXY)
+			__sync_fetch_and_or(&entry->flags, MARTLET_CT_PROXY);
+		else
+			__sync_fetch_and_and(&entry->flags, ~MARTLET_CT_PROXY);
+	} else if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
 		/* The proxy can not enter a connection whose ends already talk to each other. */
 		policy_deny(&flow->judgement, flow->judgement.direction,
 			    MARTLET_DROP_POLICY_DENIED);
@@ -171,15 +190,19 @@ INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow,
 
 /*
  * The server's side of a connection that the proxy made on behalf of a client: the addresses are
- * the client's and the server's, so only the zone tells it from a connection between the two.
+ * the client's and the server's, so only the zone tells it from a connection between the two. A
+ * server that is no pod of this node was reached without these programs, so there is no entry;
+ * then the proxy's socket tells.
  */
-INLINE bool connection_is_upstream_reply(struct flow *flow, const struct martlet_config *config,
-					 __u32 now)
+INLINE bool connection_is_upstream_reply(struct __sk_buff *skb, struct flow *flow,
+					 const struct martlet_config *config, __u32 now)
 {
 	struct martlet_ct_key key;
 	struct martlet_ct_entry *entry;
 	bool source_is_b;
 
+	if (flow->direction == MARTLET_INGRESS)
+		return socket_of_proxy(skb, &flow->packet);
 	source_is_b = ct_key_fill(&key, &flow->packet.tuple, MARTLET_CT_UPSTREAM);
 	entry = ct_lookup(&key, now);
 	if (!entry || !ct_is_reply(entry, source_is_b))
@@ -213,9 +236,9 @@ VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 
 	/* The proxy answers for the server, so a server's own packet is never part of its leg. */
 	direct = entry && !(flow->reply && entry->flags & MARTLET_CT_PROXY);
-	if (flow->direction == MARTLET_EGRESS && !direct && packet->protocol == IPPROTO_TCP &&
-	    !packet_opens(packet)) {
-		if (connection_is_upstream_reply(flow, config, now))
+	if (!direct && !packet_opens(packet) &&
+	    (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP)) {
+		if (connection_is_upstream_reply(skb, flow, config, now))
 			return DECISION_UPSTREAM;
 		if (entry) {
 			flow->quiet = packet->tcp_flags & TCP_RST;

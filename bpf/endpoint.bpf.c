@@ -16,14 +16,6 @@
 #include "maps.h"
 #include "proxy.h"
 
-INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
-{
-	/* Padding too: functions that are verified alone may read all of it. */
-	__builtin_memset(flow, 0, sizeof(*flow));
-	flow->direction = direction;
-	flow->trace = skb->mark == MARTLET_MARK_TRACE;
-}
-
 /* 0 for what is IP and ARP, else a negative drop reason. */
 INLINE int check_link_layer(const struct __sk_buff *skb)
 {
@@ -162,7 +154,7 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 	result = connection_decide(skb, flow);
 	if (result < 0)
 		return result;
-	if (result == DECISION_PROXY && !flow->trace)
+	if (result != DECISION_ALLOW && !flow->trace)
 		return proxy_hairpin(skb, destination);
 	return TC_ACT_OK;
 }

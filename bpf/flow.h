@@ -16,10 +16,18 @@ struct flow {
 	__u32 source_endpoint; /* 0: not a pod of this node */
 	__u32 destination_endpoint;
 	__u8 direction; /* MARTLET_EGRESS in from_container, MARTLET_INGRESS in to_container */
-	bool trace;	/* MARTLET_MARK_TRACE: write nothing */
+	bool trace;	/* a test run that asks: write nothing */
 	bool reply;
 	bool quiet; /* the drop is expected chatter: count it, but tell nobody */
 };
+
+INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
+{
+	/* Padding too: functions that are verified alone may read all of it. */
+	__builtin_memset(flow, 0, sizeof(*flow));
+	flow->direction = direction;
+	flow->trace = skb->ingress_ifindex == MARTLET_TRACE_INGRESS_IFINDEX;
+}
 
 INLINE void flow_source_is(struct flow *flow, const struct martlet_endpoint *endpoint)
 {

@@ -15,7 +15,11 @@ INLINE void ipv4_decrease_ttl(struct iphdr *ip)
 	ip->ttl--;
 }
 
-/* Returns the program's return code or a negative drop reason. */
+/*
+ * Returns the program's return code or a negative drop reason. A packet whose last hop this is goes
+ * to the stack, which does not forward it either but tells its sender (RFC 792, 4443: time
+ * exceeded) in the node's name; to_container refuses it should the stack let it pass.
+ */
 INLINE int forward_to_pod(struct __sk_buff *skb, const struct packet *packet,
 			  const struct martlet_endpoint *endpoint)
 {
@@ -23,7 +27,7 @@ INLINE int forward_to_pod(struct __sk_buff *skb, const struct packet *packet,
 	void *end;
 
 	if (packet->hop_limit <= 1)
-		return -MARTLET_DROP_TTL_EXCEEDED;
+		return TC_ACT_OK;
 	eth = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
 	if (packet->flags & PACKET_IPV4) {

@@ -12,6 +12,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE); /* the proxy reads the revision for each request */
 	__type(key, __u32);
 	__type(value, struct martlet_config);
 } martlet_config SEC(".maps");

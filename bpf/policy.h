@@ -18,7 +18,7 @@ struct judgement {
 /* One end of a connection, as policy sees it. */
 struct party {
 	__u32 identity;
-	__u32 local; /* a pod of this node, whose own policy counts */
+	__u32 local; /* a pod of this node, or the node itself: its own policy counts */
 };
 
 /* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */
@@ -106,8 +106,8 @@ VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origi
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
 	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
-	/* Only HTTP over TCP to a pod of this node can be read; two rule sets can not both bind. */
-	if (protocol != IPPROTO_TCP || !responder->local ||
+	/* Only what TCP and UDP carry can be read; two rule sets can not both bind. */
+	if ((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
 	    (egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
 		policy_deny(judgement, judgement->direction,
 			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);

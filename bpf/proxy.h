@@ -19,23 +19,12 @@ INLINE void mark_for_proxy(struct __sk_buff *skb)
 	skb->mark = (skb->mark & ~MARTLET_MARK_MASK) | MARTLET_MARK_TO_PROXY;
 }
 
-INLINE struct bpf_sock *proxy_find_socket(struct __sk_buff *skb, const struct packet *packet)
+INLINE __u32 proxy_listener(const struct packet *packet)
 {
-	const struct tuple *from = &packet->tuple;
-	struct bpf_sock_tuple tuple = {};
-
-	if (packet->flags & PACKET_IPV4) {
-		tuple.ipv4.saddr = address_word(&from->source, 3);
-		tuple.ipv4.daddr = address_word(&from->destination, 3);
-		tuple.ipv4.sport = from->source_port;
-		tuple.ipv4.dport = from->destination_port;
-		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
-	}
-	__builtin_memcpy(tuple.ipv6.saddr, &from->source, sizeof(from->source));
-	__builtin_memcpy(tuple.ipv6.daddr, &from->destination, sizeof(from->destination));
-	tuple.ipv6.sport = from->source_port;
-	tuple.ipv6.dport = from->destination_port;
-	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	if (packet->protocol == IPPROTO_UDP)
+		return packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_UDP_IPV4
+						   : MARTLET_LISTENER_UDP_IPV6;
+	return packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
 }
 
 /*
@@ -50,11 +39,19 @@ VERIFIED_ALONE int proxy_deliver(struct __sk_buff *skb, struct packet *packet, b
 
 	if (!packet)
 		return -MARTLET_DROP_INVALID_PACKET;
-	listener = packet->flags & PACKET_IPV4 ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
-	if (packet->protocol != IPPROTO_TCP ||
+	/*
+	 * A datagram that answers the proxy needs the mark only: the stack puts its fragments
+	 * together and finds the socket by its addresses. No other datagram is turned round.
+	 */
+	if (packet->protocol == IPPROTO_UDP && (!may_open || mark_is(skb, MARTLET_MARK_TO_PROXY))) {
+		mark_for_proxy(skb);
+		return TC_ACT_OK;
+	}
+	listener = proxy_listener(packet);
+	if ((packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP) ||
 	    packet->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT))
 		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
-	socket = proxy_find_socket(skb, packet);
+	socket = packet->protocol == IPPROTO_TCP ? socket_find_tcp(skb, packet) : NULL;
 	/* The lookup may also find a listener that has nothing to do with the proxy. */
 	if (socket && socket->state == BPF_TCP_LISTEN) {
 		bpf_sk_release(socket);
@@ -107,7 +104,7 @@ VERIFIED_ALONE int proxy_from(struct flow *flow)
 	if (!flow || !config)
 		return -MARTLET_DROP_INVALID_IDENTITY;
 	packet = &flow->packet;
-	if (packet->protocol != IPPROTO_TCP)
+	if (packet->protocol != IPPROTO_TCP && packet->protocol != IPPROTO_UDP)
 		return -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
 	source_is_b = ct_key_fill(&key, &packet->tuple, MARTLET_CT_DIRECT);
 	entry = ct_lookup(&key, now);
@@ -117,11 +114,12 @@ VERIFIED_ALONE int proxy_from(struct flow *flow)
 	}
 	key.zone = MARTLET_CT_UPSTREAM;
 	entry = ct_lookup(&key, now);
-	if (!packet_opens(packet)) {
-		if (entry)
-			ct_touch(entry, config, packet, ct_is_reply(entry, source_is_b), now);
+	if (entry && !packet_opens(packet)) {
+		ct_touch(entry, config, packet, ct_is_reply(entry, source_is_b), now);
 		return DECISION_ALLOW;
 	}
+	if (packet->protocol == IPPROTO_TCP && !packet_opens(packet))
+		return DECISION_ALLOW;
 	flow_resolve_identities(flow);
 	fresh.revision = READ_ONCE(config->policy_revision);
 	fresh.origin_identity = flow->source_identity;

@@ -14,6 +14,7 @@ extension Agent {
       await answer(request)
     }
     defer { server.stop() }
+    await endpoints.replayDeletes()
     while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
   }
 
@@ -29,6 +30,8 @@ extension Agent {
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/why"):
+        return .json(try await explain(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):
         return .json(await cni(try CNIRequest(decoding: JSONCursor(try request.json()))))
       case ("GET", _), ("POST", _): return .error("no such path: \(request.path)", code: 404)
@@ -58,6 +61,7 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
+      tablesComponent, metricsComponent,
     ]
     components.append(
       AgentStatus.Component(
@@ -99,17 +103,16 @@ extension Agent {
   }
 
   private func policyStatuses() async -> [PolicyStatus] {
-    let compiled = await policy.compiled
+    let statuses = await policy.status
+    let subjects = await policy.subjects
     let endpoints = await self.endpoints.all
     let revision = Int64((try? datapath.revision()) ?? 0)
-    return compiled.status.sorted { $0.key < $1.key }.map { key, status in
-      let rules = Set(compiled.rules.origins.filter { $0.value.object == key }.keys)
-      let subjects = compiled.maps.filter { $0.value.contains { rules.contains($0.value.rule) } }
-      return PolicyStatus(
+    return statuses.sorted { $0.key < $1.key }.map { key, status in
+      PolicyStatus(
         kind: key.kind, namespace: key.namespace, name: key.name,
         state: status.state == .accepted ? .accepted : status.state == .partial ? .partly : .rejected,
         problems: status.issues.map { .init(path: $0.path, message: $0.message) },
-        endpointCount: endpoints.count { subjects[$0.identity] != nil }, revision: revision)
+        endpointCount: endpoints.count { subjects[key]?.contains($0.identity) ?? false }, revision: revision)
     }
   }
 
@@ -120,7 +123,12 @@ extension Agent {
     pending += progress.pending(
       try await client.listAll(CiliumClusterwideNetworkPolicy.resource).items,
       kind: CiliumClusterwideNetworkPolicy.resource.kind)
-    return ["pending": .array(pending.sorted().map { .string($0.description) })]
+    let refused = await policy.refused.mapValues { $0.map(\.message).joined(separator: "; ") }
+    return [
+      "pending": .array(
+        pending.sorted().map { .string($0.description) }
+          + refused.sorted { $0.key < $1.key }.map { .string("\($0.key) (\($0.value))") })
+    ]
   }
 
   /// Rule id -> who wrote it, for those who read the kernel's maps themselves.
@@ -164,9 +172,7 @@ extension Agent {
     do {
       switch try CNICall(request) {
       case .add(let invocation, let configuration):
-        // A task of its own: a plugin that is killed must not leave a pod half connected.
-        let task = Task { [endpoints] in try await endpoints.add(invocation, mtu: configuration.mtu) }
-        return CNIReply.success(try await task.value)
+        return CNIReply.success(try await endpoints.add(invocation, mtu: configuration.mtu))
       case .delete(let key): await endpoints.delete(key)
       case .check(let invocation, _): try await endpoints.check(invocation.key)
       case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)

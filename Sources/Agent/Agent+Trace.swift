@@ -5,9 +5,32 @@ import NodeAPI
 import Policy
 import ProxyRules
 
+/// A connection or request as the loaded program and automaton judged it.
+struct Judgement {
+  /// What one part of the way said; `direction` is nil for the judgement of the request.
+  struct Stage {
+    let direction: Direction?
+    let step: TraceResult.Step
+  }
+
+  let source: TraceEnd
+  let destination: TraceEnd
+  let ipProtocol: UInt8
+  let result: TraceResult.Verdict
+  let stages: [Stage]
+  /// The rules that judged the request.
+  var ruleSet: HTTPRuleSet?
+}
+
 extension Agent {
-  /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
+  /// What the loaded program says about a connection, and the loaded automaton about a request on it.
   func trace(_ request: TraceRequest) async throws -> TraceResult {
+    let judgement = try await judge(request)
+    return TraceResult(verdict: judgement.result, steps: judgement.stages.map(\.step))
+  }
+
+  /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
+  func judge(_ request: TraceRequest) async throws -> Judgement {
     let protocols: [String: UInt8] = ["TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPV4": 1, "ICMPV6": 58]
     guard let ipProtocol = protocols[request.protocol.uppercased()] else {
       throw TraceError(description: "protocol \(request.protocol) is not known; TCP, UDP, SCTP, ICMP or ICMPv6")
@@ -16,42 +39,43 @@ extension Agent {
     let source = try await end(request.from, wantsIPv6: wantsIPv6)
     let destination = try await end(request.to, wantsIPv6: wantsIPv6)
     let verdict = try datapath.trace(from: source, to: destination, ipProtocol: ipProtocol, port: request.port)
-    var steps: [TraceResult.Step] = []
+    var stages: [Judgement.Stage] = []
+    func judgement(_ result: TraceResult.Verdict, by set: HTTPRuleSet? = nil) -> Judgement {
+      Judgement(
+        source: source, destination: destination, ipProtocol: ipProtocol, result: result, stages: stages, ruleSet: set)
+    }
     // A drop on egress leaves nothing to say about ingress.
     let deniedAtEgress =
       verdict.dropReason != 0 && source.endpoint != nil && verdict.ingressRule == 0
       && (verdict.egressRule == 0 || isDeny(verdict.egressRule))
     if source.endpoint != nil {
-      steps.append(
-        step("egress of \(request.from)", verdict.egressRule, denied: deniedAtEgress, reason: verdict.dropReason))
+      let step = step(
+        "egress of \(request.from)", verdict.egressRule, denied: deniedAtEgress, reason: verdict.dropReason)
+      stages.append(Judgement.Stage(direction: .egress, step: step))
     }
     if destination.endpoint != nil, !deniedAtEgress {
-      steps.append(
-        step(
-          "ingress of \(request.to)", verdict.ingressRule, denied: verdict.dropReason != 0, reason: verdict.dropReason,
-          redirected: verdict.verdict == .proxy))
+      let step = step(
+        "ingress of \(request.to)", verdict.ingressRule, denied: verdict.dropReason != 0, reason: verdict.dropReason,
+        redirected: verdict.verdict == .proxy)
+      stages.append(Judgement.Stage(direction: .ingress, step: step))
     }
-    guard verdict.dropReason == 0 else { return TraceResult(verdict: .denied, steps: steps) }
-    guard verdict.verdict == .proxy else { return TraceResult(verdict: .allowed, steps: steps) }
-    guard let method = request.method else { return TraceResult(verdict: .redirected, steps: steps) }
-    guard let set = await policy.ruleSet(verdict.proxyRules) else {
+    guard verdict.dropReason == 0 else { return judgement(.denied) }
+    guard verdict.verdict == .proxy else { return judgement(.allowed) }
+    guard let method = request.method else { return judgement(.redirected) }
+    guard let set = await policy.ruleSet(verdict.proxyRules)?.http else {
       throw TraceError(description: "rule set \(verdict.proxyRules) has just been replaced; ask again")
     }
-    let decision = try HTTPRuleMatcher(set).decide(
-      HTTPRequestDescription(
-        method: method, path: request.path ?? "/", host: request.headers.first { $0.key.lowercased() == "host" }?.value,
-        headers: request.headers.map { (name: $0.key, value: $0.value) }))
-    switch decision {
+    switch try HTTPRuleMatcher(set).decide(request.httpRequest(method)) {
     case .deny:
-      steps.append(
-        TraceResult.Step(
-          stage: "http", verdict: .denied, reason: "none of the \(set.rules.count) HTTP rules matches the request",
-          rule: nil))
-      return TraceResult(verdict: .denied, steps: steps)
-    case .allow(let rule): steps.append(allowed(by: rule))
-    case .allowWithMismatches(let rule): steps.append(allowed(by: rule))
+      let step = TraceResult.Step(
+        stage: "http", verdict: .denied, reason: "none of the \(set.rules.count) HTTP rules matches the request",
+        rule: nil)
+      stages.append(Judgement.Stage(direction: nil, step: step))
+      return judgement(.denied, by: set)
+    case .allow(let rule): stages.append(Judgement.Stage(direction: nil, step: allowed(by: rule)))
+    case .allowWithMismatches(let rule): stages.append(Judgement.Stage(direction: nil, step: allowed(by: rule)))
     }
-    return TraceResult(verdict: .allowed, steps: steps)
+    return judgement(.allowed, by: set)
   }
 
   private func allowed(by rule: UInt32?) -> TraceResult.Step {
@@ -99,5 +123,13 @@ extension Agent {
       throw TraceError(description: "\(text) has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
     }
     return TraceEnd(address: address, endpoint: endpoint.datapath)
+  }
+}
+
+extension TraceRequest {
+  func httpRequest(_ method: String) -> HTTPRequestDescription {
+    HTTPRequestDescription(
+      method: method, path: path ?? "/", host: headers.first { $0.key.lowercased() == "host" }?.value,
+      headers: headers.map { (name: $0.key, value: $0.value) })
   }
 }

@@ -7,6 +7,7 @@ import KubernetesAPI
 import Logging
 import NodeAPI
 import Policy
+import Synchronization
 import Threads
 
 /// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
@@ -22,6 +23,10 @@ public final class Agent: Sendable {
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
+  let tables = TableWatch()
+  let events: EventRecorder
+  /// Why the metrics are not served.
+  let metricsProblem = Mutex<String?>(nil)
   let startedAt = Timestamp.now()
   private let network: NodeNetwork
   private let reporter: PolicyStatusReporter
@@ -35,15 +40,18 @@ public final class Agent: Sendable {
     datapath = try Datapath(
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
-    identities = IdentityService(client: client, logger: logger)
-    let reporter = PolicyStatusReporter(client: client, logger: logger)
+    identities = IdentityService(api: client, logger: logger)
+    let events = EventRecorder(client: client, nodeName: configuration.nodeName, logger: logger)
+    self.events = events
+    let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, logger: logger
     ) { reporter.report($0) }
     endpoints = try EndpointManager(
-      configuration: configuration, datapath: datapath, policy: policy, identities: identities, directory: directory,
-      client: client, logger: logger)
+      configuration: configuration, kernel: NodeKernel(datapath: datapath), devices: PodInterfaces(), policy: policy,
+      reports: EndpointPublisher(api: client, logger: logger), api: client, identities: identities,
+      directory: directory, logger: logger)
   }
 
   /// Runs until the task is cancelled; what the kernel holds stays in force.
@@ -105,7 +113,9 @@ public final class Agent: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }
       group.addTask { try await self.serveNodeAPI() }
+      group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
+      group.addTask { await self.watchTables() }
       group.addTask { await self.followNodeAddresses() }
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
@@ -134,7 +144,7 @@ public final class Agent: Sendable {
   private func follow(_ pods: AsyncStream<ReflectorDelta<Pod>>) async {
     for await delta in pods {
       switch delta {
-      case .replaced(let all, _): for pod in all { await endpoints.podApplied(pod) }
+      case .replaced: break
       case .applied(let pod): await endpoints.podApplied(pod)
       case .deleted(let key): await endpoints.podDeleted(key)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
@@ -145,10 +155,7 @@ public final class Agent: Sendable {
   private func follow(_ namespaces: AsyncStream<ReflectorDelta<Namespace>>) async {
     for await delta in namespaces {
       switch delta {
-      case .replaced(let all, _):
-        for namespace in all {
-          await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
-        }
+      case .replaced: break
       case .applied(let namespace):
         await endpoints.namespaceApplied(namespace.metadata.name, labels: namespace.metadata.labels)
       case .deleted(let key): await endpoints.namespaceDeleted(key.name)
@@ -160,7 +167,7 @@ public final class Agent: Sendable {
   private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
     for await delta in known {
       switch delta {
-      case .replaced(let all, _): for identity in all { await endpoints.identityApplied(identity) }
+      case .replaced: break
       case .applied(let identity): await endpoints.identityApplied(identity)
       case .deleted(let key): await endpoints.identityDeleted(key.name)
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
@@ -173,20 +180,6 @@ public final class Agent: Sendable {
     for await event in policies {
       if let delta = feed.delta(event) { await policy.apply(delta) }
       progress.record(event)
-    }
-  }
-
-  /// Removes expired connections, more often when the table fills up.
-  private func collectConnections() async {
-    while !Task.isCancelled {
-      var pause = Duration.seconds(5)
-      do {
-        let (live, _) = try datapath.connections.collectGarbage()
-        if live * 2 > datapath.connections.capacity { pause = .seconds(1) }
-      } catch {
-        logger.error("the connection table can not be collected: \(error)")
-      }
-      try? await Task.sleep(for: pause)
     }
   }
 

@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Monitoring
 import NodeAPI
 
 /// What one node's agent is told at its start.
@@ -15,6 +16,8 @@ public struct AgentConfiguration: Sendable {
   /// Judge and report, but drop nothing.
   public var audit = false
   public var mapSizes = MapSizes()
+  /// Where Prometheus finds this agent.
+  public var metricsAddress = MetricsAddress.agent
 
   public init(
     directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,

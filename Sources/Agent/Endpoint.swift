@@ -13,6 +13,11 @@ struct Endpoint: Sendable {
   var identity: NumericIdentity
   var labels: IdentityLabels
   var namedPorts: Set<NamedPort>
+  /// Its identity's object was there when last looked at, and the policy in force is that identity's.
+  var isSettled = false
+
+  /// Not to one of the same name that came after it.
+  func belongs(to pod: Pod) -> Bool { attachment.podUID.isEmpty || attachment.podUID == pod.metadata.uid }
 
   var podKey: ObjectKey {
     ObjectKey(kind: Pod.resource.kind, namespace: attachment.podNamespace, name: attachment.podName)

@@ -4,43 +4,46 @@ import Datapath
 import Identity
 import KubernetesAPI
 import Logging
-import Netlink
 import Policy
 
 /// Connects pods: addresses, interface, identity, kernel entries. One attachment file per pod is the record from which a
 /// new agent adopts what it finds.
 actor EndpointManager {
-  private let configuration: AgentConfiguration
-  private let datapath: Datapath
-  private let policy: PolicyController
-  private let identities: IdentityService
-  private let directory: NodeDirectory
-  private let client: KubernetesClient
-  private let logger: Logger
-  private let attachments: AttachmentStore
-  private let interfaces: PodInterfaces
-  private let publisher: EndpointPublisher
-  private var ipam: HostScopeIPAM
-  private var ids = NumberAllocator<CNIAttachmentKey>(range: 1...65535, order: .cycling)
-  private var endpoints: [CNIAttachmentKey: Endpoint] = [:]
-  private var pods: [ObjectKey: Pod] = [:]
-  private var namespaces: [String: [String: String]] = [:]
-  private var underWay: Set<CNIAttachmentKey> = []
+  let configuration: AgentConfiguration
+  let kernel: any EndpointKernel
+  let devices: any PodDevices
+  let policy: any PolicySink
+  let reports: any EndpointReports
+  let api: any ObjectAPI
+  let identities: IdentityService
+  let directory: NodeDirectory
+  let logger: Logger
+  let attachments: AttachmentStore
+  let pendingDeletes: PendingDeletes
+  var ipam: HostScopeIPAM
+  var ids = NumberAllocator<CNIAttachmentKey>(range: 1...65535, order: .cycling)
+  var endpoints: [CNIAttachmentKey: Endpoint] = [:]
+  var pods: [ObjectKey: Pod] = [:]
+  var namespaces: [String: [String: String]] = [:]
+  private var connecting: [CNIAttachmentKey: Task<AttachmentResult, any Error>] = [:]
+  private var identifications: WorkQueue<CNIAttachmentKey>?
 
   init(
-    configuration: AgentConfiguration, datapath: Datapath, policy: PolicyController, identities: IdentityService,
-    directory: NodeDirectory, client: KubernetesClient, logger: Logger
+    configuration: AgentConfiguration, kernel: any EndpointKernel, devices: any PodDevices, policy: any PolicySink,
+    reports: any EndpointReports, api: any ObjectAPI, identities: IdentityService, directory: NodeDirectory,
+    logger: Logger
   ) throws {
     self.configuration = configuration
-    self.datapath = datapath
+    self.kernel = kernel
+    self.devices = devices
     self.policy = policy
+    self.reports = reports
+    self.api = api
     self.identities = identities
     self.directory = directory
-    self.client = client
     self.logger = logger
     attachments = try AttachmentStore(stateDirectory: configuration.directory.path)
-    interfaces = try PodInterfaces()
-    publisher = EndpointPublisher(client: client, nodeName: configuration.nodeName, logger: logger)
+    pendingDeletes = PendingDeletes(stateDirectory: configuration.directory.path)
     ipam = try HostScopeIPAM(configuration.podCIDRs)
   }
 
@@ -54,145 +57,101 @@ actor EndpointManager {
     endpoints.values.first { $0.attachment.addresses.contains(address) }
   }
 
-  // MARK: Start
-
-  /// Takes over what an earlier agent left, and returns what policy must know of it. Attachments whose interface is gone
-  /// are forgotten; kernel entries and links without an attachment are removed.
-  func adopt(pods known: [Pod], namespaces labels: [String: [String: String]]) async throws -> PolicyDelta {
-    pods = Dictionary(known.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
-    namespaces = labels
-    let present = try datapath.endpoints.entries().reduce(into: [:]) { $0[$1.address] = ($1.id, $1.identity) }
-    let (found, problems) = try attachments.load()
-    for problem in problems { logger.warning("\(problem)") }
-    var delta = PolicyDelta()
-    for attachment in found {
-      guard let index = try interfaces.index(of: attachment) else {
-        logger.info("pod \(attachment.podNamespace)/\(attachment.podName) is gone, its interface with it")
-        attempt("forget attachment \(attachment.key)") {
-          try datapath.connections.remove(addresses: Set(attachment.addresses))
-          try attachments.remove(attachment.key)
-        }
-        continue
-      }
-      attempt("claim the addresses of \(attachment.key)") { try ipam.claim(attachment.addresses) }
-      let before = attachment.addresses.first.flatMap { present[$0] }
-      if let id = before?.0 { _ = ids.adopt(attachment.key, id) }
-      guard let id = ids.allocate(attachment.key) else {
-        logger.error("no endpoint id is free for \(attachment.key)")
-        continue
-      }
-      var endpoint = Endpoint(
-        id: id, attachment: attachment, interfaceIndex: index,
-        identity: NumericIdentity(rawValue: before?.1 ?? ReservedIdentity.`init`.rawValue),
-        labels: ReservedIdentity.`init`.labels, namedPorts: [])
-      if let pod = pods[endpoint.podKey] {
-        do { try await identify(&endpoint, as: pod) } catch {
-          logger.error("no identity for \(endpoint.podKey), it keeps \(endpoint.identity): \(error)")
-        }
-      }
-      endpoints[attachment.key] = endpoint
-      directory.setEndpoint(
-        endpoint.id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: attachment.addresses)
-      delta.addedSubjects.insert(endpoint.identity)
-    }
-    for identity in delta.addedSubjects { delta.changedIdentities[identity] = details(identity) }
-    return delta
-  }
-
-  /// Puts the adopted endpoints' entries and programs in place; to be called when their policy is in force.
-  func attachAdopted() {
-    attempt("write the endpoints") { try datapath.endpoints.reconcile(endpoints.values.map(\.datapath)) }
-    let names = Set(endpoints.values.map(\.attachment.hostInterface))
-    for endpoint in endpoints.values {
-      attempt("attach to \(endpoint.attachment.hostInterface)") {
-        try datapath.attach(interface: endpoint.attachment.hostInterface, index: endpoint.interfaceIndex)
-      }
-      publisher.publish(endpoint)
-    }
-    for name in datapath.attachedInterfaces().subtracting(names) { datapath.detach(interface: name) }
-  }
-
-  /// Does the DELs that the plugin could not hand over while there was no agent.
-  func replayDeletes() async {
-    let deletes = PendingDeletes(stateDirectory: configuration.directory.path)
-    for key in (try? deletes.load()) ?? [] {
-      await delete(key)
-      attempt("forget the pending DEL of \(key)") { try deletes.remove(key) }
-    }
-  }
-
   // MARK: The CNI's verbs
 
+  /// Connects a pod; one that is connected gives its result again. The caller's cancellation does not end it half way.
   func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
     let key = invocation.key
-    if let existing = endpoints[key] { return existing.attachment.result }
-    guard underWay.insert(key).inserted else {
-      throw CNIError(.tryAgainLater, "ADD for \(key) is under way")
+    // A DEL that was written down while no agent listened came before this ADD.
+    await replayDelete(key)
+    if let existing = endpoints[key], connecting[key] == nil { return existing.attachment.result }
+    guard connecting[key] == nil else { throw CNIError(.tryAgainLater, "ADD for \(key) is under way") }
+    let task = Task {
+      defer { connecting[key] = nil }
+      return try await connect(invocation, mtu: mtu ?? configuration.mtu)
     }
-    defer { underWay.remove(key) }
-    let pod = try await pod(invocation)
-    let labels = identityLabels(pod)
-    let identity = try await identities.identity(of: labels)
+    connecting[key] = task
+    do { return try await task.value } catch {
+      throw task.isCancelled ? CNIError(.tryAgainLater, "\(key) was deleted during ADD") : error
+    }
+  }
+
+  private func connect(_ invocation: CNIInvocation, mtu: Int) async throws -> AttachmentResult {
+    let key = invocation.key
+    // A container of a runtime that knows no Pods has no labels: it is what policies call `init`.
+    let pod = invocation.podName.isEmpty ? nil : try await pod(invocation)
+    let labels = pod.map(identityLabels) ?? ReservedIdentity.`init`.labels
+    let identity = pod == nil ? ReservedIdentity.`init`.identity : try await identities.identity(of: labels)
+    try Task.checkCancellation()
     let addresses = try ipam.allocate()
     do {
-      let (attachment, index) = try await interfaces.create(
-        invocation, uid: pod.metadata.uid, addresses: addresses, mtu: mtu ?? configuration.mtu)
+      let (attachment, index) = try await devices.create(
+        invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu)
+      try Task.checkCancellation()
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
-      let endpoint = Endpoint(
-        id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
-        namedPorts: pod.namedPorts)
       try attachments.save(attachment)
-      endpoints[key] = endpoint
+      endpoints[key] = Endpoint(
+        id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
+        namedPorts: pod?.namedPorts ?? [])
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
-      await policy.apply(subject(identity))
-      // Labels may have changed, or the pod may have gone, while the policy was compiled.
-      await identifyAgain { $0.attachment.key == key }
-      guard let current = endpoints[key] else { throw CNIError(.tryAgainLater, "\(key) was deleted during ADD") }
-      try datapath.endpoints.set(current.datapath)
-      try datapath.attach(interface: attachment.hostInterface, index: index)
-      publisher.publish(current)
+      try await settle(key)
+      try Task.checkCancellation()
+      guard let current = endpoints[key] else { throw CancellationError() }
+      try kernel.set(current.datapath)
+      try kernel.attach(interface: attachment.hostInterface, index: index)
+      reports.publish(current)
       logger.info(
-        "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(identity)")
+        "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(current.identity)")
       return attachment.result
     } catch {
       if endpoints[key] != nil {
-        await delete(key)
+        await disconnect(key)
       } else {
+        ids.release(key)
         ipam.release(addresses)
-        interfaces.remove(key)
+        devices.remove(key)
+        try? attachments.remove(key)
       }
       throw error
     }
   }
 
-  /// Disconnects; whatever is gone already is fine.
+  /// Disconnects; whatever is gone already is fine. An ADD that is under way ends first, and leaves nothing.
   func delete(_ key: CNIAttachmentKey) async {
-    interfaces.remove(key)
+    while let task = connecting[key] {
+      task.cancel()
+      _ = await task.result
+    }
+    await disconnect(key)
+  }
+
+  private func disconnect(_ key: CNIAttachmentKey) async {
+    devices.remove(key)
     guard let endpoint = endpoints.removeValue(forKey: key) else {
       try? attachments.remove(key)
       return
     }
     let attachment = endpoint.attachment
-    attempt("remove endpoint \(endpoint.id)") { try datapath.endpoints.remove(attachment.addresses) }
-    datapath.detach(interface: attachment.hostInterface)
+    attempt("remove endpoint \(endpoint.id)") { try kernel.remove(attachment.addresses) }
+    kernel.detach(interface: attachment.hostInterface)
     attempt("forget the connections of endpoint \(endpoint.id)") {
-      try datapath.connections.remove(addresses: Set(attachment.addresses))
+      try kernel.forgetConnections(of: attachment.addresses)
     }
     ipam.release(attachment.addresses)
     ids.release(key)
     directory.removeEndpoint(endpoint.id, addresses: attachment.addresses)
     attempt("remove the record of endpoint \(endpoint.id)") { try attachments.remove(key) }
-    publisher.withdraw(endpoint)
-    await leave(endpoint.identity)
+    reports.withdraw(attachment)
+    await leave(endpoint)
     logger.info("disconnected \(attachment.podNamespace)/\(attachment.podName), endpoint \(endpoint.id)")
   }
 
   func check(_ key: CNIAttachmentKey) throws {
     guard let endpoint = endpoints[key] else { throw CNIError(.unknownContainer, "no attachment \(key)") }
-    guard try interfaces.index(of: endpoint.attachment) == endpoint.interfaceIndex else {
+    guard try devices.index(of: endpoint.attachment) == endpoint.interfaceIndex else {
       throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) is gone")
     }
-    let entries = try datapath.endpoints.entries()
+    let entries = try kernel.entries()
     for address in endpoint.attachment.addresses {
       guard entries.contains(where: { $0.address == address && $0.id == endpoint.id }) else {
         throw CNIError(.agentFailure, "the kernel has no entry for \(address)")
@@ -205,89 +164,115 @@ actor EndpointManager {
     for key in Set(endpoints.keys).subtracting(valid) { await delete(key) }
   }
 
-  // MARK: What the API says
-
-  func podApplied(_ pod: Pod) async {
-    pods[pod.key] = pod
-    await identifyAgain { $0.podKey == pod.key }
+  /// Does the DELs that the plugin could not hand over. To be called before the agent listens, so that nothing stale is
+  /// served, and once more when it does: a plugin may have written one down in between.
+  func replayDeletes() async {
+    for key in (try? pendingDeletes.load()) ?? [] { await replayDelete(key) }
   }
 
-  func podDeleted(_ key: ObjectKey) { pods[key] = nil }
-
-  func namespaceApplied(_ name: String, labels: [String: String]) async {
-    guard namespaces[name] != labels else { return }
-    namespaces[name] = labels
-    await identifyAgain { $0.attachment.podNamespace == name }
+  private func replayDelete(_ key: CNIAttachmentKey) async {
+    guard pendingDeletes.contains(key) else { return }
+    await delete(key)
+    attempt("forget the pending DEL of \(key)") { try pendingDeletes.remove(key) }
   }
 
-  func namespaceDeleted(_ name: String) { namespaces[name] = nil }
+  // MARK: Identities of endpoints
 
-  /// An identity that another node may use; those of this node's endpoints are known already.
-  func identityApplied(_ object: CiliumIdentity) async {
-    let identity = NumericIdentity(rawValue: object.identity)
-    guard !endpoints.values.contains(where: { $0.identity == identity }) else { return }
-    var delta = PolicyDelta()
-    delta.changedIdentities[identity] = IdentityDetails(labels: IdentityLabels(sourced: object.securityLabels))
-    await policy.apply(delta)
+  /// Has the endpoints' identities found again, one after another for each endpoint, until that succeeds.
+  func identifyAgain(_ isConcerned: (Endpoint) -> Bool) {
+    for (key, endpoint) in endpoints where isConcerned(endpoint) { queue.add(key) }
   }
 
-  func identityDeleted(_ name: String) async {
-    guard let number = UInt32(name) else { return }
-    let identity = NumericIdentity(rawValue: number)
-    guard !endpoints.values.contains(where: { $0.identity == identity }) else { return }
-    var delta = PolicyDelta()
-    delta.removedIdentities = [identity]
-    await policy.apply(delta)
-  }
-
-  /// Gives the endpoints the identities that their pods' labels make now.
-  private func identifyAgain(_ isConcerned: (Endpoint) -> Bool) async {
-    for (key, endpoint) in endpoints where isConcerned(endpoint) {
-      guard let pod = pods[endpoint.podKey] else { continue }
-      var changed = endpoint
-      do {
-        try await identify(&changed, as: pod)
-      } catch {
-        logger.error("no identity for \(endpoint.podKey): \(error)")
-        continue
-      }
-      guard endpoints[key] != nil else { continue }
-      guard changed.identity != endpoint.identity || changed.namedPorts != endpoint.namedPorts else { continue }
-      endpoints[key] = changed
-      await policy.apply(subject(changed.identity))
-      attempt("write endpoint \(changed.id)") { try datapath.endpoints.set(changed.datapath) }
-      attempt("bump the revision") { try datapath.bumpRevision() }
-      publisher.publish(changed)
-      if changed.identity != endpoint.identity { await leave(endpoint.identity) }
+  private var queue: WorkQueue<CNIAttachmentKey> {
+    if let identifications { return identifications }
+    let queue = WorkQueue<CNIAttachmentKey>(width: 16) { [logger] key, error, _ in
+      logger.error("no identity for the endpoint of \(key): \(error)")
+    } work: { [weak self] key in
+      try await self?.identify(key)
     }
+    identifications = queue
+    return queue
+  }
+
+  private func identify(_ key: CNIAttachmentKey) async throws {
+    // An ADD looks at the newest labels itself, as its last step.
+    if connecting[key] == nil { try await settle(key) }
+  }
+
+  /// Gives the endpoint the identity that its pod's labels make; returns when that of the newest labels is in force. Never
+  /// runs twice at a time for one endpoint.
+  private func settle(_ key: CNIAttachmentKey) async throws {
+    while let endpoint = endpoints[key] {
+      let pod = pods[endpoint.podKey].flatMap { endpoint.belongs(to: $0) ? $0 : nil }
+      // A pod that is gone has no newer labels.
+      let labels = pod.map(identityLabels) ?? endpoint.labels
+      let ports = pod?.namedPorts ?? endpoint.namedPorts
+      if endpoint.isSettled, endpoint.labels == labels, endpoint.namedPorts == ports { return }
+      let identity =
+        pod == nil
+        ? endpoint.identity : try await identities.identity(of: labels, preferring: endpoint.identity)
+      guard var current = endpoints[key], current.id == endpoint.id else { continue }
+      (current.identity, current.labels, current.namedPorts, current.isSettled) = (identity, labels, ports, true)
+      endpoints[key] = current
+      await policy.apply(subject(identity))
+      if endpoints[key]?.id == endpoint.id, connecting[key] == nil {
+        attempt("write endpoint \(current.id)") { try kernel.set(current.datapath) }
+        if endpoint.identity != identity { attempt("bump the revision") { try kernel.bumpRevision() } }
+        reports.publish(current)
+      }
+      if endpoint.identity != identity { await leave(endpoint) }
+      // Ended while its policy was made: nobody else will take that back.
+      if endpoints[key]?.id != endpoint.id { await leave(current) }
+    }
+  }
+
+  /// Lets go of the policy of an identity that the endpoint had, when no other endpoint has it.
+  private func leave(_ endpoint: Endpoint) async {
+    let identity = endpoint.identity
+    func isUsed() -> Bool { endpoints.values.contains { $0.identity == identity } }
+    var delta = PolicyDelta()
+    if !isUsed() {
+      delta.removedSubjects = [identity]
+    } else if !endpoint.namedPorts.isEmpty {
+      delta.changedIdentities[identity] = details(identity)
+    } else {
+      return
+    }
+    await policy.apply(delta)
+    // Somebody may have taken the identity on meanwhile, and need not have come after this change.
+    if delta.removedSubjects.contains(identity), isUsed() { await policy.apply(subject(identity)) }
   }
 
   // MARK: Parts
 
   private func pod(_ invocation: CNIInvocation) async throws -> Pod {
     let key = ObjectKey(kind: Pod.resource.kind, namespace: invocation.podNamespace, name: invocation.podName)
-    if let pod = pods[key], invocation.podUID.isEmpty || pod.metadata.uid == invocation.podUID { return pod }
-    let pod = try await client.get(Pod.self, namespace: invocation.podNamespace, name: invocation.podName)
-    if namespaces[invocation.podNamespace] == nil {
-      namespaces[invocation.podNamespace] =
-        try await client.get(Namespace.self, namespace: nil, name: invocation.podNamespace).metadata.labels
+    if let pod = pods[key], invocation.podUID.isEmpty || pod.metadata.uid == invocation.podUID,
+      namespaces[invocation.podNamespace] != nil
+    {
+      return pod
     }
+    let pod = try Pod(
+      try await api.get(Pod.resource, namespace: invocation.podNamespace, name: invocation.podName))
+    if namespaces[invocation.podNamespace] == nil {
+      let namespace = try Namespace(
+        try await api.get(Namespace.resource, namespace: nil, name: invocation.podNamespace))
+      // What a watch has told meanwhile is as new or newer.
+      if namespaces[invocation.podNamespace] == nil {
+        namespaces[invocation.podNamespace] = namespace.metadata.labels
+      }
+    }
+    if let known = pods[key], known.metadata.uid == pod.metadata.uid { return known }
     pods[key] = pod
     return pod
   }
 
-  private func identityLabels(_ pod: Pod) -> IdentityLabels {
+  func identityLabels(_ pod: Pod) -> IdentityLabels {
     pod.identityLabels(
       namespaceLabels: namespaces[pod.metadata.namespace ?? "default"] ?? [:], cluster: configuration.clusterName)
   }
 
-  private func identify(_ endpoint: inout Endpoint, as pod: Pod) async throws {
-    endpoint.labels = identityLabels(pod)
-    endpoint.identity = try await identities.identity(of: endpoint.labels)
-    endpoint.namedPorts = pod.namedPorts
-  }
-
-  private func details(_ identity: NumericIdentity) -> IdentityDetails? {
+  func details(_ identity: NumericIdentity) -> IdentityDetails? {
     let members = endpoints.values.filter { $0.identity == identity }
     guard let labels = members.first?.labels else { return nil }
     return IdentityDetails(labels: labels, namedPorts: members.reduce(into: []) { $0.formUnion($1.namedPorts) })
@@ -300,15 +285,7 @@ actor EndpointManager {
     return delta
   }
 
-  /// Lets go of an identity's policy when its last endpoint has gone.
-  private func leave(_ identity: NumericIdentity) async {
-    guard !endpoints.values.contains(where: { $0.identity == identity }) else { return }
-    var delta = PolicyDelta()
-    delta.removedSubjects = [identity]
-    await policy.apply(delta)
-  }
-
-  private func attempt(_ what: String, _ body: () throws -> Void) {
+  func attempt(_ what: String, _ body: () throws -> Void) {
     do { try body() } catch { logger.error("can not \(what): \(error)") }
   }
 }

@@ -1,72 +1,130 @@
+import Addressing
+import CNI
 import JSON
 import KubernetesAPI
 import Logging
+import Synchronization
 
-/// Tells the API about this node's endpoints (CiliumEndpoint), behind the pods' backs: connecting a pod does not wait.
-final class EndpointPublisher: Sendable {
-  private enum Job: Sendable {
-    case publish(Endpoint)
-    case withdraw(Endpoint)
+/// Tells the API about this node's endpoints (CiliumEndpoint), behind the pods' backs: connecting a pod does not wait. What
+/// can not be written is tried again; of several changes of one pod's endpoint only the newest is written.
+final class EndpointPublisher: EndpointReports {
+  private enum Wish: Sendable {
+    case published(Endpoint)
+    /// By the pod with this uid.
+    case gone(uid: String)
   }
 
-  private let jobs: AsyncStream<Job>.Continuation
-  private let worker: Task<Void, Never>
+  private final class Wishes: Sendable {
+    private let newest = Mutex<[ObjectKey: Wish]>([:])
 
-  init(client: KubernetesClient, nodeName: String, logger: Logger) {
-    let (stream, continuation) = AsyncStream.makeStream(of: Job.self)
-    jobs = continuation
-    worker = Task {
-      for await job in stream {
-        do throws(KubernetesError) {
-          switch job {
-          case .publish(let endpoint): try await EndpointPublisher.publish(endpoint, client, nodeName)
-          case .withdraw(let endpoint):
-            _ = try await client.delete(
-              CiliumEndpoint.resource, namespace: endpoint.attachment.podNamespace, name: endpoint.attachment.podName)
-          }
-        } catch {
-          if !error.isNotFound { logger.warning("the CiliumEndpoint could not be written: \(error)") }
-        }
+    subscript(key: ObjectKey) -> Wish? { newest.withLock { $0[key] } }
+
+    func publish(_ endpoint: Endpoint, as key: ObjectKey) { newest.withLock { $0[key] = .published(endpoint) } }
+
+    /// An endpoint of a later pod of this name is not withdrawn with the earlier one's.
+    func withdraw(_ key: ObjectKey, uid: String) {
+      newest.withLock { newest in
+        if case .published(let other)? = newest[key], other.attachment.podUID != uid { return }
+        newest[key] = .gone(uid: uid)
+      }
+    }
+
+    func forget(_ key: ObjectKey) {
+      newest.withLock { if case .gone? = $0[key] { $0[key] = nil } }
+    }
+  }
+
+  private let wishes = Wishes()
+  private let queue: WorkQueue<ObjectKey>
+
+  init(api: any ObjectAPI, backoff: Backoff = Backoff(base: .milliseconds(200)), logger: Logger) {
+    queue = WorkQueue(backoff: backoff) { key, error, pause in
+      logger.warning("\(key) could not be written, trying again in \(pause): \(error)")
+    } work: { [wishes] key in
+      switch wishes[key] {
+      case .published(let endpoint): try await EndpointPublisher.write(endpoint, key, api)
+      case .gone(let uid):
+        try await EndpointPublisher.remove(key, uid: uid, api)
+        wishes.forget(key)
+      case nil: break
       }
     }
   }
 
-  deinit {
-    jobs.finish()
-    worker.cancel()
+  deinit { queue.stop() }
+
+  /// Everything that was asked for is written.
+  var isIdle: Bool { queue.isIdle }
+
+  func publish(_ endpoint: Endpoint) {
+    // Objects bear the pod's name; a container without a Pod has none.
+    guard !endpoint.attachment.podName.isEmpty else { return }
+    let key = EndpointPublisher.key(endpoint.attachment)
+    wishes.publish(endpoint, as: key)
+    queue.add(key)
   }
 
-  func publish(_ endpoint: Endpoint) { jobs.yield(.publish(endpoint)) }
-  func withdraw(_ endpoint: Endpoint) { jobs.yield(.withdraw(endpoint)) }
+  func withdraw(_ attachment: PodAttachment) {
+    guard !attachment.podName.isEmpty else { return }
+    let key = EndpointPublisher.key(attachment)
+    wishes.withdraw(key, uid: attachment.podUID)
+    queue.add(key)
+  }
 
-  private static func publish(
-    _ endpoint: Endpoint, _ client: KubernetesClient, _ nodeName: String
+  private static func key(_ attachment: PodAttachment) -> ObjectKey {
+    ObjectKey(kind: CiliumEndpoint.resource.kind, namespace: attachment.podNamespace, name: attachment.podName)
+  }
+
+  private static func write(
+    _ endpoint: Endpoint, _ key: ObjectKey, _ api: any ObjectAPI
   ) async throws(KubernetesError) {
-    let attachment = endpoint.attachment
-    let status = status(endpoint, nodeName)
-    let object: JSONValue = [
-      "apiVersion": .string(CiliumEndpoint.resource.apiVersion), "kind": "CiliumEndpoint",
-      "metadata": [
-        "name": .string(attachment.podName), "namespace": .string(attachment.podNamespace),
-        "ownerReferences": [
-          [
-            "apiVersion": "v1", "kind": "Pod", "name": .string(attachment.podName), "uid": .string(attachment.podUID),
-          ]
-        ],
-      ],
-      "status": status,
+    let type = CiliumEndpoint.resource
+    let status = status(endpoint)
+    let owners: JSONValue = [
+      [
+        "apiVersion": "v1", "kind": "Pod", "name": .string(key.name), "uid": .string(endpoint.attachment.podUID),
+      ]
     ]
     do throws(KubernetesError) {
-      _ = try await client.create(CiliumEndpoint.resource, object)
+      _ = try await api.create(
+        type,
+        [
+          "apiVersion": .string(type.apiVersion), "kind": .string(type.kind),
+          "metadata": [
+            "name": .string(key.name), "namespace": .string(key.namespace ?? ""), "ownerReferences": owners,
+          ],
+          "status": status,
+        ])
     } catch {
       guard error.isConflict else { throw error }
+      // That of an earlier pod of this name: it would be deleted with that pod.
+      var object = try await api.get(type, namespace: key.namespace, name: key.name)
+      if object[path: "metadata", "ownerReferences"] != owners {
+        object["metadata"]?["ownerReferences"] = owners
+        _ = try await api.update(type, object)
+      }
     }
-    _ = try await client.patch(
-      CiliumEndpoint.resource, namespace: attachment.podNamespace, name: attachment.podName, .merge,
-      ["status": status], subresource: "status")
+    _ = try await api.patch(
+      type, namespace: key.namespace, name: key.name, .merge, ["status": status], subresource: "status")
   }
 
-  private static func status(_ endpoint: Endpoint, _ nodeName: String) -> JSONValue {
+  /// Removes the endpoint of the pod with this uid, and not that of a later pod, which another node may have published.
+  private static func remove(_ key: ObjectKey, uid: String, _ api: any ObjectAPI) async throws(KubernetesError) {
+    let type = CiliumEndpoint.resource
+    do throws(KubernetesError) {
+      let metadata = try await api.get(type, namespace: key.namespace, name: key.name)["metadata"]
+      let owner = metadata?["ownerReferences"]?.arrayValue?.first?["uid"]?.stringValue
+      guard owner == nil || owner == uid else { return }
+      try await api.delete(
+        type, namespace: key.namespace, name: key.name,
+        DeleteOptions(
+          uid: metadata?["uid"]?.stringValue, resourceVersion: metadata?["resourceVersion"]?.stringValue))
+    } catch {
+      if !error.isNotFound { throw error }
+    }
+  }
+
+  private static func status(_ endpoint: Endpoint) -> JSONValue {
     var pair: [String: JSONValue] = [:]
     for address in endpoint.attachment.addresses {
       pair[address.isIPv4 ? "ipv4" : "ipv6"] = .string(address.description)
@@ -82,7 +140,7 @@ final class EndpointPublisher: Sendable {
         endpoint.namedPorts.sorted().map {
           [
             "name": .string($0.name), "port": .integer(Int64($0.port)),
-            "protocol": .string($0.protocol == 17 ? "UDP" : "TCP"),
+            "protocol": .string(TransportProtocol($0.protocol).description),
           ]
         }),
     ]

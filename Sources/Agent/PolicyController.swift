@@ -12,21 +12,20 @@ import ProxyRules
 /// Changes are merged while an earlier one is being applied, so a burst of them costs a few passes, and each caller
 /// returns when its own change is in force.
 actor PolicyController {
-  private let datapath: Datapath
-  private let directory: NodeDirectory
-  private let logger: Logger
-  private let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
-  private var compiler: PolicyCompiler
+  let datapath: Datapath
+  let directory: NodeDirectory
+  let logger: Logger
+  let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
+  var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
-  private var nodeAddresses: Set<IPAddress> = []
+  var nodeAddresses: Set<IPAddress> = []
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
   /// Until the first full snapshot is there nothing is written: what an earlier agent left stays in force.
   private var isStarted = false
-  /// What could not be written into the kernel: denied there, and tried again with the next change.
-  private(set) var problems: [NumericIdentity: String] = [:]
-  /// The objects whose status told of such a problem last.
-  private var refused: Set<ObjectKey> = []
+  /// What the kernel did not take, and when it is asked again.
+  var refusals = KernelRefusals()
+  private var retry: Task<Void, Never>?
 
   init(
     datapath: Datapath, directory: NodeDirectory, state: StateDirectory, logger: Logger,
@@ -37,29 +36,33 @@ actor PolicyController {
     self.logger = logger
     self.report = report
     proxy = ProxyConfigurationFile(directory: state)
-    // Numbers of an earlier agent may still be in the connection table: new ones start beyond them.
-    var allocations = PolicyAllocations()
-    let used = proxy.current.ruleSets.map(\.id).max() ?? 0
-    allocations.httpRuleSets = NumberAllocator(range: used + 1...0xFFFF_FFFF, order: .cycling)
-    compiler = PolicyCompiler(allocations: allocations)
+    compiler = PolicyCompiler(
+      allocations: PolicyController.allocations(beyond: proxy.current.ruleSets.map(\.id), datapath, logger))
   }
 
   var compiled: CompiledPolicy { compiler.compiled }
-  var status: [ObjectKey: PolicyObjectStatus] { compiler.status }
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
 
   /// The rule set that judges requests, as the compiler has it.
-  func ruleSet(_ id: UInt32) -> HTTPRuleSet? { compiler.httpRuleSets[id] }
+  func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
+
+  /// What the policies that select `subject` say of its connections with `peer`.
+  func readings(
+    of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, protocol: UInt8, port: UInt16
+  ) -> [PolicyReading] {
+    compiler.readings(of: subject, direction, peer: peer, protocol: `protocol`, port: port)
+  }
 
   /// The addresses whose identity is `host`.
   func setNodeAddresses(_ addresses: [IPAddress]) {
     guard Set(addresses) != nodeAddresses else { return }
     nodeAddresses = Set(addresses)
     guard isStarted else { return }
-    writeIPCache()
+    writeKernel([])
     attempt("bump the revision") { try datapath.bumpRevision() }
+    scheduleRetry()
   }
 
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
@@ -67,9 +70,8 @@ actor PolicyController {
     _ = compiler.update(PolicyDelta(snapshot))
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
-    writeMaps(Set(compiler.maps.keys), comparing: true)
-    writeIPCache()
-    await finish(compiler.status)
+    writeKernel(Set(compiler.maps.keys), comparing: true)
+    finish(compiler.status)
   }
 
   /// Removes the policies of identities that no endpoint has any more. To be called when the endpoints of an earlier agent
@@ -108,82 +110,50 @@ actor PolicyController {
   private func perform(_ delta: PolicyDelta) async {
     let change = compiler.update(delta)
     for (identity, details) in delta.changedIdentities { directory.setLabels(identity, details.labels) }
-    if change.isEmpty { return }
+    if change.isEmpty, refusals.isEmpty { return }
     if change.rules { directory.setRules(compiler.rules) }
-    let needsProxy = !change.httpRuleSets.isEmpty || !change.removedHTTPRuleSets.isEmpty
+    let needsProxy = !change.ruleSets.isEmpty || !change.removedRuleSets.isEmpty
     if needsProxy {
-      await writeProxy(keeping: proxy.current.ruleSets.filter { change.removedHTTPRuleSets.contains($0.id) })
+      await writeProxy(keeping: proxy.current.ruleSets.filter { change.removedRuleSets.contains($0.id) })
     }
-    writeMaps(change.maps.union(problems.keys), comparing: false)
+    // First, so that there is room for others.
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
-    if !change.cidrs.isEmpty { writeIPCache() }
-    if !change.removedHTTPRuleSets.isEmpty {
+    writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty)
+    if !change.removedRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
     }
-    await finish(compiler.status.filter { change.status.contains($0.key) })
+    finish(compiler.status.filter { change.status.contains($0.key) })
   }
 
-  private func finish(_ status: [ObjectKey: PolicyObjectStatus]) async {
+  private func finish(_ status: [ObjectKey: PolicyObjectStatus]) {
     attempt("bump the revision") { try datapath.bumpRevision() }
     directory.setRules(compiler.rules)
     for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
-    report(status.merging(unwritten()) { $1 })
+    report(statusOfChanged(status))
+    scheduleRetry()
   }
 
-  /// The status of the objects that stand in a map which the kernel did not take, and of those that no longer do.
-  private func unwritten() -> [ObjectKey: PolicyObjectStatus] {
-    var issues: [ObjectKey: [PolicyIssue]] = [:]
-    for (identity, problem) in problems {
-      let rules = Set((compiler.maps[identity] ?? [:]).values.map(\.rule))
-      for object in Set(rules.compactMap { compiler.rules[$0]?.object }) {
-        issues[object, default: []].append(
-          PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic: \(problem)"))
-      }
-    }
-    var status: [ObjectKey: PolicyObjectStatus] = [:]
-    for object in refused where issues[object] == nil { status[object] = compiler.status[object] }
-    for (object, found) in issues {
-      status[object] = PolicyObjectStatus(state: .partial, issues: (compiler.status[object]?.issues ?? []) + found)
-    }
-    refused = Set(issues.keys)
-    return status
-  }
-
-  private func writeIPCache() {
-    var entries = compiler.compiled.ipcache
-    for address in nodeAddresses { entries[CIDR(address)] = ReservedIdentity.host.identity }
-    attempt("write the ipcache") { try datapath.ipcache.reconcile(entries) }
-  }
-
-  private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
-    for identity in identities {
-      guard let state = compiler.maps[identity] else {
-        problems[identity] = nil
-        continue
-      }
-      do {
-        if comparing, try datapath.policy.state(identity) == state { continue }
-        try datapath.policy.replace(identity, with: state)
-        problems[identity] = nil
-      } catch {
-        problems[identity] = "\(error)"
-        logger.error("the policy of identity \(identity) can not be written, it denies everything: \(error)")
-        // An identity without a map is denied everything; unlike an empty map, this needs no memory.
-        attempt("deny identity \(identity)") { try datapath.policy.remove(identity) }
-      }
+  /// Asks the kernel again after a while, if it refused something: room may come without a change of policy.
+  private func scheduleRetry() {
+    retry?.cancel()
+    retry = nil
+    guard let pause = refusals.nextPause() else { return }
+    retry = Task { [weak self] in
+      try? await Task.sleep(for: pause)
+      if !Task.isCancelled { await self?.apply(PolicyDelta()) }
     }
   }
 
   /// Gives the proxy all rule sets of the compiler and those to keep for now, and waits until it serves them.
-  private func writeProxy(keeping old: [HTTPRuleSet]) async {
-    let new = Array(compiler.httpRuleSets.values)
-    let kept = old.filter { compiler.httpRuleSets[$0.id] == nil }
+  private func writeProxy(keeping old: [RuleSet]) async {
+    let new = Array(compiler.ruleSets.values)
+    let kept = old.filter { compiler.ruleSets[$0.id] == nil }
     let sets = new + kept
     var authors: [UInt32: RuleAuthor] = [:]
-    for rule in Set(sets.flatMap { $0.rules.map(\.id) }) {
+    for rule in Set(sets.flatMap { $0.rules.ids }) {
       if let author = compiler.rules[rule]?.author() {
         authors[rule] = author
       } else if let author = proxy.current.authors[rule] {
@@ -200,7 +170,7 @@ actor PolicyController {
     }
   }
 
-  private func attempt(_ what: String, _ body: () throws -> some Any) {
+  func attempt(_ what: String, _ body: () throws -> some Any) {
     do { _ = try body() } catch { logger.error("can not \(what): \(error)") }
   }
 

@@ -24,8 +24,6 @@ struct PolicyFeed<Object: KubernetesObject> {
     var delta = PolicyDelta()
     switch event {
     case .replaced(let objects, let invalid):
-      delta.removedPolicies = Set(known.keys).subtracting(objects.map(\.key)).subtracting(invalid.map(\.key))
-      for key in delta.removedPolicies { known[key] = nil }
       delta.changedPolicies = objects.compactMap { document($0) }
       for object in invalid { delta.changedPolicies.append(closedDoor(object.key, object.raw, object.error)) }
     case .applied(let object): delta.changedPolicies = document(object).map { [$0] } ?? []

@@ -5,13 +5,21 @@ import Synchronization
 /// Which generation of each policy object is in force on this node.
 final class PolicyProgress: Sendable {
   private let inForce = Mutex<[ObjectKey: Int64]>([:])
+  private let errors = Mutex<UInt64>(0)
+
+  /// How often an object came that could not be read.
+  var importErrors: UInt64 { errors.withLock { $0 } }
 
   /// To be called when the change that `event` tells of is in force.
   func record<Object>(_ event: ReflectorDelta<Object>) {
+    switch event {
+    case .replaced(_, let invalid): errors.withLock { $0 += UInt64(invalid.count) }
+    case .invalid: errors.withLock { $0 += 1 }
+    case .applied, .deleted: break
+    }
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):
-        inForce = inForce.filter { $0.key.kind != Object.resource.kind }
         for object in objects { inForce[object.key] = object.metadata.generation }
         for object in invalid {
           inForce[object.key] = object.raw[path: "metadata", "generation"]?.integerValue ?? 0

@@ -5,60 +5,61 @@ import Logging
 import Policy
 import Synchronization
 
-/// Writes what became of each policy into its object's `status.conditions`, so that nobody has to guess.
+/// Writes what became of each policy into its object's `status.conditions`, so that nobody has to guess. What can not be
+/// written is tried again; of several outcomes for one object only the newest is written.
 ///
 /// - `Valid`: the object could be read.
 /// - `Enforced`: all of it is in force; else the message names the fields and what happens instead.
 final class PolicyStatusReporter: Sendable {
-  /// The newest status of each object that waits to be written.
-  private final class Pending: Sendable {
+  /// The newest status of each object.
+  private final class Newest: Sendable {
     private let status = Mutex<[ObjectKey: PolicyObjectStatus]>([:])
+
+    subscript(key: ObjectKey) -> PolicyObjectStatus? { status.withLock { $0[key] } }
 
     func add(_ status: [ObjectKey: PolicyObjectStatus]) { self.status.withLock { $0.merge(status) { $1 } } }
 
-    func take() -> [ObjectKey: PolicyObjectStatus] {
-      status.withLock { status in
-        defer { status = [:] }
-        return status
-      }
+    /// Unless a newer one has come.
+    func forget(_ key: ObjectKey, _ written: PolicyObjectStatus) {
+      status.withLock { if $0[key] == written { $0[key] = nil } }
     }
   }
 
-  private let pending: Pending
-  private let wake: AsyncStream<Void>.Continuation
-  private let worker: Task<Void, Never>
+  private let newest = Newest()
+  private let queue: WorkQueue<ObjectKey>
 
-  init(client: KubernetesClient, logger: Logger) {
-    let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-    let pending = Pending()
-    self.pending = pending
-    wake = continuation
-    worker = Task {
-      for await _ in stream {
-        for (key, status) in pending.take() { await PolicyStatusReporter.write(key, status, client, logger) }
-      }
+  init(
+    api: any ObjectAPI, events: EventRecorder? = nil, backoff: Backoff = Backoff(base: .milliseconds(200)),
+    logger: Logger
+  ) {
+    queue = WorkQueue(backoff: backoff) { key, error, pause in
+      logger.warning("the status of \(key) could not be written, trying again in \(pause): \(error)")
+    } work: { [newest] key in
+      guard let status = newest[key] else { return }
+      try await PolicyStatusReporter.write(key, status, api, events)
+      newest.forget(key, status)
     }
   }
 
-  deinit {
-    wake.finish()
-    worker.cancel()
-  }
+  deinit { queue.stop() }
+
+  /// Everything that was reported is written.
+  var isIdle: Bool { queue.isIdle }
 
   func report(_ status: [ObjectKey: PolicyObjectStatus]) {
-    guard !status.isEmpty else { return }
-    pending.add(status)
-    wake.yield()
+    newest.add(status)
+    for key in status.keys { queue.add(key) }
   }
 
+  /// A conflict with another writer is an error like any other: the next attempt reads the object again.
   private static func write(
-    _ key: ObjectKey, _ status: PolicyObjectStatus, _ client: KubernetesClient, _ logger: Logger
-  ) async {
+    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
+  ) async throws(KubernetesError) {
     let type =
       key.kind == CiliumNetworkPolicy.resource.kind
       ? CiliumNetworkPolicy.resource : CiliumClusterwideNetworkPolicy.resource
     do throws(KubernetesError) {
-      let object = try await client.get(type, namespace: key.namespace, name: key.name)
+      let object = try await api.get(type, namespace: key.namespace, name: key.name)
       let now = Timestamp.text(Timestamp.now() / 1_000_000_000 * 1_000_000_000).prefix(19) + "Z"
       let before = object[path: "status", "conditions"]?.arrayValue ?? []
       let conditions = conditions(status).map { condition -> JSONValue in
@@ -70,12 +71,35 @@ final class PolicyStatusReporter: Sendable {
         ).json
       }
       guard conditions != before else { return }
-      _ = try await client.patch(
-        type, namespace: key.namespace, name: key.name, .merge, ["status": ["conditions": .array(conditions)]],
+      _ = try await api.patch(
+        type, namespace: key.namespace, name: key.name, .merge,
+        [
+          "metadata": ["resourceVersion": object[path: "metadata", "resourceVersion"] ?? .null],
+          "status": ["conditions": .array(conditions)],
+        ],
         subresource: "status")
+      record(key, conditions, before, type.apiVersion, events)
     } catch {
-      if !error.isNotFound { logger.warning("the status of \(key) could not be written: \(error)") }
+      if !error.isNotFound { throw error }
     }
+  }
+
+  /// An event when a policy stops being enforced as written, and when it is again.
+  private static func record(
+    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ apiVersion: String, _ events: EventRecorder?
+  ) {
+    func enforced(_ conditions: [JSONValue]) -> JSONValue? {
+      conditions.first { $0["type"]?.stringValue == "Enforced" }
+    }
+    guard let now = enforced(conditions), let reason = now["reason"]?.stringValue,
+      let message = now["message"]?.stringValue
+    else { return }
+    let isEnforced = now["status"]?.stringValue == "True"
+    let wasEnforced = enforced(before).map { $0["status"]?.stringValue == "True" } ?? true
+    if isEnforced, wasEnforced { return }
+    events?.record(
+      EventRecorder.Entry(
+        subject: key, apiVersion: apiVersion, kind: isEnforced ? .normal : .warning, reason: reason, message: message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {

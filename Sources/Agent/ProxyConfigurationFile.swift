@@ -17,7 +17,7 @@ struct ProxyConfigurationFile {
   }
 
   /// Writes the next generation.
-  mutating func write(ruleSets: [HTTPRuleSet], authors: [UInt32: RuleAuthor]) throws {
+  mutating func write(ruleSets: [RuleSet], authors: [UInt32: RuleAuthor]) throws {
     let next = ProxyConfiguration(
       generation: current.generation + 1, ruleSets: ruleSets.sorted { $0.id < $1.id }, authors: authors)
     try StateFiles.write(next.json.serialized(), to: directory.proxyConfiguration)

@@ -1,9 +1,14 @@
 	.section .rodata, "a", @progbits
+	.macro object name
 	.balign 16
-	.globl martlet_endpoint_bpf_start
-	.globl martlet_endpoint_bpf_end
-martlet_endpoint_bpf_start:
-	.incbin "endpoint.bpf.o"
-martlet_endpoint_bpf_end:
+	.globl martlet_\name\()_bpf_start
+	.globl martlet_\name\()_bpf_end
+martlet_\name\()_bpf_start:
+	.incbin "\name\().bpf.o"
+martlet_\name\()_bpf_end:
 	.byte 0
+	.endm
+
+	object endpoint
+	object host
 	.section .note.GNU-stack, "", @progbits

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "martlet_bpf_objects.h"
 
-extern const unsigned char martlet_endpoint_bpf_start[];
-extern const unsigned char martlet_endpoint_bpf_end[];
+#define OBJECT(name)                                                                               \
+	extern const unsigned char martlet_##name##_bpf_start[];                                   \
+	extern const unsigned char martlet_##name##_bpf_end[];                                     \
+	const void *martlet_##name##_object(void)                                                  \
+	{                                                                                          \
+		return martlet_##name##_bpf_start;                                                 \
+	}                                                                                          \
+	size_t martlet_##name##_object_size(void)                                                  \
+	{                                                                                          \
+		return (size_t)(martlet_##name##_bpf_end - martlet_##name##_bpf_start);            \
+	}
 
-const void *martlet_endpoint_object(void)
-{
-	return martlet_endpoint_bpf_start;
-}
-
-size_t martlet_endpoint_object_size(void)
-{
-	return (size_t)(martlet_endpoint_bpf_end - martlet_endpoint_bpf_start);
-}
+OBJECT(endpoint)
+OBJECT(host)

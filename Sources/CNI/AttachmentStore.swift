@@ -38,7 +38,7 @@ public struct AttachmentStore: Sendable {
 }
 
 /// Deletes that the plugin could not bring to the agent: files below `DIR/cni/pending-deletes`. The agent performs and
-/// removes them when it starts, before it listens.
+/// removes them when it starts, before it listens and again when it does.
 public struct PendingDeletes: Sendable {
   public let directory: String
 
@@ -65,6 +65,8 @@ public struct PendingDeletes: Sendable {
     }
     return keys
   }
+
+  public func contains(_ key: CNIAttachmentKey) -> Bool { StateFiles.exists(directory + "/" + key.fileName) }
 
   public func remove(_ key: CNIAttachmentKey) throws(FileError) {
     try StateFiles.remove(directory + "/" + key.fileName)

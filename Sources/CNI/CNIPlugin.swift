@@ -96,8 +96,8 @@ public enum CNIPlugin {
     }
   }
 
-  /// Succeeds without an agent: the delete is written down for it. The second attempt closes a gap: an agent that began to
-  /// listen after the first one has read the pending deletes before this one was written.
+  /// Succeeds without an agent: the delete is written down for it. The second attempt and the agent's second look, when it
+  /// listens, close the gap: either the agent listened in time for the attempt or the record was there for the look.
   private static func delete(_ key: CNIAttachmentKey, _ agent: any CNIAgent, _ pending: PendingDeletes) throws {
     do {
       try agent.delete(key)

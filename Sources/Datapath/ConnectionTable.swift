@@ -63,25 +63,14 @@ public struct ConnectionTable: Sendable {
   }
 
   public func count() throws(BPFError) -> Int {
-    var count = 0
-    try map.forEachEntry { _, _ in count += 1 }
-    return count
+    try map.count()
   }
 
-  /// Removes what has expired. Returns how many connections live and how many were removed.
-  public func collectGarbage() throws(BPFError) -> (live: Int, removed: Int) {
-    let now = ConnectionTable.now()
-    var expired: [martlet_ct_key] = []
-    var live = 0
-    try map.forEachEntry { key, entry in
-      if entry.expires < now { expired.append(key) } else { live += 1 }
-    }
-    var removed = 0
-    for key in expired {
-      // A packet may have brought it back to life since.
-      if let entry = try map.lookup(key), entry.expires < now, try map.delete(key) { removed += 1 }
-    }
-    return (live, removed)
+  /// The rule sets that some connection was given to the proxy with.
+  public func proxyRules() throws(BPFError) -> Set<UInt32> {
+    var found: Set<UInt32> = []
+    try map.forEachEntry { if $1.proxy_rules != 0 { found.insert($1.proxy_rules) } }
+    return found
   }
 
   /// Removes every connection with one end at an address that is no longer anybody's.

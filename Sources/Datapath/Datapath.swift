@@ -18,12 +18,13 @@ public final class Datapath: Sendable {
   public let counters: DatapathCounters
   public let fromContainer: Program
   public let toContainer: Program
+  public let host: HostPrograms
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
   let configuration: BPFMap<UInt32, martlet_config>
   let events: RawMap
-  private let bumping = Mutex(())
+  private let changing = Mutex(())
 
   /// Loads the programs and their maps, or adopts the maps that are pinned.
   ///
@@ -46,12 +47,12 @@ public final class Datapath: Sendable {
       object = try Datapath.load(pins, sizes)
     }
     adopted = !object.adopted.isEmpty
+    host = HostPrograms(pins: pins, maps: object.maps)
     endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
     ipcache = IPCache(map: try object.map("martlet_ipcache"))
-    let specification = try Datapath.specification()
     policy = PolicyTables(
       outer: try MapOfMaps(object.map("martlet_policy")),
-      innerCapacity: specification.innerCapacity)
+      innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
     connections = ConnectionTable(map: try object.map("martlet_conntrack"))
     counters = DatapathCounters(
       metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
@@ -70,15 +71,10 @@ public final class Datapath: Sendable {
   }
 
   private static func load(_ pins: DatapathPins, _ sizes: MapSizes) throws -> LoadedObject {
-    var specification = try specification().object
+    var specification = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
     specification.pinMaps()
     sizes.apply(to: &specification)
     return try specification.load(pinningMapsBelow: pins.maps)
-  }
-
-  private static func specification() throws(BPFError) -> (object: ObjectSpecification, innerCapacity: UInt32) {
-    let object = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
-    return (object, UInt32(MARTLET_POLICY_MAX_ENTRIES))
   }
 
   /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
@@ -90,13 +86,22 @@ public final class Datapath: Sendable {
   /// The revision of policy and identities that connections are judged by.
   public func revision() throws(BPFError) -> UInt32 { try configuration.lookup(0)?.policy_revision ?? 0 }
 
+  /// Says whether the node itself has a policy, which is that of the identity `host`. To be called when that policy is in
+  /// the map: without one everything from and to the node would be dropped.
+  public func setHostPolicy(_ isOn: Bool) throws(BPFError) {
+    let flag = MARTLET_CONFIG_HOST_POLICY.rawValue
+    try change { $0.flags = isOn ? $0.flags | flag : $0.flags & ~flag }
+  }
+
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
-  public func bumpRevision() throws(BPFError) {
-    // One at a time: of two that read the same number, the slower one would set it back.
-    let result = bumping.withLock { _ -> Result<Void, BPFError> in
+  public func bumpRevision() throws(BPFError) { try change { $0.policy_revision &+= 1 } }
+
+  private func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
+    // One at a time: of two that read the same entry, the slower one would undo the other's change.
+    let result = changing.withLock { _ -> Result<Void, BPFError> in
       Result { () throws(BPFError) in
         guard var entry = try configuration.lookup(0) else { return }
-        entry.policy_revision &+= 1
+        body(&entry)
         try configuration.update(0, entry)
       }
     }
@@ -134,8 +139,10 @@ public final class Datapath: Sendable {
 
 /// The compiled programs that this executable carries.
 enum BPFObjects {
-  static let endpoint: [UInt8] = {
-    let start = martlet_endpoint_object()
-    return Array(UnsafeRawBufferPointer(start: start, count: martlet_endpoint_object_size()))
-  }()
+  static let endpoint = bytes(martlet_endpoint_object(), martlet_endpoint_object_size())
+  static let host = bytes(martlet_host_object(), martlet_host_object_size())
+
+  private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: start, count: count))
+  }
 }

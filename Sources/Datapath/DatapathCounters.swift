@@ -29,6 +29,21 @@ public struct DatapathCounters: Sendable {
     return rows
   }
 
+  /// Packets counted under one reason, in both directions.
+  public func packets(reason: UInt8) throws(BPFError) -> UInt64 {
+    var sum: UInt64 = 0
+    for direction in [ABI.ingress, ABI.egress] {
+      let values = try metrics.lookup(UInt32(reason) * 2 + UInt32(direction)) ?? []
+      sum = values.reduce(sum) { $0 &+ $1.packets }
+    }
+    return sum
+  }
+
+  /// New connections that found no room in the connection table.
+  public func refusedConnections() throws(BPFError) -> UInt64 {
+    try packets(reason: UInt8(MARTLET_DROP_CT_INSERTION_FAILED.rawValue))
+  }
+
   /// Events that found the ring full.
   public func lostEvents() throws(BPFError) -> UInt64 {
     (try lost.lookup(0) ?? []).reduce(0, &+)

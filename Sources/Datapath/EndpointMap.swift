@@ -40,6 +40,13 @@ public struct DatapathEndpoint: Hashable, Sendable {
 public struct EndpointMap: Sendable {
   let map: BPFMap<martlet_addr, martlet_endpoint>
 
+  /// The most addresses it can hold.
+  public var capacity: Int { Int(map.info.maxEntries) }
+
+  public func count() throws(BPFError) -> Int { try map.count() }
+
+  /// Makes the pod reachable. Fails with E2BIG when the map is full; an address that is not in it is nobody's, so its
+  /// packets are dropped.
   public func set(_ endpoint: DatapathEndpoint) throws(BPFError) {
     for address in endpoint.addresses { try map.update(martlet_addr(address), endpoint.entry) }
   }
@@ -51,8 +58,9 @@ public struct EndpointMap: Sendable {
   /// Makes the map hold just these endpoints.
   public func reconcile(_ endpoints: [DatapathEndpoint]) throws(BPFError) {
     let known = Set(endpoints.flatMap(\.addresses))
-    for endpoint in endpoints { try set(endpoint) }
+    // What is gone leaves first: a full map would refuse what came.
     for (key, _) in try map.entries() where !known.contains(IPAddress(key)) { try map.delete(key) }
+    for endpoint in endpoints { try set(endpoint) }
   }
 
   /// address -> (endpoint id, identity, interface index), in the order of the addresses.

@@ -7,24 +7,54 @@ import Identity
 public struct IPCache: Sendable {
   let map: BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
 
-  /// Makes the map hold just `desired`. What is added comes before what is removed, so a block never falls back to a
-  /// wider one's identity while its own is replaced. Returns how many entries were written or removed.
+  /// The most blocks it can hold.
+  public var capacity: Int { Int(map.info.maxEntries) }
+
+  public func count() throws(BPFError) -> Int { try map.count() }
+
+  /// What a map of `capacity` entries can hold of `desired`: reserved identities first, then the wider blocks, so that
+  /// an address without an entry of its own falls back to one that covers it.
+  public static func selection(
+    of desired: [CIDR: NumericIdentity], capacity: Int
+  ) -> (held: [CIDR: NumericIdentity], missing: [CIDR: NumericIdentity]) {
+    // Before Linux 6.13 a full trie refuses even to change an entry: one place stays free.
+    let room = max(0, capacity - 1)
+    guard desired.count > room else { return (desired, [:]) }
+    let order = desired.sorted { left, right in
+      if left.value.isReserved != right.value.isReserved { return left.value.isReserved }
+      return (left.key.length, left.key) < (right.key.length, right.key)
+    }
+    return (
+      Dictionary(uniqueKeysWithValues: order.prefix(room).map { ($0.key, $0.value) }),
+      Dictionary(uniqueKeysWithValues: order.dropFirst(room).map { ($0.key, $0.value) })
+    )
+  }
+
+  /// Makes the map hold just `desired`, which must fit. What is added comes before what is removed unless there is no
+  /// room for both, so a block does not fall back to a wider one's identity while its own is replaced.
+  ///
+  /// Returns what the kernel refused; it is not in the map, under any identity.
   @discardableResult
-  public func reconcile(_ desired: [CIDR: NumericIdentity]) throws(BPFError) -> Int {
+  public func reconcile(_ desired: [CIDR: NumericIdentity]) throws(BPFError) -> [CIDR: BPFError] {
     var present: [CIDR: UInt32] = [:]
     for (key, entry) in try map.entries() {
       if let block = CIDR(key) { present[block] = entry.identity } else { try map.delete(key) }
     }
-    var changes = 0
-    for (block, identity) in desired where present[block] != identity.rawValue {
-      try set(block, identity)
-      changes += 1
+    let stale = present.keys.filter { desired[$0] == nil }
+    let new = desired.count - (present.count - stale.count)
+    let removesFirst = present.count + new > capacity - 1
+    if removesFirst { for block in stale { try remove(block) } }
+    var refused: [CIDR: BPFError] = [:]
+    // Wider blocks first: an address then never has an identity that is less than what it had.
+    for (block, identity) in desired.sorted(by: { $0.key.length < $1.key.length })
+    where present[block] != identity.rawValue {
+      do throws(BPFError) { try set(block, identity) } catch {
+        refused[block] = error
+        try remove(block)
+      }
     }
-    for block in present.keys where desired[block] == nil {
-      try remove(block)
-      changes += 1
-    }
-    return changes
+    if !removesFirst { for block in stale { try remove(block) } }
+    return refused
   }
 
   public func set(_ block: CIDR, _ identity: NumericIdentity) throws(BPFError) {
@@ -33,10 +63,24 @@ public struct IPCache: Sendable {
 
   public func remove(_ block: CIDR) throws(BPFError) { try map.delete(martlet_ipcache_key(block)) }
 
+  /// The identity that the kernel finds for an address that is no pod's of this node; nil when it finds none.
+  public func identity(of address: IPAddress) throws(BPFError) -> NumericIdentity? {
+    try map.lookup(martlet_ipcache_key(CIDR(address))).map { NumericIdentity(rawValue: $0.identity) }
+  }
+
   /// What the map holds, in the order of the blocks.
   public func entries() throws(BPFError) -> [(block: CIDR, identity: NumericIdentity)] {
     try map.entries()
       .compactMap { key, entry in CIDR(key).map { ($0, NumericIdentity(rawValue: entry.identity)) } }
       .sorted { $0.block < $1.block }
+  }
+}
+
+extension BPFMap {
+  /// How many entries there are, by walking them.
+  func count() throws(BPFError) -> Int {
+    var count = 0
+    try forEachEntry { _, _ in count += 1 }
+    return count
   }
 }

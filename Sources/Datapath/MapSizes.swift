@@ -4,8 +4,11 @@ import BPF
 /// know them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
+  /// The policy of one identity, which has a map of its own.
+  case policyEntries
 
-  var mapName: String {
+  /// nil for what is no map of the object.
+  var mapName: String? {
     switch self {
     case .endpoints: "martlet_endpoints"
     case .ipcache: "martlet_ipcache"
@@ -13,6 +16,7 @@ public enum SizedMap: String, Sendable, CaseIterable {
     case .connections: "martlet_conntrack"
     case .fragments: "martlet_fragments"
     case .events: "martlet_events"
+    case .policyEntries: nil
     }
   }
 
@@ -35,6 +39,8 @@ public struct MapSizes: Hashable, Sendable {
   public init(_ sizes: [SizedMap: UInt32] = [:]) { self.sizes = sizes }
 
   func apply(to object: inout ObjectSpecification) {
-    for (map, size) in sizes { object[map.mapName]?.maxEntries = size }
+    for (map, size) in sizes {
+      if let name = map.mapName { object[name]?.maxEntries = size }
+    }
   }
 }

@@ -48,6 +48,7 @@ public struct NodeNetwork: Sendable {
     }
     // A packet that is handed back for the proxy must find the socket by its mark, not by an early guess.
     try NodeNetwork.setSysctl("net/ipv4/tcp_early_demux", "0")
+    try NodeNetwork.setSysctl("net/ipv4/udp_early_demux", "0")
   }
 
   private func ensureProxyRoutes() throws {

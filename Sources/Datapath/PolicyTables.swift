@@ -9,6 +9,11 @@ public struct PolicyTables: Sendable {
   /// The type and the size of the inner maps, as the object defines them.
   let innerCapacity: UInt32
 
+  /// The most identities that can have a policy.
+  public var capacity: Int { Int(outer.raw.info.maxEntries) }
+  /// The most entries that the policy of one identity can have.
+  public var entryCapacity: Int { Int(innerCapacity) }
+
   /// A policy that has more entries than a map of this kernel side may hold.
   public struct TooLarge: Error, CustomStringConvertible {
     public let identity: NumericIdentity
@@ -28,7 +33,7 @@ public struct PolicyTables: Sendable {
     }
     let inner = try BPFMap<martlet_policy_key, martlet_policy_entry>.create(
       .lpmTrie, name: "martlet_pol", maxEntries: innerCapacity, flags: .noPreallocation)
-    for (key, entry) in state { try inner.update(martlet_policy_key(key), martlet_policy_entry(entry)) }
+    try inner.update(state.map { (key: martlet_policy_key($0.key), value: martlet_policy_entry($0.value)) })
     try outer.update(identity.rawValue, inner.raw)
   }
 
@@ -47,6 +52,15 @@ public struct PolicyTables: Sendable {
       guard let key = PolicyKey(element.key), let entry = PolicyEntry(element.value) else { return }
       state[key] = entry
     }
+  }
+
+  /// The rule sets that some policy names.
+  public func proxyRules() throws(BPFError) -> Set<UInt32> {
+    var found: Set<UInt32> = []
+    for identity in try identities() {
+      for entry in (try state(identity) ?? [:]).values where entry.proxyRules != 0 { found.insert(entry.proxyRules) }
+    }
+    return found
   }
 
   /// Writes what differs from `desired` and removes the identities that are not in it. Returns how many changed.

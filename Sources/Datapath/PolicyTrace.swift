@@ -44,7 +44,7 @@ extension Datapath {
       destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source.address,
       destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
     var context = SocketBufferContext()
-    context.mark = UInt32(MARTLET_MARK_TRACE)
+    context.ingressInterfaceIndex = MARTLET_TRACE_INGRESS_IFINDEX
     context.interfaceIndex = attached.interfaceIndex
     _ = try (leaves ? fromContainer : toContainer).testRun(data: packet.bytes, context: &context)
     let words = context.controlBlock

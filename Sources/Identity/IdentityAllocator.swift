@@ -4,28 +4,73 @@ public struct IdentitiesExhausted: Error, Hashable, Sendable, CustomStringConver
   public var description: String { "all identities from \(range.lowerBound) to \(range.upperBound) are in use" }
 }
 
-/// Gives numbers 256-65535 to sets of pod labels: the number that is persisted, else the smallest free one.
+/// The numbers 256-65535 of sets of pod labels: those that are known to be given, and those reserved while they are being
+/// made known. A reserved number is nobody's yet, so nobody is told of it.
 public struct IdentityAllocator: Sendable {
-  private var allocator: NumberAllocator<IdentityLabels>
+  private var labels: [NumericIdentity: IdentityLabels] = [:]
+  private var numbers: [IdentityLabels: NumericIdentity] = [:]
+  private var reserved: [IdentityLabels: NumericIdentity] = [:]
+  /// A number is given again as late as possible: a connection or a policy may still carry it.
+  private var next = NumericIdentity.clusterRange.lowerBound
 
-  /// Assignments that clash (one set of labels under two numbers) keep the smallest number; so do all who read them.
-  public init(assignments: [NumericIdentity: IdentityLabels] = [:]) {
-    allocator = NumberAllocator(range: NumericIdentity.clusterRange, order: .smallest)
-    for (identity, labels) in assignments.sorted(by: { $0.key < $1.key }) {
-      allocator.adopt(labels, identity.rawValue)
+  public init(_ known: [NumericIdentity: IdentityLabels] = [:]) { replace(known) }
+
+  /// Makes these the known ones; reservations stay.
+  public mutating func replace(_ known: [NumericIdentity: IdentityLabels]) {
+    labels = [:]
+    numbers = [:]
+    for (identity, labels) in known { insert(identity, labels) }
+  }
+
+  /// The known number of just these labels; the smallest, should several have them, so that all who read them agree.
+  public subscript(labels: IdentityLabels) -> NumericIdentity? { numbers[labels] }
+
+  public subscript(identity: NumericIdentity) -> IdentityLabels? { labels[identity] }
+
+  public mutating func insert(_ identity: NumericIdentity, _ new: IdentityLabels) {
+    guard identity.isCluster else { return }
+    remove(identity)
+    labels[identity] = new
+    numbers[new] = min(numbers[new] ?? identity, identity)
+    next = max(next, identity.rawValue == NumericIdentity.clusterRange.upperBound ? next : identity.rawValue + 1)
+  }
+
+  public mutating func remove(_ identity: NumericIdentity) {
+    guard let old = labels.removeValue(forKey: identity), numbers[old] == identity else { return }
+    numbers[old] = labels.lazy.filter { $0.value == old }.map(\.key).min()
+  }
+
+  /// A number that is neither known nor reserved, kept until `confirm` or `release`; `preferred` if that one is free.
+  public mutating func reserve(
+    _ labels: IdentityLabels, preferring preferred: NumericIdentity? = nil
+  ) throws(IdentitiesExhausted) -> NumericIdentity {
+    let range = NumericIdentity.clusterRange
+    let held = Set(reserved.values)
+    func isFree(_ identity: NumericIdentity) -> Bool { self.labels[identity] == nil && !held.contains(identity) }
+    if let preferred, preferred.isCluster, isFree(preferred) {
+      reserved[labels] = preferred
+      return preferred
     }
+    guard self.labels.count + held.count < range.count || range.contains(where: { isFree(.init(rawValue: $0)) }) else {
+      throw IdentitiesExhausted(range: range)
+    }
+    while !isFree(NumericIdentity(rawValue: next)) { advance() }
+    let identity = NumericIdentity(rawValue: next)
+    advance()
+    reserved[labels] = identity
+    return identity
   }
 
-  public var assignments: [NumericIdentity: IdentityLabels] {
-    Dictionary(uniqueKeysWithValues: allocator.keys.map { (NumericIdentity(rawValue: $0.key), $0.value) })
+  /// The reserved number is known now.
+  public mutating func confirm(_ labels: IdentityLabels) {
+    if let identity = reserved.removeValue(forKey: labels) { insert(identity, labels) }
   }
 
-  public subscript(labels: IdentityLabels) -> NumericIdentity? { allocator[labels].map(NumericIdentity.init) }
+  /// The reserved number could not be given.
+  public mutating func release(_ labels: IdentityLabels) { reserved[labels] = nil }
 
-  public mutating func allocate(_ labels: IdentityLabels) throws(IdentitiesExhausted) -> NumericIdentity {
-    guard let number = allocator.allocate(labels) else { throw IdentitiesExhausted(range: allocator.range) }
-    return NumericIdentity(rawValue: number)
+  private mutating func advance() {
+    let range = NumericIdentity.clusterRange
+    next = next >= range.upperBound ? range.lowerBound : next + 1
   }
-
-  public mutating func release(_ labels: IdentityLabels) { allocator.release(labels) }
 }

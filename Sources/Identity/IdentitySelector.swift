@@ -39,7 +39,8 @@ public struct SelectorKey: Hashable, Comparable, Sendable {
 }
 
 extension SelectorKey: CustomStringConvertible {
-  public var description: String { "\(source?.rawValue ?? "any"):\(key)" }
+  /// Without a source, as users write it, when it means any.
+  public var description: String { source.map { "\($0.rawValue):\(key)" } ?? key }
 }
 
 /// One condition on the labels of an identity.
@@ -123,5 +124,11 @@ extension Entity {
     case .health: reserved(.health)
     case .kubeAPIServer: reserved(.kubeAPIServer)
     }
+  }
+}
+
+extension IdentityRequirement: CustomStringConvertible {
+  public var description: String {
+    LabelRequirement(key: key.description, operation: operation).description
   }
 }

@@ -27,7 +27,8 @@ extension IdentityLabels {
     self.init(labels.map { SecurityLabel(source: .kubernetes, key: $0.key, value: $0.value) })
   }
 
-  private static func isDerived(_ key: String) -> Bool {
+  /// Whether a label with this key tells where a pod is, so that its author can not choose it.
+  public static func isDerived(_ key: String) -> Bool {
     key == WellKnownLabel.namespace || key.hasPrefix("io.cilium.k8s.")
   }
 

@@ -9,7 +9,7 @@ public struct CompiledPolicy: Sendable, Equatable {
   public var maps: [NumericIdentity: PolicyMapState]
   public var rules: RuleTable
   /// By ascending id.
-  public var httpRuleSets: [HTTPRuleSet]
+  public var ruleSets: [RuleSet]
   public var status: [ObjectKey: PolicyObjectStatus]
   /// The blocks of addresses that policies name. A block's labels name all that cover it.
   public var cidrIdentities: [CIDR: CIDRIdentity]
@@ -38,9 +38,9 @@ public struct PolicyChange: Sendable, Equatable {
   /// Subjects whose map is new or differs.
   public var maps: Set<NumericIdentity> = []
   public var removedMaps: Set<NumericIdentity> = []
-  /// Ids of HTTP rule sets that are new or differ.
-  public var httpRuleSets: Set<UInt32> = []
-  public var removedHTTPRuleSets: Set<UInt32> = []
+  /// Ids of rule sets that are new or differ.
+  public var ruleSets: Set<UInt32> = []
+  public var removedRuleSets: Set<UInt32> = []
   /// Blocks whose identity came, went or has other labels.
   public var cidrs: Set<CIDR> = []
   /// Objects whose status is new or differs.

@@ -2,8 +2,8 @@
 struct Atom {
   enum Effect {
     case deny, allow
-    /// An index into the table of HTTP rule lists at hand.
-    case http(Int)
+    /// An index into the table of rule lists at hand.
+    case proxy(Int)
   }
 
   /// nil: every protocol, and then every port.
@@ -15,7 +15,7 @@ struct Atom {
   var coversAllPorts: Bool { ports == 0...UInt16.max }
 }
 
-/// An entry of one peer, before the peer and the ids of its HTTP rule sets are known.
+/// An entry of one peer, before the peer and the ids of its rule sets are known.
 struct FlatEntry: Equatable {
   let `protocol`: UInt8
   let port: UInt16
@@ -27,15 +27,15 @@ struct FlatEntry: Equatable {
 struct Ruling: Equatable {
   var verdict: Verdict
   var rule: UInt32
-  /// With `proxy`: the lists of HTTP rules of which one must match.
-  var http: [Int] = []
+  /// With `proxy`: the lists of rules of which one must match.
+  var lists: [Int] = []
 }
 
 /// Turns the atoms that apply to one peer into prefix entries of which the longest that matches a packet is the whole
-/// answer: deny over allow over HTTP, and HTTP rules in union.
+/// answer: deny over allow over the proxy, whose rules are united.
 struct Flattening {
   let atoms: [Atom]
-  /// HTTP atoms of peer 0. The kernel prefers the peer's HTTP rules to those of peer 0, so they must contain them.
+  /// Proxy atoms of peer 0. The kernel prefers the peer's rule set to that of peer 0, so it must contain it.
   let background: [Atom]
   private var entries: [FlatEntry] = []
 
@@ -116,7 +116,7 @@ extension Ruling {
     switch atom.effect {
     case .deny: self.init(verdict: .deny, rule: atom.rule)
     case .allow: self.init(verdict: .allow, rule: atom.rule)
-    case .http(let list): self.init(verdict: .proxy, rule: atom.rule, http: [list])
+    case .proxy(let list): self.init(verdict: .proxy, rule: atom.rule, lists: [list])
     }
   }
 
@@ -124,8 +124,8 @@ extension Ruling {
   fileprivate mutating func add(_ atom: Atom) {
     switch (atom.effect, verdict) {
     case (.deny, .allow), (.deny, .proxy), (.allow, .proxy): self = Ruling(atom)
-    case (.http(let list), .proxy): if !http.contains(list) { http.append(list) }
-    case (.deny, .deny), (.allow, _), (.http, _): break
+    case (.proxy(let list), .proxy): if !lists.contains(list) { lists.append(list) }
+    case (.deny, .deny), (.allow, _), (.proxy, _): break
     }
   }
 }

@@ -65,8 +65,20 @@ extension Lowering {
       if terms.isEmpty { return [] }
       effect = .http(terms)
     }
+    if let dns = portRule.rules?.dns {
+      if dns.isEmpty {
+        refuse(
+          "\(portRule.path).rules.dns", "no rule allows no query; write matchPattern: \"*\" for every name")
+        return []
+      }
+      effect = .dns(dns.map { DNSTerm(pattern: $0.pattern, path: $0.path) })
+    }
+    let isDNS = portRule.rules?.dns != nil
     return portRule.ports.flatMap { port in
-      port.protocol.numbers.map { PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path) }
+      // Names are asked for by UDP and TCP; ANY means the two of them here.
+      port.protocol.numbers.filter { !isDNS || $0 != IPProtocol.sctp }.map {
+        PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path)
+      }
     }
   }
 
@@ -75,10 +87,8 @@ extension Lowering {
     if let names = port.serverNames { return ("server names of TLS are", names.path) }
     if let listener = port.listener { return ("listeners are", listener.path) }
     guard let rules = port.rules else { return nil }
-    if rules.dns != nil { return ("DNS rules are", "\(rules.path).dns") }
     if let kafka = rules.kafka { return ("Kafka rules are", kafka.path) }
     if let other = rules.l7proto ?? rules.l7 { return ("L7 protocols other than HTTP are", other.path) }
-    if rules.http != nil, rule.direction == .egress { return ("HTTP rules on egress are", "\(rules.path).http") }
     return nil
   }
 
@@ -109,7 +119,7 @@ extension Lowering {
     }
     let rule = HTTPRule(
       id: 0, method: match.method, path: match.path, host: match.host, headers: match.headers, headerMatches: headers)
-    do throws(HTTPRuleError) {
+    do throws(RuleError) {
       _ = try HTTPRuleMatcher(HTTPRuleSet(id: 0, rules: [rule]))
     } catch {
       refuse(match.fieldPath(of: error.field), "\(error.message); the HTTP rule matches no request")
@@ -125,6 +135,14 @@ extension PortProtocol {
     case .name(let name): .named(name)
     case .number(0): .all
     case .number(let number): .range(number...max(number, endPort ?? number))
+    }
+  }
+}
+
+extension FQDNSelector {
+  var pattern: DNSNamePattern {
+    switch match {
+    case .name(let text), .pattern(let text): DNSNamePattern(text)
     }
   }
 }

@@ -8,7 +8,7 @@ extension PolicyCompiler {
     let marked = dirty
     dirty = [:]
     let ranks = self.ranks(of: marked.keys)
-    var unions: [[Int]: [HTTPRule]] = [:]
+    var unions: [[Int]: RuleList] = [:]
     for (identity, dirt) in marked.sorted(by: { $0.key < $1.key }) {
       guard let subject = subjects[identity] else { continue }
       let ordered = subject.policies.sorted { ranks[$0, default: 0] < ranks[$1, default: 0] }
@@ -38,11 +38,11 @@ extension PolicyCompiler {
   /// Writes rulings into a map: all of it, or the entries of some peers.
   private mutating func replace(
     _ identity: NumericIdentity, _ peers: Set<NumericIdentity>?, _ rulings: [(key: PolicyKey, ruling: Ruling)],
-    _ unions: inout [[Int]: [HTTPRule]], _ change: inout PolicyChange
+    _ unions: inout [[Int]: RuleList], _ change: inout PolicyChange
   ) {
     let old = maps[identity]
     var map: PolicyMapState = [:]
-    var slots: Set<HTTPRuleSlot> = []
+    var slots: Set<RuleSetSlot> = []
     if let peers {
       map = old ?? [:]
       for key in map.keys.filter({ peers.contains($0.peer) }) { map[key] = nil }
@@ -50,23 +50,23 @@ extension PolicyCompiler {
     } else {
       map.reserveCapacity(rulings.count)
     }
-    var requests: [(slot: HTTPRuleSlot, ruling: Ruling)] = []
+    var requests: [(slot: RuleSetSlot, ruling: Ruling)] = []
     for (key, ruling) in rulings {
       if ruling.verdict == .proxy {
-        requests.append((HTTPRuleSlot(subject: identity, key: key), ruling))
+        requests.append((RuleSetSlot(subject: identity, key: key), ruling))
       } else {
         map[key] = PolicyEntry(verdict: ruling.verdict, rule: ruling.rule)
       }
     }
     for (slot, ruling) in requests.sorted(by: { $0.slot < $1.slot }) {
       // Out of numbers there is no set to judge by: no entry, so the traffic is denied.
-      guard let id = allocations.httpRuleSets.allocate(slot) else { continue }
+      guard let rules = union(ruling.lists, &unions), let id = allocations.ruleSets.allocate(slot) else { continue }
       slots.insert(slot)
       map[slot.key] = PolicyEntry(verdict: .proxy, rule: ruling.rule, proxyRules: id)
-      let set = HTTPRuleSet(id: id, rules: union(ruling.http, &unions))
-      guard httpRuleSets[id] != set else { continue }
-      httpRuleSets[id] = set
-      change.httpRuleSets.insert(id)
+      let set = RuleSet(id: id, rules: rules)
+      guard ruleSets[id] != set else { continue }
+      ruleSets[id] = set
+      change.ruleSets.insert(id)
     }
     release((subjects[identity]?.slots ?? []).subtracting(slots), &change)
     subjects[identity]?.slots = slots
@@ -76,25 +76,20 @@ extension PolicyCompiler {
     change.removedMaps.remove(identity)
   }
 
-  mutating func release(_ slots: Set<HTTPRuleSlot>, _ change: inout PolicyChange) {
+  mutating func release(_ slots: Set<RuleSetSlot>, _ change: inout PolicyChange) {
     for slot in slots {
-      guard let id = allocations.httpRuleSets[slot] else { continue }
-      allocations.httpRuleSets.release(slot)
-      httpRuleSets[id] = nil
-      change.httpRuleSets.remove(id)
-      change.removedHTTPRuleSets.insert(id)
+      guard let id = allocations.ruleSets[slot] else { continue }
+      allocations.ruleSets.release(slot)
+      ruleSets[id] = nil
+      change.ruleSets.remove(id)
+      change.removedRuleSets.insert(id)
     }
   }
 
-  /// The rules of several lists, each said once; the first to say it is the author.
-  private func union(_ lists: [Int], _ unions: inout [[Int]: [HTTPRule]]) -> [HTTPRule] {
+  /// The rules of several lists, united.
+  private func union(_ lists: [Int], _ unions: inout [[Int]: RuleList]) -> RuleList? {
     if let known = unions[lists] { return known }
-    var seen: Set<HTTPRule> = []
-    let rules = lists.flatMap { httpLists[$0] ?? [] }.filter { rule in
-      var anonymous = rule
-      anonymous.id = 0
-      return seen.insert(anonymous).inserted
-    }
+    let rules = RuleList.union(lists.compactMap { ruleLists[$0] })
     unions[lists] = rules
     return rules
   }

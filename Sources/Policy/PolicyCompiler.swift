@@ -20,7 +20,7 @@ public struct PolicyCompiler: Sendable {
   struct Subject {
     /// Handles of the policies that select it.
     var policies: Set<Int> = []
-    var slots: Set<HTTPRuleSlot> = []
+    var slots: Set<RuleSetSlot> = []
   }
 
   public let options: PolicyOptions
@@ -28,7 +28,7 @@ public struct PolicyCompiler: Sendable {
   public internal(set) var maps: [NumericIdentity: PolicyMapState] = [:]
   public internal(set) var rules = RuleTable()
   /// By id.
-  public internal(set) var httpRuleSets: [UInt32: HTTPRuleSet] = [:]
+  public internal(set) var ruleSets: [UInt32: RuleSet] = [:]
   public internal(set) var status: [ObjectKey: PolicyObjectStatus] = [:]
   public internal(set) var cidrIdentities: [CIDR: CIDRIdentity] = [:]
 
@@ -44,8 +44,8 @@ public struct PolicyCompiler: Sendable {
   var peerUsers: [SelectorCache.ID: Set<Int>] = [:]
   /// Policies whose maps depend on the named ports of peers.
   var namedPortUsers: Set<Int> = []
-  var httpLists: [Int: [HTTPRule]] = [:]
-  var lastHTTPList = 0
+  var ruleLists: [Int: RuleList] = [:]
+  var lastRuleList = 0
   var dirty: [NumericIdentity: Dirt] = [:]
 
   /// - Parameter allocations: those of an earlier compiler, so that its numbers stay.
@@ -62,7 +62,7 @@ public struct PolicyCompiler: Sendable {
   /// Everything, as one value.
   public var compiled: CompiledPolicy {
     CompiledPolicy(
-      maps: maps, rules: rules, httpRuleSets: httpRuleSets.values.sorted { $0.id < $1.id }, status: status,
+      maps: maps, rules: rules, ruleSets: ruleSets.values.sorted { $0.id < $1.id }, status: status,
       cidrIdentities: cidrIdentities)
   }
 
@@ -96,8 +96,8 @@ public struct PolicyCompiler: Sendable {
     for (reference, id) in allocations.rules.numbers where rules.origins[id] == nil {
       allocations.rules.release(reference)
     }
-    for (slot, id) in allocations.httpRuleSets.numbers where httpRuleSets[id] == nil {
-      allocations.httpRuleSets.release(slot)
+    for (slot, id) in allocations.ruleSets.numbers where ruleSets[id] == nil {
+      allocations.ruleSets.release(slot)
     }
     allocations.cidrs.releaseUnused()
   }

@@ -86,6 +86,8 @@ public struct PolicyTerm: Sendable {
     case deny
     /// Requests that one of the rules matches.
     case http([HTTPTerm])
+    /// Queries for names that one of the patterns matches.
+    case dns([DNSTerm])
   }
 
   /// IPPROTO_*; nil for every protocol, with all ports.
@@ -109,6 +111,17 @@ public struct HTTPTerm: Hashable, Sendable {
 
   public init(rule: HTTPRule, path: String) {
     self.rule = rule
+    self.path = path
+  }
+}
+
+/// One element of `rules.dns`.
+public struct DNSTerm: Hashable, Sendable {
+  public let pattern: DNSNamePattern
+  public let path: String
+
+  public init(pattern: DNSNamePattern, path: String) {
+    self.pattern = pattern
     self.path = path
   }
 }

@@ -67,7 +67,7 @@ public struct PolicyEntry: Hashable, Sendable {
   public let verdict: Verdict
   /// The author, in the rule table.
   public let rule: UInt32
-  /// The id of the HTTP rule set when the verdict is `proxy`, else 0.
+  /// The id of the rule set when the verdict is `proxy`, else 0.
   public let proxyRules: UInt32
 
   public init(verdict: Verdict, rule: UInt32, proxyRules: UInt32 = 0) {

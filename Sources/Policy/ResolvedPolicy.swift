@@ -50,7 +50,7 @@ struct ResolvedPolicy: Sendable {
   let selectors: [SelectorCache.ID]
   let cidrs: [CIDR]
   let references: Set<RuleReference>
-  let httpLists: [Int]
+  let ruleLists: [Int]
   /// Its maps depend on the named ports of peers.
   let namesPortsOfPeers: Bool
 }
@@ -62,7 +62,7 @@ extension PolicyCompiler {
     var selectors: [SelectorCache.ID] = []
     var cidrs: [CIDR] = []
     var references: Set<RuleReference> = []
-    var lists: [[HTTPTerm]: Int] = [:]
+    var lists: [PolicyTerm.Effect: Int] = [:]
 
     func register(_ selector: IdentitySelector) -> SelectorCache.ID {
       let id = self.selectors.register(selector)
@@ -76,16 +76,31 @@ extension PolicyCompiler {
       rules.origins[id] = RuleOrigin(object: document.key, path: path, description: description ?? "")
       return id
     }
-    func httpList(_ terms: [HTTPTerm], _ description: String?) -> Int {
-      if let list = lists[terms] { return list }
-      lastHTTPList += 1
-      lists[terms] = lastHTTPList
-      httpLists[lastHTTPList] = terms.map { term in
-        var copy = term.rule
-        copy.id = rule(term.path, description)
-        return copy
+    func ruleList(_ effect: PolicyTerm.Effect, _ make: () -> RuleList) -> Atom.Effect {
+      if let list = lists[effect] { return .proxy(list) }
+      lastRuleList += 1
+      lists[effect] = lastRuleList
+      ruleLists[lastRuleList] = make()
+      return .proxy(lastRuleList)
+    }
+    func atomEffect(_ effect: PolicyTerm.Effect, _ description: String?) -> Atom.Effect {
+      switch effect {
+      case .allow: .allow
+      case .deny: .deny
+      case .http(let terms):
+        ruleList(effect) {
+          .http(
+            terms.map { term in
+              var copy = term.rule
+              copy.id = rule(term.path, description)
+              return copy
+            })
+        }
+      case .dns(let terms):
+        ruleList(effect) {
+          .dns(terms.map { DNSRule(id: rule($0.path, description), pattern: $0.pattern) })
+        }
       }
-      return lastHTTPList
     }
 
     let sections = document.sections.map { section in
@@ -98,14 +113,9 @@ extension PolicyCompiler {
             cidrs += blocks
           }
           let terms = policyRule.terms.map { term in
-            let effect: Atom.Effect =
-              switch term.effect {
-              case .allow: .allow
-              case .deny: .deny
-              case .http(let terms): .http(httpList(terms, section.description))
-              }
             return ResolvedPolicy.Term(
-              protocol: term.protocol, ports: term.ports, effect: effect, rule: rule(term.path, section.description))
+              protocol: term.protocol, ports: term.ports,
+              effect: atomEffect(term.effect, section.description), rule: rule(term.path, section.description))
           }
           let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
           return ResolvedPolicy.Rule(
@@ -114,14 +124,14 @@ extension PolicyCompiler {
     }
     return ResolvedPolicy(
       key: document.key, sections: sections, selectors: selectors, cidrs: cidrs, references: references,
-      httpLists: Array(lists.values),
+      ruleLists: Array(lists.values),
       namesPortsOfPeers: sections.contains { $0.rules.contains { $0.direction == .egress && $0.hasNamedPorts } })
   }
 
   /// Gives back what `old` holds and `new` does not.
   mutating func release(_ old: ResolvedPolicy, replacedBy new: ResolvedPolicy?) {
     for selector in old.selectors { selectors.unregister(selector) }
-    for list in old.httpLists { httpLists[list] = nil }
+    for list in old.ruleLists { ruleLists[list] = nil }
     for reference in old.references where new?.references.contains(reference) != true {
       if let id = allocations.rules[reference] { rules.origins[id] = nil }
       allocations.rules.release(reference)

@@ -56,9 +56,9 @@ public struct RuleReference: Hashable, Sendable {
   }
 }
 
-/// Where a set of HTTP rules applies: a place in one subject's map. Its content may change under the same id, so a
+/// Where a set of rules for the proxy applies: a place in one subject's map. Its content may change under the same id, so a
 /// connection in the proxy follows the policy.
-public struct HTTPRuleSlot: Hashable, Comparable, Sendable {
+public struct RuleSetSlot: Hashable, Comparable, Sendable {
   public let subject: NumericIdentity
   public let key: PolicyKey
 
@@ -67,7 +67,7 @@ public struct HTTPRuleSlot: Hashable, Comparable, Sendable {
     self.key = key
   }
 
-  public static func < (left: HTTPRuleSlot, right: HTTPRuleSlot) -> Bool {
+  public static func < (left: RuleSetSlot, right: RuleSetSlot) -> Bool {
     (left.subject, left.key) < (right.subject, right.key)
   }
 }
@@ -75,7 +75,7 @@ public struct HTTPRuleSlot: Hashable, Comparable, Sendable {
 /// The numbers that must survive a change of policy, and better a restart too. A number given back is reused last.
 public struct PolicyAllocations: Sendable {
   public var rules = NumberAllocator<RuleReference>(range: RuleTable.firstPolicyRule...0xFFFF_FFFF, order: .cycling)
-  public var httpRuleSets = NumberAllocator<HTTPRuleSlot>(range: 1...0xFFFF_FFFF, order: .cycling)
+  public var ruleSets = NumberAllocator<RuleSetSlot>(range: 1...0xFFFF_FFFF, order: .cycling)
   public var cidrs = CIDRIdentities()
 
   public init() {}

@@ -87,7 +87,7 @@ struct SubjectMap {
       }
     }
     if withAny { append(Flattening.entries(of: table.any, background: []), .any) }
-    let background = table.any.filter(\.isHTTP)
+    let background = table.any.filter(\.isForProxy)
     var flat = [[FlatEntry]?](repeating: nil, count: table.lists.count)
     for (peer, list) in table.peers {
       let entries =
@@ -139,7 +139,7 @@ extension Atom {
     Atom(protocol: nil, ports: 0...UInt16.max, effect: .allow, rule: rule)
   }
 
-  fileprivate var isHTTP: Bool {
-    if case .http = effect { true } else { false }
+  fileprivate var isForProxy: Bool {
+    if case .proxy = effect { true } else { false }
   }
 }

@@ -1,5 +1,6 @@
 import BPF
 public import Logging
+public import Monitoring
 
 #if canImport(Glibc)
   import Glibc
@@ -15,14 +16,20 @@ public struct ProxyService: Sendable {
   private let stateFolder: String
   private let pins: String
   private let options: ProxyOptions
+  private let metricsAddress: MetricsAddress
   private let logger: Logger
 
   /// - Parameters:
   ///   - stateDirectory: the instance's state directory; the proxy uses `proxy/` in it.
   ///   - pins: the folder with the datapath's pinned maps.
-  public init(stateDirectory: String, pins: String, options: ProxyOptions? = nil, logger: Logger) {
+  ///   - metricsAddress: where Prometheus finds it.
+  public init(
+    stateDirectory: String, pins: String, options: ProxyOptions? = nil, metricsAddress: MetricsAddress = .proxy,
+    logger: Logger
+  ) {
     stateFolder = stateDirectory + "/proxy"
     self.pins = pins
+    self.metricsAddress = metricsAddress
     self.logger = logger
     if let options {
       self.options = options
@@ -42,6 +49,7 @@ public struct ProxyService: Sendable {
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), options: options)
     let watch = ConfigurationWatch(folder: stateFolder, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
+      reopen(resolver)
       register(listeners)
     }
     watch.load()
@@ -50,11 +58,36 @@ public struct ProxyService: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await server.run() }
+      group.addTask { await serveMetrics(server) }
       // The server ends only when it is told to, or when it can not go on.
       defer { group.cancelAll() }
       try await group.next()
       group.cancelAll()
       try await group.waitForAll()
+    }
+  }
+
+  /// A port that is taken is said and asked for again: requests matter more.
+  private func serveMetrics(_ server: ProxyServer) async {
+    var isReported = false
+    while !Task.isCancelled {
+      do throws(MetricsError) {
+        let listener = try MetricsListener(metricsAddress)
+        isReported = false
+        await listener.run { server.metrics }
+      } catch {
+        if !isReported { logger.error("\(error); trying again every ten seconds") }
+        isReported = true
+      }
+      try? await Task.sleep(for: .seconds(10))
+    }
+  }
+
+  private func reopen(_ resolver: ConntrackResolver) {
+    do throws(BPFError) {
+      if try resolver.reopen() { logger.notice("the datapath's maps are new: connections are looked up in them") }
+    } catch {
+      logger.error("the datapath's maps can not be opened: \(error)")
     }
   }
 

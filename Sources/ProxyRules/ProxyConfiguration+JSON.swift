@@ -11,7 +11,7 @@ extension ProxyConfiguration {
     self.init(generation: number)
     var seen: Set<UInt32> = []
     for element in try cursor.member("ruleSets")?.elements() ?? [] {
-      let set = try HTTPRuleSet(element)
+      let set = try RuleSet(element)
       guard seen.insert(set.id).inserted else { throw element.error("rule set \(set.id) occurs twice") }
       ruleSets.append(set)
     }

@@ -1,14 +1,14 @@
-/// All that the proxy needs to decide on requests, and to say who decided: the document that the agent writes into
+/// All that the proxy needs to decide on requests and queries, and to say who decided: the document that the agent writes into
 /// `DIR/proxy/config.json` and the proxy reads.
 public struct ProxyConfiguration: Hashable, Sendable {
   /// Grows with every change; the proxy acknowledges it once it serves it.
   public var generation: UInt64
   /// Sorted by id, each id once.
-  public var ruleSets: [HTTPRuleSet]
-  /// By ``HTTPRule/id``.
+  public var ruleSets: [RuleSet]
+  /// By the ids of the rules.
   public var authors: [UInt32: RuleAuthor]
 
-  public init(generation: UInt64, ruleSets: [HTTPRuleSet] = [], authors: [UInt32: RuleAuthor] = [:]) {
+  public init(generation: UInt64, ruleSets: [RuleSet] = [], authors: [UInt32: RuleAuthor] = [:]) {
     self.generation = generation
     self.ruleSets = ruleSets
     self.authors = authors

@@ -54,49 +54,59 @@ import Testing
     #expect(selector.matches(ReservedIdentity.host.labels))
     #expect(!selector.matches(IdentityLabels(podLabels: ["host": ""], namespace: "a")))
   }
-
-  @Test func tableFindsByBothSides() {
-    var table = IdentityTable()
-    let labels = IdentityLabels(podLabels: ["app": "web"], namespace: "a")
-    table.insert(NumericIdentity(rawValue: 300), labels)
-    table.insert(NumericIdentity(rawValue: 299), labels)
-    #expect(table.identity(of: labels)?.rawValue == 299)
-    table.remove(NumericIdentity(rawValue: 299))
-    #expect(table.identity(of: labels)?.rawValue == 300)
-    #expect(table.identity(of: ReservedIdentity.host.labels) == ReservedIdentity.host.identity)
-  }
 }
 
 @Suite struct AllocationTests {
   private func labels(_ app: String) -> IdentityLabels { IdentityLabels(podLabels: ["app": app], namespace: "a") }
 
-  @Test func smallestFreeOrPersisted() throws {
-    var allocator = IdentityAllocator(assignments: [NumericIdentity(rawValue: 257): labels("persisted")])
-    #expect(try allocator.allocate(labels("a")).rawValue == 256)
-    #expect(try allocator.allocate(labels("b")).rawValue == 258)
-    #expect(try allocator.allocate(labels("persisted")).rawValue == 257)
-    allocator.release(labels("a"))
-    #expect(try allocator.allocate(labels("c")).rawValue == 256)
+  private func number(_ raw: UInt32) -> NumericIdentity { NumericIdentity(rawValue: raw) }
+
+  @Test func aReservedNumberIsNobodysUntilConfirmed() throws {
+    var allocator = IdentityAllocator([number(257): labels("known")])
+    let reserved = try allocator.reserve(labels("a"))
     #expect(allocator[labels("a")] == nil)
-    #expect(allocator.assignments.count == 3)
+    #expect(try allocator.reserve(labels("b")) != reserved)
+    allocator.confirm(labels("a"))
+    #expect(allocator[labels("a")] == reserved)
+    #expect(allocator[reserved] == labels("a"))
+    allocator.release(labels("b"))
+    allocator.confirm(labels("b"))
+    #expect(allocator[labels("b")] == nil)
+    #expect(allocator[labels("known")] == number(257))
   }
 
-  @Test func clashesKeepTheSmallestNumber() {
+  @Test func aListDoesNotFreeWhatIsReserved() throws {
+    var allocator = IdentityAllocator()
+    let first = try allocator.reserve(labels("a"))
+    allocator.replace([:])
+    #expect(try allocator.reserve(labels("b")) != first)
+    allocator.confirm(labels("a"))
+    #expect(allocator[labels("a")] == first)
+  }
+
+  @Test func ofTwoNumbersTheSmallestIsUsedAndNeitherIsFree() throws {
     let same = labels("a")
-    let allocator = IdentityAllocator(assignments: [
-      NumericIdentity(rawValue: 900): same, NumericIdentity(rawValue: 400): same,
-      NumericIdentity(rawValue: 7): labels("b"),
-    ])
-    #expect(allocator[same]?.rawValue == 400)
+    var allocator = IdentityAllocator([number(257): same, number(256): same, number(7): labels("b")])
+    #expect(allocator[same] == number(256))
     #expect(allocator[labels("b")] == nil)
+    #expect(try allocator.reserve(labels("c"), preferring: number(257)) == number(258))
+    allocator.remove(number(256))
+    #expect(allocator[same] == number(257))
+  }
+
+  @Test func aNumberIsGivenAgainLate() throws {
+    var allocator = IdentityAllocator([number(300): labels("a")])
+    allocator.remove(number(300))
+    #expect(try allocator.reserve(labels("b")) == number(301))
+    #expect(try allocator.reserve(labels("a"), preferring: number(300)) == number(300))
   }
 
   @Test func exhaustionIsAnError() throws {
-    var allocator = IdentityAllocator()
-    for index in NumericIdentity.clusterRange { _ = try allocator.allocate(labels("\(index)")) }
-    #expect(throws: IdentitiesExhausted.self) { try allocator.allocate(labels("one more")) }
-    allocator.release(labels("300"))
-    #expect(try allocator.allocate(labels("one more")).rawValue == 300)
+    let all = NumericIdentity.clusterRange.map { (number($0), labels("\($0)")) }
+    var allocator = IdentityAllocator(Dictionary(uniqueKeysWithValues: all))
+    #expect(throws: IdentitiesExhausted.self) { try allocator.reserve(labels("one more")) }
+    allocator.remove(number(300))
+    #expect(try allocator.reserve(labels("one more")) == number(300))
   }
 
   @Test func cyclingReusesLate() {

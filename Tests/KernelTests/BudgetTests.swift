@@ -32,11 +32,11 @@ private func kernelSeries() throws -> String {
 @Suite(.enabled(if: isRoot, "needs root")) struct BudgetTests {
   /// Every program loads, and the verifier walks no more instructions than bpf/budget.json grants.
   @Test func programsStayWithinTheirBudgets() throws {
-    let loaded = try Node.specification().load()
+    let programs = try Node.specification().load().programs.merging(Node.hostSpecification().load().programs) { $1 }
     let budgets = try Budgets.read().programs
     let series = try kernelSeries()
-    #expect(loaded.programs.keys.sorted() == budgets.keys.sorted())
-    for (name, program) in loaded.programs {
+    #expect(programs.keys.sorted() == budgets.keys.sorted())
+    for (name, program) in programs {
       let info = try program.info()
       let budget = try #require(budgets[name])
       let granted = budget.verifiedInstructions(series: series)

@@ -83,8 +83,6 @@ struct DropCase: Sendable, CustomTestStringConvertible {
     .init(
       testDescription: "a fragment over the TCP flags", reason: 134,
       change: { ($0.proto, $0.fragmentOffset, $0.payload) = (Proto.tcp, 8, [UInt8](repeating: 1, count: 64)) }),
-    .init(testDescription: "hop limit 1", reason: 196, rule: 1, change: { $0.hopLimit = 1 }),
-    .init(testDescription: "hop limit 0", reason: 196, rule: 1, change: { $0.hopLimit = 0 }),
     .init(
       testDescription: "a router advertisement", reason: 176, families: [.ipv6],
       change: { ($0.proto, $0.payload) = (58, icmp(134, data: [UInt8](repeating: 0, count: 8))) }),

@@ -28,6 +28,31 @@ import Testing
     #expect(arrived.code == passed && arrived.bytes == back.bytes)
   }
 
+  /// The stack is whom a packet's sender hears from when its last hop was this one.
+  @Test(arguments: Family.allCases, [0, 1] as [UInt8]) func theLastHopIsTheStacks(
+    _ family: Family, _ hopLimit: UInt8
+  ) throws {
+    let node = try Node()
+    try node.rules(Peer.b, [.init(.ingress, .allow, 2, proto: Proto.udp, port: 33434)])
+    try node.rules(Peer.a, [.init(.egress, .allow, 1)])
+    var frame = node.frame(family, from: node.a, to: node.b, Proto.udp, udp(4000, 33434))
+    frame.hopLimit = hopLimit
+    let left = try node.leaves(frame)
+    #expect(left.code == passed && left.bytes == frame.bytes && left.mark == 0)
+    // What the stack answers is about a connection, so it needs no rule of its own.
+    let gateway = family == .ipv4 ? v4(10, 0, 0, 254) : v6([0xfd], 0xfe)
+    let exceeded = node.frame(
+      family, from: gateway, to: node.a, family.icmp, icmp(family == .ipv4 ? 11 : 3, data: frame.packet))
+    #expect(try node.arrives(exceeded).code == passed)
+    // A stack that brings it back has been told to by somebody else.
+    #expect(
+      try node.arrives(node.frame(family, from: node.a.address(family), to: node.b, Proto.udp, udp(4000, 33434)))
+        .reason == 132)
+    // No rule allows it: there is nothing to tell.
+    frame.payload = udp(4000, 53)
+    #expect(try node.leaves(frame).reason == 133)
+  }
+
   @Test func passesOverOptionsAndExtensions() throws {
     let node = try Node()
     try node.rules(Peer.b, [.init(.ingress, .allow, 2, proto: Proto.tcp, port: 80)])
@@ -60,6 +85,23 @@ import Testing
     last.fragmentID += 1
     #expect(try node.leaves(last).reason == 175)
     #expect(try node.conntrack.entries().count == 1)
+  }
+
+  /// The oldest datagrams are forgotten for new ones; what is left of them is refused, never guessed.
+  @Test(arguments: Family.allCases) func aFullFragmentTableRefuses(_ family: Family) throws {
+    let node = try Node()
+    var first = node.frame(
+      family, from: node.a, to: node.b, Proto.udp, udp(4000, 53, data: [UInt8](repeating: 1, count: 56)))
+    first.moreFragments = true
+    for id: UInt32 in 1...2000 {
+      first.fragmentID = id
+      #expect(try node.leaves(first).code == redirected)
+    }
+    var last = first
+    (last.payload, last.fragmentOffset, last.moreFragments) = ([UInt8](repeating: 2, count: 64), 64, false)
+    #expect(try node.leaves(last).code == redirected)
+    last.fragmentID = 1
+    #expect(try node.leaves(last).reason == 175)
   }
 
   @Test(arguments: Family.allCases) func fragmentsOfPings(_ family: Family) throws {
@@ -124,26 +166,38 @@ import Testing
     #expect(try node.arrives(strayed).reason == 133)
   }
 
+  /// No packet under way is taken for a question: neither a mark, nor the number of a device makes it one.
+  @Test(arguments: Family.allCases) func onlyATestRunAsks(_ family: Family) throws {
+    let node = try Node()
+    var port: UInt16 = 4000
+    for (mark, ingress) in [(0x4d54_4c54, 0), (0xffff_ffff, 1), (0, 0x7fff_ffff)] as [(UInt32, UInt32)] {
+      port += 1
+      let frame = node.frame(family, from: node.a, to: node.b, Proto.udp, udp(port, 53))
+      let outcome = try node.leaves(frame, mark: mark, from: ingress)
+      #expect(outcome.code == redirected && outcome.control == [0, 0, 0, 0, 0])
+    }
+    #expect(try node.conntrack.entries().count == 3)
+  }
+
   /// A question from `martlet policy trace` leaves no trace itself.
   @Test(arguments: Family.allCases) func aTraceWritesNothing(_ family: Family) throws {
     let node = try Node()
-    let mark = UInt32(MARTLET_MARK_TRACE)
     node.settings.flags = MARTLET_CONFIG_TRACE_EVENTS.rawValue
     let frame = node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn))
-    #expect(try node.leaves(frame, mark: mark).control == [1, 0, 1, 2, 0])
+    #expect(try node.traceLeaving(frame).control == [1, 0, 1, 2, 0])
     try node.rules(Peer.b, [.init(.ingress, .proxy, 6, http: 44)])
-    #expect(try node.leaves(frame, mark: mark).control == [3, 0, 1, 6, 44])
+    #expect(try node.traceLeaving(frame).control == [3, 0, 1, 6, 44])
     try node.rules(Peer.b, [.init(.ingress, .deny, 6)])
-    let denied = try node.leaves(frame, mark: mark)
+    let denied = try node.traceLeaving(frame)
     #expect(denied.code == shot && denied.control == [2, 181, 1, 6, 0])
     var fragment = frame
     fragment.proto = Proto.udp
     fragment.payload = udp(4000, 53, data: [UInt8](repeating: 1, count: 56))
     fragment.moreFragments = true
-    _ = try node.leaves(fragment, mark: mark)
+    _ = try node.traceLeaving(fragment)
     let world = family == .ipv4 ? v4(198, 51, 100, 7) : v6([0x20, 1, 0xd, 0xb8], 7)
     let arriving = node.frame(family, from: world, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn))
-    let answered = try node.arrives(arriving, mark: mark)
+    let answered = try node.traceArriving(arriving)
     #expect(answered.code == shot && answered.control == [2, 181, 0, 6, 0] && answered.events.isEmpty)
 
     #expect(denied.events.isEmpty)
@@ -156,6 +210,6 @@ import Testing
     try node.rules(Peer.b, [.init(.ingress, .allow, 2)])
     _ = try node.leaves(frame)
     try node.rules(Peer.b, [])
-    #expect(try node.leaves(frame, mark: mark).control == [2, 133, 1, 0, 0])
+    #expect(try node.traceLeaving(frame).control == [2, 133, 1, 0, 0])
   }
 }

@@ -32,6 +32,8 @@ struct Pod {
 /// the only one that is everywhere, and a third on a device that is not there.
 final class Node {
   let loaded: LoadedObject
+  /// The programs of the node's own devices, over the same maps.
+  let host: LoadedObject
   let config: BPFMap<UInt32, martlet_config>
   let endpoints: BPFMap<martlet_addr, martlet_endpoint>
   let ipcache: BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
@@ -54,6 +56,11 @@ final class Node {
     return try ObjectSpecification(bytes: Array(object), name: "endpoint")
   }
 
+  static func hostSpecification() throws -> ObjectSpecification {
+    let object = UnsafeRawBufferPointer(start: martlet_host_object(), count: martlet_host_object_size())
+    return try ObjectSpecification(bytes: Array(object), name: "host")
+  }
+
   /// `entries` in conntrack, `ringBytes` for events; what both pods may do is everything, until ``allow`` or ``rules`` say more.
   init(entries: UInt32 = 256, ringBytes: UInt32 = 65536) throws {
     var specification = try Node.specification()
@@ -61,6 +68,7 @@ final class Node {
     specification["martlet_fragments"]?.maxEntries = 64
     specification["martlet_events"]?.maxEntries = ringBytes
     loaded = try specification.load()
+    host = try Node.hostSpecification().load(reusing: loaded.maps)
     config = try loaded.map("martlet_config")
     endpoints = try loaded.map("martlet_endpoints")
     ipcache = try loaded.map("martlet_ipcache")

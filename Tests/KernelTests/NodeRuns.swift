@@ -37,12 +37,22 @@ extension Node {
       destination: destination.address(family), proto: proto, payload: payload)
   }
 
-  func leaves(_ frame: Frame, mark: UInt32 = 0) throws -> Outcome { try run("from_container", frame.bytes, mark) }
-  func arrives(_ frame: Frame, mark: UInt32 = 0) throws -> Outcome { try run("to_container", frame.bytes, mark) }
+  func leaves(_ frame: Frame, mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
+    try run("from_container", frame.bytes, mark, from: ingress)
+  }
+  func arrives(_ frame: Frame, mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
+    try run("to_container", frame.bytes, mark, from: ingress)
+  }
 
-  func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0) throws -> Outcome {
+  /// As ``leaves(_:mark:from:)`` and ``arrives(_:mark:from:)``, but only asking.
+  func traceLeaving(_ frame: Frame) throws -> Outcome { try leaves(frame, from: MARTLET_TRACE_INGRESS_IFINDEX) }
+  func traceArriving(_ frame: Frame) throws -> Outcome { try arrives(frame, from: MARTLET_TRACE_INGRESS_IFINDEX) }
+
+  func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
     var context = SocketBufferContext(mark: mark, interfaceIndex: 1)
-    let result = try loaded.program(program).testRun(data: bytes, context: &context)
+    context.ingressInterfaceIndex = ingress
+    let object = program.hasSuffix("_netdev") ? host : loaded
+    let result = try object.program(program).testRun(data: bytes, context: &context)
     var events: [martlet_event] = []
     ring.consume { events.append($0.loadUnaligned(as: martlet_event.self)) }
     return Outcome(

@@ -67,16 +67,21 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func listsAgainWhenTheVersionIsTooOld(_ asEvent: Bool) async throws {
-    let result = try await deltas(3) { number, request, answer in
+  func tellsWhatChangedWhileTheVersionBecameTooOld(_ asEvent: Bool) async throws {
+    let result = try await deltas(5) { number, request, answer in
       switch number {
-      case 0: answer.json(Self.list([configMap("a")], version: "5"))
+      case 0:
+        answer.json(
+          Self.list([configMap("a", version: 2), configMap("same", version: 3), configMap("old", version: 4)], version: "5"))
       case 1 where asEvent:
         answer.startChunks()
         answer.event("ERROR", status(410, "Expired", "too old"))
         answer.endChunks()
       case 1: answer.json(status(410, "Expired", "too old"), code: 410)
-      case 2: answer.json(Self.list([configMap("b")], version: "50"))
+      case 2:
+        answer.json(
+          Self.list(
+            [configMap("b", version: 40), configMap("same", version: 3), configMap("old", version: 41)], version: "50"))
       default:
         answer.startChunks()
         answer.event("ADDED", configMap("c", version: 51))
@@ -85,7 +90,12 @@ import Testing
     }
     #expect(
       try result.deltas == [
-        .replaced([ConfigMap(configMap("a"))]), .replaced([ConfigMap(configMap("b"))]),
+        .replaced([
+          ConfigMap(configMap("a", version: 2)), ConfigMap(configMap("same", version: 3)),
+          ConfigMap(configMap("old", version: 4)),
+        ]),
+        .deleted(ObjectKey(kind: "ConfigMap", namespace: "default", name: "a")),
+        .applied(ConfigMap(configMap("b", version: 40))), .applied(ConfigMap(configMap("old", version: 41))),
         .applied(ConfigMap(configMap("c", version: 51))),
       ])
     #expect(!result.requests[2].target.contains("watch"))

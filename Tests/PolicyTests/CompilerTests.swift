@@ -44,9 +44,9 @@ import Testing
     #expect(entry.verdict == .proxy)
     #expect(compiled.rules[entry.rule]?.path == "spec.ingress[0].toPorts[0].ports[0]")
     #expect(compiled.rules[entry.rule]?.object?.description == "CiliumNetworkPolicy default/p")
-    let set = try #require(compiled.httpRuleSets.first { $0.id == entry.proxyRules })
-    #expect(set.rules.map(\.method) == ["GET"])
-    #expect(compiled.rules[set.rules[0].id]?.path == "spec.ingress[0].toPorts[0].rules.http[0]")
+    let set = try #require(compiled.ruleSets.first { $0.id == entry.proxyRules })
+    #expect(set.http?.rules.map(\.method) == ["GET"])
+    #expect(compiled.rules[set.rules.ids[0]]?.path == "spec.ingress[0].toPorts[0].rules.http[0]")
     let egress = PolicyKey(peer: .any, direction: .egress, prefixLength: 40)
     #expect(map[egress] == PolicyEntry(verdict: .allow, rule: RuleTable.unrestrictedEgress))
     let host = PolicyKey(peer: ReservedIdentity.host.identity, direction: .ingress, prefixLength: 40)
@@ -58,21 +58,21 @@ import Testing
   @Test func idsOfHTTPRuleSetsOutliveTheirContent() throws {
     var compiler = PolicyCompiler()
     _ = compiler.update(PolicyDelta(ScenarioTests.cluster.snapshot([try ingress("GET")])))
-    let before = try #require(compiler.httpRuleSets.first)
+    let before = try #require(compiler.ruleSets.first)
     let change = update(&compiler, try ingress("GET", "PUT"))
-    let after = try #require(compiler.httpRuleSets.first)
+    let after = try #require(compiler.ruleSets.first)
     #expect(before.key == after.key)
-    #expect(before.value.rules[0].id == after.value.rules[0].id)
-    #expect(after.value.rules.map(\.method) == ["GET", "PUT"])
-    #expect(change.httpRuleSets == [after.key])
+    #expect(before.value.rules.ids[0] == after.value.rules.ids[0])
+    #expect(after.value.http?.rules.map(\.method) == ["GET", "PUT"])
+    #expect(change.ruleSets == [after.key])
     #expect(change.maps.isEmpty)
 
     var delta = PolicyDelta()
     delta.removedPolicies = [ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")]
     let removal = compiler.update(delta)
-    #expect(removal.removedHTTPRuleSets == [after.key])
+    #expect(removal.removedRuleSets == [after.key])
     _ = update(&compiler, try ingress("GET"))
-    #expect(compiler.httpRuleSets[after.key] == nil, "a number must not be reused at once")
+    #expect(compiler.ruleSets[after.key] == nil, "a number must not be reused at once")
   }
 
   @Test func numbersSurviveARestart() throws {
@@ -91,7 +91,7 @@ import Testing
     _ = third.update(PolicyDelta(ScenarioTests.cluster.snapshot([])))
     third.releaseUnused()
     #expect(third.allocations.rules.numbers.isEmpty)
-    #expect(third.allocations.httpRuleSets.numbers.isEmpty)
+    #expect(third.allocations.ruleSets.numbers.isEmpty)
     #expect(third.compiled.ipcache.count == 2)
   }
 
@@ -99,7 +99,7 @@ import Testing
     var compiler = PolicyCompiler()
     _ = compiler.update(PolicyDelta(ScenarioTests.cluster.snapshot([try ingress("GET")])))
     let change = update(&compiler, try ingress("GET"))
-    #expect(change.maps.isEmpty && change.httpRuleSets.isEmpty && change.status.isEmpty && change.cidrs.isEmpty)
+    #expect(change.maps.isEmpty && change.ruleSets.isEmpty && change.status.isEmpty && change.cidrs.isEmpty)
   }
 
   @Test func newPeerTouchesOnlyMapsThatNameIt() throws {

@@ -11,12 +11,15 @@ enum Outcome: Hashable, CustomStringConvertible {
   case drop
   /// To the proxy; the methods that its rules name, which is all that these tests tell them apart by.
   case http(Set<String>)
+  /// To the proxy; the names that may be asked for.
+  case dns(Set<String>)
 
   var description: String {
     switch self {
     case .allow: "allow"
     case .deny: "deny"
     case .drop: "drop"
+    case .dns(let names): "dns(\(names.sorted().joined(separator: " ")))"
     case .http(let methods): "http(\(methods.sorted().joined(separator: " ")))"
     }
   }
@@ -46,8 +49,11 @@ struct KernelLookup {
     if let denied = found.first(where: { $0.verdict == .deny }) { return (.deny, denied.rule) }
     if let allowed = found.first(where: { $0.verdict == .allow }) { return (.allow, allowed.rule) }
     guard let proxied = found.first else { return (.drop, 0) }
-    let rules = compiled.httpRuleSets.first { $0.id == proxied.proxyRules }?.rules ?? []
-    return (.http(Set(rules.map { $0.method ?? "*" })), proxied.rule)
+    switch compiled.ruleSets.first(where: { $0.id == proxied.proxyRules })?.rules {
+    case .dns(let rules): return (.dns(Set(rules.map(\.pattern.text))), proxied.rule)
+    case .http(let rules): return (.http(Set(rules.map { $0.method ?? "*" })), proxied.rule)
+    case nil: return (.http([]), proxied.rule)
+    }
   }
 
   /// The identity of an address outside of the cluster, by the longest prefix of the ipcache.

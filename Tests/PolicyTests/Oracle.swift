@@ -37,7 +37,7 @@ struct Oracle {
         case nil: break
         case .allow?: allowed = true
         case .http(let methods)?: http = (http ?? []).union(methods)
-        case .deny?, .drop?: break
+        case .deny?, .drop?, .dns?: break
         }
       }
     }

@@ -79,12 +79,12 @@ import Testing
     PerformanceTests.measure("from nothing, \(subjects) subjects", limit: .seconds(3)) {
       _ = compiler.update(PolicyDelta(snapshot))
     }
-    print("entries: \(compiler.maps.values.reduce(0) { $0 + $1.count }), rule sets: \(compiler.httpRuleSets.count)")
+    print("entries: \(compiler.maps.values.reduce(0) { $0 + $1.count }), rule sets: \(compiler.ruleSets.count)")
 
     var delta = PolicyDelta()
     delta.changedPolicies = [try document(PerformanceTests.rule(0, method: "PUT"))]
     PerformanceTests.measure("one changed policy", limit: .milliseconds(50)) {
-      #expect(!compiler.update(delta).httpRuleSets.isEmpty)
+      #expect(!compiler.update(delta).ruleSets.isEmpty)
     }
     delta = PolicyDelta()
     delta.changedIdentities[NumericIdentity(rawValue: 60_000)] = IdentityDetails(

@@ -80,7 +80,7 @@ import Testing
     _ = compiler.update(snapshot.removal)
     #expect(compiler.compiled == PolicyCompiler().compiled)
     #expect(compiler.selectors.selectorCount == 0)
-    #expect(compiler.allocations.rules.numbers.isEmpty && compiler.allocations.httpRuleSets.numbers.isEmpty)
+    #expect(compiler.allocations.rules.numbers.isEmpty && compiler.allocations.ruleSets.numbers.isEmpty)
   }
 
   /// Equal input, equal output: numbers too.
@@ -136,7 +136,7 @@ struct Anonymous: Equatable {
   init(_ compiled: CompiledPolicy) {
     let names = Dictionary(
       uniqueKeysWithValues: compiled.cidrIdentities.map { ($0.value.identity, "\($0.value.labels)") })
-    let sets = Dictionary(uniqueKeysWithValues: compiled.httpRuleSets.map { ($0.id, $0.rules) })
+    let sets = Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0.http?.rules ?? []) })
     for (subject, map) in compiled.maps {
       maps[subject] = Dictionary(
         uniqueKeysWithValues: map.map { key, entry in

@@ -288,6 +288,56 @@ extension ScenarioTests {
     return ["toPorts": [rule]]
   }
 
+  static let proxied = [
+    Scenario(
+      "HTTP rules on egress", about(["egress": [["toPorts": [get]]]]),
+      """
+      default/productpage -> default/reviews 9080/TCP http(GET)
+      default/productpage -> 8.8.8.8 9080/TCP http(GET)
+      default/productpage -> 8.8.8.8 9081/TCP drop
+      """),
+    Scenario(
+      "DNS rules, ANY is UDP and TCP",
+      about([
+        "egress": [
+          [
+            "toPorts": [
+              [
+                "ports": [["port": "53", "protocol": "ANY"]],
+                "rules": ["dns": [["matchName": "A.example."], ["matchPattern": "*.b.example"]]],
+              ]
+            ]
+          ]
+        ]
+      ]),
+      """
+      default/productpage -> 8.8.8.8 53/UDP dns(*.b.example a.example)
+      default/productpage -> default/reviews 53/TCP dns(*.b.example a.example)
+      default/productpage -> 8.8.8.8 53/SCTP drop
+      default/productpage -> 8.8.8.8 54/UDP drop
+      """),
+    Scenario(
+      "DNS rules of two places are united, a plain allow is wider",
+      about([
+        "egress": [
+          [
+            "toPorts": [
+              ["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": [["matchName": "a.example"]]]]
+            ]
+          ],
+          [
+            "toCIDR": ["8.8.8.8/32"],
+            "toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": [["matchPattern": "*"]]]]],
+          ], ["toCIDR": ["9.9.9.9/32"], "toPorts": [["ports": [["port": "53", "protocol": "UDP"]]]]],
+        ]
+      ]),
+      """
+      default/productpage -> 8.8.8.8 53/UDP dns(* a.example)
+      default/productpage -> 8.8.4.4 53/UDP dns(a.example)
+      default/productpage -> 9.9.9.9 53/UDP allow
+      """),
+  ]
+
   static let unenforced = [
     ingress("fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]]], "fromNodes"),
     ingress("fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
@@ -313,9 +363,8 @@ extension ScenarioTests {
     egress("toFQDNs", ["toFQDNs": [["matchName": "a.example"]]], "toFQDNs"),
     egress("toServices", ["toServices": [["k8sService": ["serviceName": "s"]]]], "toServices"),
     egress(
-      "DNS", ["toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": [["matchPattern": "*"]]]]]],
+      "no DNS rule", ["toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": []]]]],
       "toPorts[0].rules.dns"),
-    egress("HTTP on egress", ["toPorts": [get]], "toPorts[0].rules.http"),
     egress(
       "listeners", port(["listener": ["name": "l", "envoyConfig": ["name": "c"]]]), "toPorts[0].listener"),
     ingressDeny("deny fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]], "toPorts": [plain]], "fromNodes"),

@@ -12,6 +12,10 @@ import Testing
     try scenario.check(ScenarioTests.cluster)
   }
 
+  @Test(arguments: proxied) func rulesForTheProxy(_ scenario: Scenario) throws {
+    try scenario.check(ScenarioTests.cluster)
+  }
+
   @Test(arguments: unenforced) func whatIsNotEnforcedStaysClosed(_ scenario: Scenario) throws {
     try scenario.check(ScenarioTests.cluster)
   }

@@ -6,15 +6,16 @@ import Testing
   static let example = ProxyConfiguration(
     generation: 7,
     ruleSets: [
-      HTTPRuleMatcherTests.example,
-      HTTPRuleSet(
+      RuleSet(HTTPRuleMatcherTests.example),
+      RuleSet(
         id: 2,
-        rules: [
+        rules: .http([
           HTTPRule(
             id: 13, host: "a", headers: ["X: y"],
             headerMatches: [.init(name: "A"), .init(name: "B", value: "c", mismatch: .replace)])
-        ]),
-      HTTPRuleSet(id: 3, rules: []),
+        ])),
+      RuleSet(id: 3, rules: .http([])),
+      RuleSet(id: 4, rules: .dns([DNSRule(id: 13, pattern: DNSNamePattern("*.example.com"))])),
     ],
     authors: [
       10: RuleAuthor(
@@ -42,6 +43,14 @@ import Testing
       #"{"generation": 1, "ruleSets": [{"id": 4294967296, "rules": []}]}"#,
       "ruleSets[0].id: must be a number from 0 to 4294967295"
     ),
+    (
+      #"{"generation": 1, "ruleSets": [{"id": 1, "kind": "ftp", "rules": []}]}"#,
+      "ruleSets[0].kind: must be one of http, dns"
+    ),
+    (
+      #"{"generation": 1, "ruleSets": [{"id": 1, "kind": "dns", "rules": [{"id": 1, "path": "x"}]}]}"#,
+      "ruleSets[0].rules[0].path: unknown field"
+    ),
     (#"{"generation": 1, "ruleSets": [{"id": 1}]}"#, "ruleSets[0].rules: required"),
     (
       #"{"generation": 1, "ruleSets": [{"id": 1, "rules": [{"id": 1, "headerMatches": [{"name": "a", "mismatch": "X"}]}]}]}"#,
@@ -68,17 +77,19 @@ import Testing
   }
 
   @Test func tableServesEachSet() throws {
-    let table = try HTTPRuleSetTable(ProxyConfigurationTests.example)
+    let table = try RuleSetTable(ProxyConfigurationTests.example)
     #expect(table.generation == 7)
-    #expect(table[1]?.decide(.init(path: "/")) == .allow(ruleID: 10))
-    #expect(table[3]?.decide(.init(path: "/")) == .allow(ruleID: nil))
-    #expect(table[4] == nil)
+    #expect(table.http(1)?.decide(.init(path: "/")) == .allow(ruleID: 10))
+    #expect(table.http(3)?.decide(.init(path: "/")) == .allow(ruleID: nil))
+    #expect(table.http(4) == nil)
+    #expect(table.kind(4) == .dns && table.dns(4)?.decide("a.example.com") == .allow(ruleID: 13))
+    #expect(table.dns(1) == nil && table.kind(5) == nil)
     #expect(table.authors[10]?.name == "l7-rule")
-    #expect(HTTPRuleSetTable.empty[1] == nil)
+    #expect(RuleSetTable.empty.http(1) == nil)
     var changed = ProxyConfigurationTests.example
     changed.generation = 8
-    changed.ruleSets[0].rules.removeFirst()
-    let next = try HTTPRuleSetTable(changed, reusing: table)
-    #expect(next[1]?.decide(.init(path: "/")) == .deny)
+    changed.ruleSets[0].rules = .http(Array(HTTPRuleMatcherTests.example.rules.dropFirst()))
+    let next = try RuleSetTable(changed, reusing: table)
+    #expect(next.http(1)?.decide(.init(path: "/")) == .deny)
   }
 }

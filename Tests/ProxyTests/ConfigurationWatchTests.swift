@@ -23,10 +23,10 @@ import Testing
     }
     _ = await acknowledged()
     #expect(rules.current.generation == 0)
-    #expect(rules.current[1] == nil)
+    #expect(rules.current.http(1) == nil)
     try write(#"{"generation": 5, "ruleSets": [{"id": 1, "rules": []}]}"#)
     #expect(await acknowledged() == "5\n")
-    #expect(rules.current[1] != nil)
+    #expect(rules.current.http(1) != nil)
     for broken in [
       "{", #"{"generation": 6, "nonsense": 1}"#,
       #"{"generation": 6, "ruleSets": [{"id": 1, "rules": [{"id": 1, "path": "("}]}]}"#,
@@ -37,7 +37,7 @@ import Testing
     }
     try write(#"{"generation": 7}"#)
     #expect(await acknowledged() == "7\n")
-    #expect(rules.current[1] == nil)
+    #expect(rules.current.http(1) == nil)
     task.cancel()
     try await task.value
   }

@@ -192,10 +192,10 @@ extension LoopbackTests {
       }
       #expect(try status() == "200")
       let closed = ProxyConfiguration(
-        generation: 2, ruleSets: [HTTPRuleSet(id: 1, rules: [HTTPRule(id: 1, path: "/x")])])
-      proxy.server.rules.replace(with: try HTTPRuleSetTable(closed))
+        generation: 2, ruleSets: [RuleSet(id: 1, rules: .http([HTTPRule(id: 1, path: "/x")]))])
+      proxy.server.rules.replace(with: try RuleSetTable(closed))
       #expect(try status() == "403")
-      proxy.server.rules.replace(with: try HTTPRuleSetTable(TestProxy.configuration))
+      proxy.server.rules.replace(with: try RuleSetTable(TestProxy.configuration))
       #expect(try status() == "200")
       proxy.server.rules.replace(with: .empty)
       #expect(try status() == "403")

@@ -34,12 +34,12 @@ final class TestProxy: Sendable {
   static let configuration = ProxyConfiguration(
     generation: 1,
     ruleSets: [
-      HTTPRuleSet(
+      RuleSet(
         id: 1,
-        rules: [
+        rules: .http([
           HTTPRule(id: 11, method: "GET|POST|HEAD|PUT", path: "/ok.*"), HTTPRule(id: 12, path: "/ws"),
           HTTPRule(id: 13, method: "CONNECT"),
-        ])
+        ]))
     ])
 
   static let policy = ConnectionPolicy(proxyRules: 1, sourceIdentity: 1001, destinationIdentity: 1002)
@@ -58,7 +58,7 @@ final class TestProxy: Sendable {
     change(&options)
     let server = ProxyServer(
       listeners: [listener], resolver: FixedResolver(policy), dialer: FixedDialer(upstream),
-      rules: RuleStore(try HTTPRuleSetTable(Self.configuration)), options: options)
+      rules: RuleStore(try RuleSetTable(Self.configuration)), options: options)
     self.server = server
     try server.start()
   }

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 1
+#define MARTLET_ABI_VERSION 2
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -42,6 +42,8 @@ enum martlet_identity {
 enum martlet_config_flags {
 	MARTLET_CONFIG_TRACE_EVENTS = 1 << 0, /* emit an event for each new connection */
 	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
+	/* The node itself has a policy, that of MARTLET_IDENTITY_HOST. */
+	MARTLET_CONFIG_HOST_POLICY = 1 << 2,
 };
 
 struct martlet_config {
@@ -99,7 +101,7 @@ enum martlet_direction {
  * Matched by longest prefix. The first 40 bits (peer, direction) are always given; then the
  * protocol (8 bits) and the port (up to 16 bits, so a prefix of ports is one entry). The program
  * asks twice, for the peer's identity and for peer 0 (any), and combines: a deny of either wins,
- * then a plain allow of either, then the peer's HTTP rules, then those of peer 0; nothing found is
+ * then a plain allow of either, then the peer's rule set, then that of peer 0; nothing found is
  * a deny by no rule.
  */
 struct martlet_policy_key {
@@ -194,12 +196,14 @@ struct martlet_fragment_entry {
 };
 MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 4);
 
-/* ---- martlet_listeners: sockmap, the proxy's listening sockets ------------------------------- */
+/* ---- martlet_listeners: sockmap, the proxy's sockets that take what clients begin ------------ */
 
 enum martlet_listener {
 	MARTLET_LISTENER_IPV4 = 0,
 	MARTLET_LISTENER_IPV6 = 1,
-	MARTLET_LISTENER_MAX = 2,
+	MARTLET_LISTENER_UDP_IPV4 = 2,
+	MARTLET_LISTENER_UDP_IPV6 = 3,
+	MARTLET_LISTENER_MAX = 4,
 };
 
 /* ---- marks ---------------------------------------------------------------------------------- */
@@ -207,8 +211,15 @@ enum martlet_listener {
 #define MARTLET_MARK_MASK 0x0f00
 #define MARTLET_MARK_TO_PROXY 0x0200   /* routed to the local table: `ip rule fwmark` */
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
-/* Only in ctx_in of a test run: judge afresh, write nothing, answer in cb[] as below. */
-#define MARTLET_MARK_TRACE 0x4d544c54
+
+/* ---- traces --------------------------------------------------------------------------------- */
+
+/*
+ * The ingress_ifindex in ctx_in of a test run that asks: judge afresh, write nothing, answer in
+ * cb[] as below. Only a test run can say it: a packet under way carries 0 or the index of a device,
+ * which is positive.
+ */
+#define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
 #define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
 #define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
@@ -295,7 +306,6 @@ enum martlet_drop_reason {
 	MARTLET_DROP_SOCKET_ASSIGN_FAILED = 179,
 	MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL = 180,
 	MARTLET_DROP_POLICY_DENY = 181, /* a deny rule */
-	MARTLET_DROP_TTL_EXCEEDED = 196,
 };
 
 #endif

@@ -7,5 +7,7 @@
 /* The compiled BPF programs that objects.S embeds. */
 const void *martlet_endpoint_object(void);
 size_t martlet_endpoint_object_size(void);
+const void *martlet_host_object(void);
+size_t martlet_host_object_size(void);
 
 #endif

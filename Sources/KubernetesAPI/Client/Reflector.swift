@@ -3,9 +3,9 @@ import Logging
 
 /// What a `Reflector` tells about the objects on the server.
 public enum ReflectorDelta<Object: KubernetesObject>: Sendable {
-  /// All objects there are; whatever was known before, undecodable objects included, is void. First of all, and again
-  /// whenever the server could not say what had changed.
-  /// Objects that can not be decoded are listed apart.
+  /// All objects there are: the first delta, and the only one of its kind. Objects that can not be decoded are listed
+  /// apart. When the server can not say later on what has changed, the objects are listed again and compared with what
+  /// was told, so that the other cases are all that can follow.
   case replaced([Object], invalid: [InvalidObject] = [])
   /// A new or a changed object.
   case applied(Object)
@@ -73,17 +73,18 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
     var backoff = backoff
     // nil: list first.
     var resourceVersion: String?
+    let told = ToldObjects()
     while !Task.isCancelled {
       do throws(KubernetesError) {
         let version: String
         if let resourceVersion {
           version = resourceVersion
         } else {
-          version = try await list(deliver)
+          version = try await list(told, deliver)
           resourceVersion = version
         }
         let started = ContinuousClock.now
-        let outcome = try await watch(from: version, deliver)
+        let outcome = try await watch(from: version, told, deliver)
         resourceVersion = outcome.resourceVersion
         let wasUseful = outcome.sawEvents || .now - started > .seconds(5)
         if wasUseful { backoff.reset() }
@@ -107,20 +108,28 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
   }
 
   private func list(
-    _ deliver: @Sendable (ReflectorDelta<Object>) async -> Void
+    _ told: ToldObjects, _ deliver: @Sendable (ReflectorDelta<Object>) async -> Void
   ) async throws(KubernetesError) -> String {
     let list = try await client.listAll(Object.resource, namespace: namespace, options)
-    var objects: [Object] = []
-    var invalid: [InvalidObject] = []
-    objects.reserveCapacity(list.items.count)
-    for item in list.items {
-      switch delta(item) {
-      case .applied(let object): objects.append(object)
-      case .invalid(let key, let raw, let error): invalid.append(InvalidObject(key: key, raw: raw, error: error))
-      default: break
+    let (changed, gone) = told.update(to: list.items, kind: Object.resource.kind)
+    guard let gone else {
+      var objects: [Object] = []
+      var invalid: [InvalidObject] = []
+      objects.reserveCapacity(list.items.count)
+      for item in list.items {
+        switch delta(item) {
+        case .applied(let object): objects.append(object)
+        case .invalid(let key, let raw, let error): invalid.append(InvalidObject(key: key, raw: raw, error: error))
+        default: break
+        }
       }
+      await deliver(.replaced(objects, invalid: invalid))
+      return list.resourceVersion
     }
-    await deliver(.replaced(objects, invalid: invalid))
+    for key in gone { await deliver(.deleted(key)) }
+    for item in changed {
+      if let delta = delta(item) { await deliver(delta) }
+    }
     return list.resourceVersion
   }
 
@@ -136,13 +145,14 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
 
   /// One watch, to its end.
   private func watch(
-    from resourceVersion: String, _ deliver: @escaping @Sendable (ReflectorDelta<Object>) async -> Void
+    from resourceVersion: String, _ told: ToldObjects,
+    _ deliver: @escaping @Sendable (ReflectorDelta<Object>) async -> Void
   ) async throws(KubernetesError) -> Outcome {
     let events = try await client.watch(
       Object.resource, namespace: namespace, options, resourceVersion: resourceVersion, timeout: watchTimeout)
     // The server ends the watch in time; if it does not, the connection is dead.
     return await withTaskGroup(of: Outcome?.self) { group in
-      group.addTask { await follow(events, from: resourceVersion, deliver) }
+      group.addTask { await follow(events, from: resourceVersion, told, deliver) }
       group.addTask { [watchTimeout] in
         try? await Task.sleep(for: watchTimeout + .seconds(15))
         return nil
@@ -157,7 +167,7 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
   }
 
   private func follow(
-    _ events: WatchEvents, from resourceVersion: String,
+    _ events: WatchEvents, from resourceVersion: String, _ told: ToldObjects,
     _ deliver: @Sendable (ReflectorDelta<Object>) async -> Void
   ) async -> Outcome {
     var outcome = Outcome(resourceVersion: resourceVersion)
@@ -166,10 +176,14 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
       while let event = try await iterator.next() {
         switch event {
         case .added(let object), .modified(let object):
+          told.insert(object, kind: Object.resource.kind)
           if let delta = delta(object) { await deliver(delta) }
           outcome.advance(to: object)
         case .deleted(let object):
-          if let key = ObjectKey(of: object, kind: Object.resource.kind) { await deliver(.deleted(key)) }
+          if let key = ObjectKey(of: object, kind: Object.resource.kind) {
+            told.remove(key)
+            await deliver(.deleted(key))
+          }
           outcome.advance(to: object)
         case .bookmark(let version): if !version.isEmpty { outcome.resourceVersion = version }
         case .error(let error):

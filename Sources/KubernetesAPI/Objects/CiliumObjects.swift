@@ -7,11 +7,17 @@ public struct CiliumIdentity: KubernetesObject {
   public static let resource = ResourceType(
     group: "cilium.io", version: "v2", plural: "ciliumidentities", kind: "CiliumIdentity", namespaced: false)
 
+  /// The annotation by which the operator says that nobody has used the identity since then (RFC 3339), and that it will
+  /// delete the object. Who takes the identity into use removes it.
+  public static let unusedSince = "martlet.io/unused-since"
+
   public let metadata: ObjectMeta
   public let identity: UInt32
   /// With the source in each key: `k8s:app`.
   public let securityLabels: LabelSet
   public let raw: JSONValue
+
+  public var isMarkedUnused: Bool { metadata.annotations[Self.unusedSince] != nil }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)

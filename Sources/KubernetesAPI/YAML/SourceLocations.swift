@@ -42,7 +42,7 @@ public struct SourceLocations: Sendable {
   }
 
   /// `a.b[0][x.y/z]` -> a, b, 0, x.y/z.
-  static func steps(_ path: String) -> [String] {
+  public static func steps(_ path: String) -> [String] {
     var steps: [String] = []
     var step = ""
     var inBrackets = false

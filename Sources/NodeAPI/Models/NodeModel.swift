@@ -28,6 +28,10 @@ extension JSONCursor {
     return texts
   }
 
+  func strings(_ key: String) throws(FieldError) -> [String] {
+    try list(key) { (element) throws(FieldError) in try element.string() }
+  }
+
   func list<Element>(
     _ key: String, _ decode: (JSONCursor) throws(FieldError) -> Element
   ) throws(FieldError) -> [Element] {

@@ -66,7 +66,7 @@ public struct ConfigurationWatch: Sendable {
       let configuration = try ProxyConfiguration(parsing: content)
       let previous = rules.current
       if configuration.generation == previous.generation && previous.generation != 0 { return acknowledge(previous) }
-      let table = try HTTPRuleSetTable(configuration, reusing: previous)
+      let table = try RuleSetTable(configuration, reusing: previous)
       rules.replace(with: table)
       acknowledge(table)
       onChange()
@@ -75,7 +75,7 @@ public struct ConfigurationWatch: Sendable {
     }
   }
 
-  private func acknowledge(_ table: HTTPRuleSetTable) {
+  private func acknowledge(_ table: RuleSetTable) {
     do {
       try FileContent.replace(folder + "/generation", with: Array("\(table.generation)\n".utf8))
     } catch {

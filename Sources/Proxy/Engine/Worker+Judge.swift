@@ -17,11 +17,11 @@ extension Worker {
     }
     if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
     if lastMatcher == nil || lastSet != c.pointee.policy.proxyRules {
-      lastMatcher = table[c.pointee.policy.proxyRules]
+      lastMatcher = table.http(c.pointee.policy.proxyRules)
       if lastMatcher == nil && !isFresh {
         resolve(c)
         if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
-        lastMatcher = table[c.pointee.policy.proxyRules]
+        lastMatcher = table.http(c.pointee.policy.proxyRules)
       }
       lastSet = c.pointee.policy.proxyRules
     }

@@ -59,7 +59,7 @@ final class Worker {
   var blocks = BufferPool(size: Worker.blockSize, reserve: 256)
   var connections = ConnectionList()
   var log: AccessLog
-  var table: HTTPRuleSetTable
+  var table: RuleSetTable
   var tableVersion: UInt64
   var lastSet: UInt32 = 0
   var lastMatcher: HTTPRuleMatcher?

@@ -1,5 +1,6 @@
 import Addressing
 import BPF
+import CLinux
 import CMartletABI
 import Synchronization
 
@@ -11,33 +12,66 @@ import Synchronization
 
 /// Asks the datapath's connection table what it decided when it gave a connection to the proxy.
 public final class ConntrackResolver: ConnectionResolver {
-  private let connections: BPFMap<martlet_ct_key, martlet_ct_entry>
-  private let configuration: BPFMap<UInt32, martlet_config>
-  /// The configuration's page when the map can be mapped, which makes its revision a plain load.
-  private let page: UInt
+  /// Maps of the datapath, as one agent has made them.
+  private struct Maps: Sendable {
+    let connections: BPFMap<martlet_ct_key, martlet_ct_entry>
+    let configuration: BPFMap<UInt32, martlet_config>
+  }
+
+  private let pins: String
+  private let maps: Mutex<Maps>
+  /// Where the configuration lies in this process's memory, so that its revision is a plain load for each request. The
+  /// pages of earlier maps stay, as another thread may be reading; a datapath is seldom made anew.
+  private let page: Atomic<UInt>
 
   /// - Parameter pins: the folder with the datapath's pinned maps.
   public init(pins: String) throws(BPFError) {
-    connections = try .fromPin(pins + "/martlet_conntrack")
-    configuration = try .fromPin(pins + "/martlet_config")
-    let size = sysconf(Int32(_SC_PAGESIZE))
-    let mapped = mmap(nil, size, PROT_READ, MAP_SHARED, configuration.raw.fileDescriptor, 0)
-    page = mapped == MAP_FAILED ? 0 : UInt(bitPattern: mapped)
+    let found = try ConntrackResolver.open(pins)
+    self.pins = pins
+    page = Atomic(try ConntrackResolver.map(found.configuration.raw))
+    maps = Mutex(found)
   }
 
   deinit {
-    if page != 0 { munmap(UnsafeMutableRawPointer(bitPattern: page), sysconf(Int32(_SC_PAGESIZE))) }
+    munmap(UnsafeMutableRawPointer(bitPattern: page.load(ordering: .relaxed)), sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  /// Opens the pins again if they are other maps than those in use. Whether they are.
+  public func reopen() throws(BPFError) -> Bool {
+    let found = try ConntrackResolver.open(pins)
+    let inUse = maps.withLock { $0 }
+    if found.connections.info.id == inUse.connections.info.id,
+      found.configuration.info.id == inUse.configuration.info.id
+    {
+      return false
+    }
+    let mapped = try ConntrackResolver.map(found.configuration.raw)
+    maps.withLock { $0 = found }
+    page.store(mapped, ordering: .releasing)
+    return true
+  }
+
+  private static func open(_ pins: String) throws(BPFError) -> Maps {
+    Maps(
+      connections: try .fromPin(pins + "/martlet_conntrack"), configuration: try .fromPin(pins + "/martlet_config"))
+  }
+
+  private static func map(_ configuration: RawMap) throws(BPFError) -> UInt {
+    let size = sysconf(Int32(_SC_PAGESIZE))
+    guard let mapped = mmap(nil, size, PROT_READ, MAP_SHARED, configuration.fileDescriptor, 0), mapped != MAP_FAILED
+    else { throw BPFError(call: "mmap", errno: errno, detail: "map \"martlet_config\"") }
+    return UInt(bitPattern: mapped)
   }
 
   public var revision: UInt32 {
-    guard let mapped = UnsafePointer<martlet_config>(bitPattern: page) else {
-      return (try? configuration.lookup(0))?.policy_revision ?? 0
-    }
-    return mapped.pointee.policy_revision
+    let base = UnsafeRawPointer(bitPattern: page.load(ordering: .acquiring))
+    let offset = MemoryLayout<martlet_config>.offset(of: \.policy_revision) ?? 0
+    return base.map { clinux_load_acquire_u32($0 + offset) } ?? 0
   }
 
   public func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy? {
     let (key, clientIsB) = Self.key(client: client, server: server)
+    let connections = maps.withLock(\.connections)
     // A connection that the datapath does not know, or did not mean for the proxy, is nobody's: it is denied.
     guard let entry = try? connections.lookup(key), Int(entry.flags) & Int(MARTLET_CT_PROXY.rawValue) != 0,
       (Int(entry.flags) & Int(MARTLET_CT_ORIGIN_B.rawValue) != 0) == clientIsB

@@ -11,7 +11,7 @@ import NodeAPI
 struct PolicyVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "What the policies do.", discussion: "Example: martlet policy get",
-    subcommands: [Get.self, Trace.self, Wait.self],
+    subcommands: [Get.self, Trace.self, Wait.self, Validate.self],
     defaultSubcommand: Get.self)
 
   struct Get: ParsableCommand {
@@ -97,17 +97,9 @@ struct PolicyVerb: ParsableCommand {
       guard let number = UInt16(parts[0]), parts.count <= 2 else {
         throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP")
       }
-      var fields: [String: String] = [:]
-      for header in headers {
-        guard let colon = header.firstIndex(of: ":") else {
-          throw ValidationError("--header: \"\(header)\" is not 'Name: value'")
-        }
-        let value = header[header.index(after: colon)...].drop { $0 == " " }
-        fields[String(header[..<colon])] = String(value)
-      }
       let request = TraceRequest(
         from: from, to: to, port: number, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
-        method: method ?? (path == nil ? nil : "GET"), path: path, headers: fields)
+        method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers))
       let result = try instance.directory.ask { client throws(NodeError) in
         try client.post("/v1/trace", request, as: TraceResult.self)
       }
@@ -120,4 +112,16 @@ struct PolicyVerb: ParsableCommand {
       if result.verdict == .denied { throw Exit.no }
     }
   }
+}
+
+/// Reads `Name: value` lines.
+func headerFields(_ lines: [String]) throws -> [String: String] {
+  var fields: [String: String] = [:]
+  for line in lines {
+    guard let colon = line.firstIndex(of: ":") else {
+      throw ValidationError("--header: \"\(line)\" is not 'Name: value'")
+    }
+    fields[String(line[..<colon])] = String(line[line.index(after: colon)...].drop { $0 == " " })
+  }
+  return fields
 }

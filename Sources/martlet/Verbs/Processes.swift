@@ -3,6 +3,7 @@ import Agent
 import ArgumentParser
 import CNI
 import Datapath
+import Monitoring
 import NodeAPI
 import Proxy
 
@@ -28,6 +29,9 @@ struct AgentVerb: AsyncParsableCommand {
   @Flag(help: "Judge and report traffic, but drop nothing.")
   var audit = false
 
+  @Option(help: "Where Prometheus finds this agent: ADDRESS:PORT (default: $MARTLET_AGENT_METRICS or 127.0.0.1:9962).")
+  var metricsAddress: String?
+
   @Option(name: .customLong("map-size"), help: "Size of a map: NAME=ENTRIES.")
   var mapSizes: [String] = []
 
@@ -35,6 +39,7 @@ struct AgentVerb: AsyncParsableCommand {
     var configuration = AgentConfiguration(
       directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
     configuration.audit = audit
+    configuration.metricsAddress = try address(metricsAddress, orOf: "MARTLET_AGENT_METRICS", else: .agent)
     for text in mapSizes {
       let parts = text.split(separator: "=")
       guard parts.count == 2, let map = SizedMap(rawValue: String(parts[0])), let size = UInt32(parts[1]),
@@ -60,18 +65,34 @@ struct ProxyVerb: AsyncParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
+  @Option(help: "Where Prometheus finds this proxy: ADDRESS:PORT (default: $MARTLET_PROXY_METRICS or 127.0.0.1:9964).")
+  var metricsAddress: String?
+
   func run() async throws {
     let directory = instance.directory
     let logger = startLogging("proxy")
     do {
       try directory.create()
-      let service = ProxyService(stateDirectory: directory.path, pins: directory.pins + "/maps", logger: logger)
+      let service = ProxyService(
+        stateDirectory: directory.path, pins: directory.pins + "/maps",
+        metricsAddress: try address(metricsAddress, orOf: "MARTLET_PROXY_METRICS", else: .proxy), logger: logger)
       try await runUntilSignalled { try await service.run() }
     } catch {
       complain("proxy: \(error)")
       throw Exit.no
     }
   }
+}
+
+/// Where metrics are served: what the flag says, else the environment's variable, else `fallback`.
+private func address(
+  _ flag: String?, orOf variable: String, else fallback: MetricsAddress
+) throws -> MetricsAddress {
+  guard let text = flag ?? environment()[variable] else { return fallback }
+  guard let address = MetricsAddress(text) else {
+    throw ValidationError("\(flag == nil ? variable : "--metrics-address"): \"\(text)\" is not ADDRESS:PORT")
+  }
+  return address
 }
 
 /// Only for `--help`; the plugin itself is started before arguments are parsed.

@@ -1,17 +1,5 @@
 import JSON
 
-extension HTTPRuleSet {
-  public init(_ cursor: JSONCursor) throws(FieldError) {
-    try cursor.allowOnly(["id", "rules"])
-    self.init(id: try cursor.required("id").number32(), rules: [])
-    for element in try cursor.required("rules").elements() { rules.append(try HTTPRule(element)) }
-  }
-
-  public var json: JSONValue {
-    .object(["id": .integer(Int64(id)), "rules": .array(rules.map(\.json))])
-  }
-}
-
 extension HTTPRule {
   public init(_ cursor: JSONCursor) throws(FieldError) {
     try cursor.allowOnly(["id", "method", "path", "host", "headers", "headerMatches"])
@@ -53,12 +41,5 @@ extension HTTPHeaderMatch {
     if !value.isEmpty { members["value"] = .string(value) }
     if let mismatch { members["mismatch"] = .string(mismatch.rawValue) }
     return .object(members)
-  }
-}
-
-extension JSONCursor {
-  fileprivate func number32() throws(FieldError) -> UInt32 {
-    guard let number = UInt32(exactly: try integer()) else { throw error("must be a number from 0 to 4294967295") }
-    return number
   }
 }

@@ -20,7 +20,7 @@ final class RuleChunk: Sendable {
   /// have what ``DFALimits/standard`` allows.
   private static let sharedLimits = DFALimits(maximumStates: 4_000, maximumSetEntries: 500_000)
 
-  static func compile(_ set: HTTPRuleSet) throws(HTTPRuleError) -> [RuleChunk] {
+  static func compile(_ set: HTTPRuleSet) throws(RuleError) -> [RuleChunk] {
     var parsed: [ParsedRule] = []
     for (index, rule) in set.rules.enumerated() {
       parsed.append(try ParsedRule(rule, RulePlace(ruleSetID: set.id, ruleID: rule.id, index: index)))
@@ -28,8 +28,8 @@ final class RuleChunk: Sendable {
     return parsed.isEmpty ? [] : try compile(parsed[...])
   }
 
-  private static func compile(_ rules: ArraySlice<ParsedRule>) throws(HTTPRuleError) -> [RuleChunk] {
-    do throws(HTTPRuleError) {
+  private static func compile(_ rules: ArraySlice<ParsedRule>) throws(RuleError) -> [RuleChunk] {
+    do throws(RuleError) {
       return [try RuleChunk(rules, rules.count > 1 ? sharedLimits : .standard)]
     } catch {
       guard rules.count > 1 else { throw error }
@@ -38,8 +38,8 @@ final class RuleChunk: Sendable {
     }
   }
 
-  private init(_ parsed: ArraySlice<ParsedRule>, _ limits: DFALimits) throws(HTTPRuleError) {
-    func matcher(_ field: String, _ regex: (ParsedRule) -> Regex?) throws(HTTPRuleError) -> FieldMatcher {
+  private init(_ parsed: ArraySlice<ParsedRule>, _ limits: DFALimits) throws(RuleError) {
+    func matcher(_ field: String, _ regex: (ParsedRule) -> Regex?) throws(RuleError) -> FieldMatcher {
       do throws(DFATooLargeError) {
         return try FieldMatcher(parsed.map(regex), limits)
       } catch {

@@ -8,7 +8,7 @@ public struct HTTPRuleMatcher: Sendable {
   private let chunks: [RuleChunk]
 
   /// Throws for the first regex or header that is not valid, naming its rule and field.
-  public init(_ ruleSet: HTTPRuleSet) throws(HTTPRuleError) {
+  public init(_ ruleSet: HTTPRuleSet) throws(RuleError) {
     self.ruleSet = ruleSet
     chunks = try RuleChunk.compile(ruleSet)
   }

@@ -9,7 +9,7 @@ public struct ShadowedRule: Hashable, Sendable {
 extension HTTPRuleSet {
   /// The rules that could be removed without a request being decided otherwise, in the order of the set; of two equal
   /// rules the later one. Takes time quadratic in the number of rules: meant for warnings, not for each update.
-  public func shadowedRules() throws(HTTPRuleError) -> [ShadowedRule] {
+  public func shadowedRules() throws(RuleError) -> [ShadowedRule] {
     var automata = PatternCache()
     var parsed: [ParsedRule] = []
     for (index, rule) in rules.enumerated() {
@@ -33,7 +33,7 @@ extension HTTPRuleSet {
 private struct PatternCache {
   private var automata: [Regex: DFA] = [:]
 
-  mutating func dfa(_ regex: Regex, _ place: RulePlace, _ field: String) throws(HTTPRuleError) -> DFA {
+  mutating func dfa(_ regex: Regex, _ place: RulePlace, _ field: String) throws(RuleError) -> DFA {
     if let known = automata[regex] { return known }
     do throws(DFATooLargeError) {
       let dfa = try DFA(regex)
@@ -47,7 +47,7 @@ private struct PatternCache {
 
 extension ParsedRule {
   /// Whether `other` allows every request that this rule allows, and asks for the same changes.
-  fileprivate func implies(_ other: ParsedRule, _ automata: inout PatternCache) throws(HTTPRuleError) -> Bool {
+  fileprivate func implies(_ other: ParsedRule, _ automata: inout PatternCache) throws(RuleError) -> Bool {
     // Header conditions are compared as they are written: fewer conditions allow more.
     guard other.required.allSatisfy({ required.contains($0) }) else { return false }
     guard other.wished == wished else { return false }

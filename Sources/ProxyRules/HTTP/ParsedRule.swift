@@ -6,8 +6,8 @@ struct RulePlace: Sendable {
   let ruleID: UInt32
   let index: Int
 
-  func error(_ field: String, _ message: String) -> HTTPRuleError {
-    HTTPRuleError(ruleSetID: ruleSetID, ruleID: ruleID, ruleIndex: index, field: field, message: message)
+  func error(_ field: String, _ message: String) -> RuleError {
+    RuleError(ruleSetID: ruleSetID, ruleID: ruleID, ruleIndex: index, field: field, message: message)
   }
 }
 
@@ -20,7 +20,7 @@ struct ParsedRule {
   let required: [HeaderCondition]
   let wished: [HeaderCondition]
 
-  init(_ rule: HTTPRule, _ place: RulePlace) throws(HTTPRuleError) {
+  init(_ rule: HTTPRule, _ place: RulePlace) throws(RuleError) {
     self.place = place
     method = try ParsedRule.regex(rule.method, "method", place)
     path = try ParsedRule.regex(rule.path, "path", place)
@@ -50,7 +50,7 @@ struct ParsedRule {
 
   private static func regex(
     _ pattern: String?, _ field: String, _ place: RulePlace
-  ) throws(HTTPRuleError) -> Regex? {
+  ) throws(RuleError) -> Regex? {
     guard let pattern, !pattern.isEmpty else { return nil }
     do throws(RegexSyntaxError) {
       return try Regex(parsing: pattern)

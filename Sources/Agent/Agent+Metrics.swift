@@ -1,0 +1,155 @@
+import Datapath
+import Flows
+import Monitoring
+import NodeAPI
+import Policy
+
+extension Agent {
+  /// Serves the metrics for as long as the task lives. A port that is taken is said, here and in `martlet status`, and
+  /// asked for again: the agent has more to do.
+  func serveMetrics() async {
+    while !Task.isCancelled {
+      do throws(MetricsError) {
+        let listener = try MetricsListener(configuration.metricsAddress)
+        metricsProblem.withLock { $0 = nil }
+        await listener.run { [self] in await metrics() }
+      } catch {
+        let text = "\(error)"
+        if metricsProblem.withLock({ problem in
+          defer { problem = text }
+          return problem != text
+        }) {
+          logger.error("\(text); trying again every ten seconds")
+        }
+      }
+      try? await Task.sleep(for: .seconds(10))
+    }
+  }
+
+  /// The line of `martlet status`.
+  var metricsComponent: AgentStatus.Component {
+    let problem = metricsProblem.withLock { $0 }
+    return AgentStatus.Component(
+      name: "Metrics", ok: problem == nil, message: problem ?? "OK, http://\(configuration.metricsAddress)/metrics")
+  }
+
+  /// How full the kernel's tables are: the line of `martlet status`.
+  var tablesComponent: AgentStatus.Component {
+    let full = tables.usage.filter(\.isNearlyFull)
+    guard full.isEmpty else {
+      return AgentStatus.Component(
+        name: "Tables", ok: false,
+        message: full.map { "\($0.map) \($0.entries)/\($0.capacity) entries" }.joined(separator: ", "))
+    }
+    let fullest = tables.usage.max { $0.pressure < $1.pressure }
+    return AgentStatus.Component(
+      name: "Tables", ok: true,
+      message: "OK" + (fullest.map { ", fullest \($0.map) \($0.entries)/\($0.capacity)" } ?? ""))
+  }
+
+  private func metrics() async -> [MetricFamily] {
+    var families = [
+      MetricFamily(
+        "martlet_build_info", .gauge, "1, with the version.", [.init(["version": Version.current], 1)])
+    ]
+    families += datapathMetrics() + tableMetrics(await policy.largestPolicy)
+    families += policyMetrics(
+      await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
+    let endpoints = await self.endpoints.all
+    families += [
+      MetricFamily(
+        "martlet_endpoint_state", .gauge, "Endpoints of this node by state.",
+        [.init(["endpoint_state": "ready"], endpoints.count)]),
+      MetricFamily(
+        "martlet_identity_count", .gauge, "Identities known, and those of this node's endpoints.",
+        [
+          .init(["scope": "cluster"], await policy.knownIdentities.count),
+          .init(["scope": "node"], Set(endpoints.map(\.identity)).count),
+        ]),
+      MetricFamily("martlet_hubble_flows_total", .counter, "Flows seen since the agent's start.", ring.seen),
+    ]
+    return families
+  }
+
+  private func datapathMetrics() -> [MetricFamily] {
+    let rows = (try? datapath.counters.rows()) ?? []
+    func labels(_ row: DatapathCounters.Row) -> [String: String] {
+      var labels = ["direction": row.isEgress ? "EGRESS" : "INGRESS"]
+      if row.reason != 0 { labels["reason"] = DropReason.name(row.reason) }
+      return labels
+    }
+    func family(
+      _ name: String, _ help: String, dropped: Bool, _ value: (DatapathCounters.Row) -> UInt64
+    ) -> MetricFamily {
+      MetricFamily(
+        name, .counter, help, rows.filter { ($0.reason != 0) == dropped }.map { .init(labels($0), value($0)) })
+    }
+    return [
+      family("martlet_drop_count_total", "Packets dropped, by reason and direction.", dropped: true, \.packets),
+      family("martlet_drop_bytes_total", "Octets dropped, by reason and direction.", dropped: true, \.bytes),
+      family("martlet_forward_count_total", "Packets let through, by direction.", dropped: false, \.packets),
+      family("martlet_forward_bytes_total", "Octets let through, by direction.", dropped: false, \.bytes),
+      MetricFamily(
+        "martlet_lost_events_total", .counter, "Events that found the kernel's ring full.",
+        [.init(["source": "perf_event_ring_buffer"], (try? datapath.counters.lostEvents()) ?? 0)]),
+    ]
+  }
+
+  private func tableMetrics(_ largestPolicy: Int) -> [MetricFamily] {
+    var usage = (try? datapath.mapUsage()) ?? tables.usage
+    usage.append(
+      MapUsage(map: "martlet_policy_entries", entries: largestPolicy, capacity: datapath.policy.entryCapacity))
+    let collections = tables.collections
+    func seconds(_ duration: Duration) -> Double {
+      Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
+    }
+    return [
+      MetricFamily(
+        "martlet_bpf_map_pressure", .gauge, "How full a table of the kernel is, 0 to 1.",
+        usage.map { .init(["map_name": $0.map], $0.pressure) }),
+      MetricFamily(
+        "martlet_bpf_map_capacity", .gauge, "The most entries that a table of the kernel can hold.",
+        usage.map { .init(["map_name": $0.map], $0.capacity) }),
+      MetricFamily(
+        "martlet_datapath_conntrack_gc_runs_total", .counter, "Collections of the connection table.",
+        collections.runs),
+      MetricFamily(
+        "martlet_datapath_conntrack_gc_removed_total", .counter, "Connections removed, and why.",
+        [
+          .init(["reason": "expired"], collections.expired), .init(["reason": "pressure"], collections.evicted),
+        ]),
+      MetricFamily(
+        "martlet_datapath_conntrack_gc_seconds_total", .counter, "Time spent on collections, in seconds.",
+        [.init(seconds(collections.duration))]),
+      MetricFamily(
+        "martlet_datapath_conntrack_gc_entries", .gauge, "Connections that the last collection left.",
+        collections.live),
+    ]
+  }
+
+  private func policyMetrics(
+    _ states: [PolicyObjectStatus.State], _ refused: Int, _ missingBlocks: Int
+  ) -> [MetricFamily] {
+    func count(_ state: PolicyObjectStatus.State) -> Int { states.count { $0 == state } }
+    return [
+      MetricFamily(
+        "martlet_policy", .gauge, "Policies by what became of them.",
+        [
+          .init(["state": "accepted"], count(.accepted)), .init(["state": "partly"], count(.partial)),
+          .init(["state": "rejected"], count(.rejected)),
+        ]),
+      MetricFamily(
+        "martlet_policy_revision", .gauge, "The revision of policy that connections are judged by.",
+        (try? datapath.revision()) ?? 0),
+      MetricFamily(
+        "martlet_policy_import_errors_total", .counter, "Policies that could not be read, each time they came.",
+        progress.importErrors),
+      MetricFamily(
+        "martlet_policy_refused_identities", .gauge,
+        "Identities that are denied everything because the kernel did not take their policy.", refused),
+      MetricFamily(
+        "martlet_ipcache_missing_blocks", .gauge, "Blocks of addresses that the ipcache has no entry for.",
+        missingBlocks),
+    ]
+  }
+}

@@ -1,0 +1,70 @@
+import Datapath
+import KubernetesAPI
+
+extension Agent {
+  /// Removes expired connections, the sooner the faster the table fills, and at once when the kernel had to refuse one.
+  func collectConnections() async {
+    var schedule = CollectionSchedule()
+    var last = ContinuousClock.now
+    var refused = (try? datapath.counters.refusedConnections()) ?? 0
+    while !Task.isCancelled {
+      let started = ContinuousClock.now
+      var pause = CollectionSchedule.longest
+      do {
+        let collection = try datapath.connections.collectGarbage()
+        let now = ContinuousClock.now
+        pause = schedule.pause(
+          live: collection.live, capacity: datapath.connections.capacity, elapsed: started - last, took: now - started)
+        tables.collected(collection, took: now - started)
+        last = started
+      } catch {
+        logger.error("the connection table can not be collected: \(error)")
+      }
+      let wakeAt = ContinuousClock.now + pause
+      while !Task.isCancelled, ContinuousClock.now < wakeAt {
+        try? await Task.sleep(for: min(CollectionSchedule.shortest, wakeAt - .now))
+        let count = (try? datapath.counters.refusedConnections()) ?? refused
+        if count > refused {
+          refused = count
+          reportFull("martlet_conntrack", "new connections are dropped for want of room in the connection table")
+          break
+        }
+      }
+    }
+  }
+
+  /// Says when a table fills up, and when there is room again.
+  func watchTables() async {
+    while !Task.isCancelled {
+      do {
+        for usage in try datapath.mapUsage() {
+          let wasNearlyFull = tables.set(usage)
+          if usage.isNearlyFull, !wasNearlyFull {
+            let percent = Int(MapUsage.watermark * 100)
+            reportFull(
+              usage.map, "\(usage.map) is more than \(percent) % full: it has room for \(usage.capacity) entries")
+          } else if !usage.isNearlyFull, wasNearlyFull {
+            logger.notice("\(usage.map) has room again: \(usage.entries) of \(usage.capacity) entries")
+            record(.normal, "TableHasRoom", "\(usage.map) has room again")
+          }
+        }
+      } catch {
+        logger.error("the tables can not be counted: \(error)")
+      }
+      try? await Task.sleep(for: .seconds(5))
+    }
+  }
+
+  private func reportFull(_ map: String, _ message: String) {
+    if tables.isToReport(map) { logger.warning("\(message)") }
+    record(.warning, "TableFull", message)
+  }
+
+  /// About this node.
+  private func record(_ kind: EventRecorder.Kind, _ reason: String, _ message: String) {
+    events.record(
+      EventRecorder.Entry(
+        subject: ObjectKey(kind: Node.resource.kind, namespace: nil, name: configuration.nodeName),
+        apiVersion: Node.resource.apiVersion, kind: kind, reason: reason, message: message))
+  }
+}

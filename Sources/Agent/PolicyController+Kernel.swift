@@ -1,0 +1,84 @@
+import Addressing
+import Datapath
+import Identity
+import Logging
+import Policy
+
+extension PolicyController {
+  /// Makes the kernel hold the maps of `identities` and, if asked to, the blocks of addresses; asks again for all that it
+  /// refused before.
+  ///
+  /// - Parameter comparing: leaves maps alone that are right already.
+  func writeKernel(_ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false) {
+    guard writesIPCache || refusals.missingBlocks > 0 else {
+      return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+    }
+    let before = Set(refusals.gaps.keys)
+    var blocks = compiler.compiled.ipcache
+    for address in nodeAddresses { blocks[CIDR(address)] = ReservedIdentity.host.identity }
+    var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
+    for block in refusals.blocks {
+      if let identity = held.removeValue(forKey: block) { missing[block] = identity }
+    }
+    setGaps(missing, held)
+    // Denied first, opened last: in between an address may have the identity of a wider block.
+    deny(Set(refusals.gaps.keys).subtracting(before))
+    let wanted = identities.union(refusals.maps.keys).subtracting(refusals.gaps.keys)
+    writeMaps(wanted.subtracting(before), comparing: comparing)
+    writeIPCache(blocks)
+    writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
+  }
+
+  private func writeIPCache(_ blocks: [CIDR: NumericIdentity]) {
+    var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
+    attempt("write the ipcache") {
+      let refused = try datapath.ipcache.reconcile(held)
+      for block in refused.keys { missing[block] = held.removeValue(forKey: block) }
+      if Set(refused.keys) != refusals.blocks, let (block, error) = refused.first {
+        logger.error("the kernel refused \(refused.count) blocks of addresses, the first is \(block): \(error)")
+      }
+      refusals.blocks = Set(refused.keys)
+      let before = refusals.gaps
+      setGaps(missing, held)
+      deny(Set(refusals.gaps.keys).subtracting(before.keys))
+    }
+  }
+
+  private func setGaps(_ missing: [CIDR: NumericIdentity], _ held: [CIDR: NumericIdentity]) {
+    if missing.count != refusals.missingBlocks, !missing.isEmpty {
+      logger.error("the ipcache has no entry for \(missing.count) blocks of addresses, it holds \(held.count)")
+    }
+    refusals.missingBlocks = missing.count
+    refusals.gaps = IdentityGaps.subjects(of: compiler.maps, missing: missing, held: held).mapValues {
+      "the ipcache has no room for \($0), and the policy tells it from the addresses around it"
+    }
+  }
+
+  private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
+    for identity in identities {
+      guard let state = compiler.maps[identity] else {
+        refusals.maps[identity] = nil
+        continue
+      }
+      do {
+        if comparing, try datapath.policy.state(identity) == state { continue }
+        try datapath.policy.replace(identity, with: state)
+        if refusals.maps.removeValue(forKey: identity) != nil {
+          logger.notice("the policy of identity \(identity) is in force again")
+        }
+      } catch {
+        if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
+          logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
+        }
+        deny([identity])
+      }
+    }
+  }
+
+  /// An identity without a map is denied everything; unlike an empty map, this needs no memory.
+  private func deny(_ identities: Set<NumericIdentity>) {
+    for identity in identities {
+      attempt("deny identity \(identity)") { try datapath.policy.remove(identity) }
+    }
+  }
+}

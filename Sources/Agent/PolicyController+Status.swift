@@ -1,0 +1,58 @@
+import Identity
+import KubernetesAPI
+import Policy
+
+extension PolicyController {
+  /// The status of each policy, what the kernel made of it included.
+  var status: [ObjectKey: PolicyObjectStatus] {
+    var status = compiler.status
+    for (object, issues) in refused { status[object] = outcome(of: object, issues) }
+    return status
+  }
+
+  /// Why each subject that the kernel has no policy of is denied.
+  var problems: [NumericIdentity: String] { refusals.problems }
+
+  /// Blocks of addresses that the kernel has no entry for.
+  var missingBlocks: Int { refusals.missingBlocks }
+
+  /// Entries in the largest policy of a subject.
+  var largestPolicy: Int { compiler.maps.values.map(\.count).max() ?? 0 }
+
+  /// The subjects of this node that each policy selects.
+  var subjects: [ObjectKey: Set<NumericIdentity>] {
+    var subjects: [ObjectKey: Set<NumericIdentity>] = [:]
+    for identity in compiler.maps.keys {
+      for object in compiler.policies(selecting: identity) { subjects[object, default: []].insert(identity) }
+    }
+    return subjects
+  }
+
+  /// What to report after a change of `status`: with what the kernel refuses now, and what it no longer does.
+  func statusOfChanged(_ status: [ObjectKey: PolicyObjectStatus]) -> [ObjectKey: PolicyObjectStatus] {
+    let refused = refused
+    var report = status
+    for object in refusals.told.keys where refused[object] == nil { report[object] = compiler.status[object] }
+    for (object, issues) in refused where report[object] != nil || refusals.told[object] != issues {
+      report[object] = outcome(of: object, issues)
+    }
+    refusals.told = refused
+    return report
+  }
+
+  /// The objects that select a subject which the kernel has no policy of.
+  var refused: [ObjectKey: [PolicyIssue]] {
+    var issues: [ObjectKey: [PolicyIssue]] = [:]
+    for (identity, problem) in refusals.problems.sorted(by: { $0.key < $1.key }) {
+      let issue = PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic: \(problem)")
+      for object in compiler.policies(selecting: identity) { issues[object, default: []].append(issue) }
+    }
+    return issues
+  }
+
+  private func outcome(of object: ObjectKey, _ issues: [PolicyIssue]) -> PolicyObjectStatus {
+    let status = compiler.status[object]
+    return PolicyObjectStatus(
+      state: status?.state == .rejected ? .rejected : .partial, issues: (status?.issues ?? []) + issues)
+  }
+}

@@ -1,0 +1,143 @@
+import JSON
+import KubernetesAPI
+import Policy
+
+/// Reads files of policies as a careful reviewer would. Nothing is sent anywhere: what the running cluster knows is given
+/// by the caller, if at all.
+public struct PolicyLinter {
+  /// What the API demands of an object's form; nil for kinds that it does not serve.
+  public typealias SchemaCheck = (JSONValue) -> [FieldError]?
+
+  private let schema: SchemaCheck
+  private var objects: [LintObject] = []
+  private var findings: [Finding] = []
+
+  public init(schema: @escaping SchemaCheck) { self.schema = schema }
+
+  /// Reads the documents of a file.
+  public mutating func read(_ text: String, file: String) {
+    do throws(YAMLError) {
+      for document in try YAMLDocument.parse(text) {
+        for object in LintObject.objects(of: document, file: file) { read(object) }
+      }
+    } catch {
+      let place = Finding.Place(file: file, position: error.position ?? SourcePosition(line: 1, column: 1), path: "")
+      findings.append(Finding(.error, .schema, at: place, object: nil, error.message))
+    }
+  }
+
+  private mutating func read(_ object: LintObject) {
+    var object = object
+    func error(_ error: FieldError) -> Finding {
+      Finding(.error, .schema, at: object.place(error.path), object: object.key, error.message)
+    }
+    guard object.value.objectValue != nil else {
+      findings.append(error(FieldError(path: "", message: "must be an object, is \(object.value.typeName)")))
+      return
+    }
+    let problems = schema(object.value) ?? []
+    findings += problems.map(error)
+    do throws(FieldError) {
+      try object.decode()
+    } catch let problem {
+      // The first of what decoding refuses is often what the schema refused already.
+      let isKnown = problems.contains { $0.path.hasPrefix(problem.path) || problem.path.hasPrefix($0.path) }
+      if !isKnown { findings.append(error(problem)) }
+    }
+    objects.append(object)
+  }
+
+  /// How many objects were policies, and how many something else.
+  public var counts: (policies: Int, others: Int) {
+    let policies = objects.count { PolicyLinter.policyKinds.contains($0.value["kind"]?.stringValue ?? "") }
+    return (policies, objects.count - policies)
+  }
+
+  static let policyKinds: Set = [
+    CiliumNetworkPolicy.resource.kind, CiliumClusterwideNetworkPolicy.resource.kind, NetworkPolicy.resource.kind,
+  ]
+
+  /// Everything that was found, in the order of the files.
+  public func report(live: LiveCluster? = nil) -> [Finding] {
+    var report = Report(objects: objects)
+    report.checkNames()
+    for index in objects.indices {
+      report.checkEnforcement(index)
+      report.checkSelectors(index)
+      report.checkBlocks(index)
+      report.checkPorts(index)
+      report.checkHTTP(index)
+    }
+    report.checkOverlaps()
+    report.checkDNS()
+    if let live { report.check(against: live) }
+    let order = Dictionary(objects.map(\.file).enumerated().map { ($1, $0) }) { first, _ in first }
+    let all = findings + report.findings
+    return all.enumerated().sorted { left, right in
+      let (a, b) = (left.element.place, right.element.place)
+      return (order[a.file] ?? -1, a.position.line, a.position.column, left.offset)
+        < (order[b.file] ?? -1, b.position.line, b.position.column, right.offset)
+    }.map(\.element)
+  }
+}
+
+/// The findings in the making.
+struct Report {
+  let objects: [LintObject]
+  private(set) var findings: [Finding] = []
+
+  init(objects: [LintObject]) { self.objects = objects }
+
+  mutating func warn(
+    _ check: Finding.Check, _ index: Int, _ path: String, _ message: String, related: [Finding.Place] = [],
+    severity: Finding.Severity = .warning
+  ) {
+    let finding = Finding(
+      severity, check, at: objects[index].place(path), object: objects[index].key, message, related: related)
+    if !findings.contains(finding) { findings.append(finding) }
+  }
+
+  /// How a message in object `from` names a field: with the line, and with file and object where they are others.
+  func cite(_ path: String, of index: Int, from: Int) -> String {
+    let place = objects[index].place(path)
+    if index == from { return "\(path) (line \(place.position.line))" }
+    let name = objects[index].key.map { "\($0) " } ?? ""
+    let file = place.file == objects[from].file ? "line " : "\(place.file):"
+    return "\(name)\(path) (\(file)\(place.position.line))"
+  }
+
+  mutating func checkNames() {
+    var first: [ObjectKey: Int] = [:]
+    for (index, object) in objects.enumerated() {
+      guard let key = object.key else { continue }
+      var full = key
+      if key.namespace == nil, key.kind != CiliumClusterwideNetworkPolicy.resource.kind {
+        full = ObjectKey(kind: key.kind, namespace: "default", name: key.name)
+      }
+      if let other = first[full] {
+        warn(
+          .nameClash, index, "metadata.name",
+          "there is another \(full) at \(cite("metadata.name", of: other, from: index)): the last one applied replaces it",
+          related: [objects[other].place("metadata.name")], severity: .error)
+      } else {
+        first[full] = index
+      }
+    }
+  }
+
+  mutating func checkEnforcement(_ index: Int) {
+    for issue in objects[index].document?.issues ?? [] {
+      // A pattern that can not be read matches nothing: no API would want to keep it.
+      let isPattern = issue.message.contains("regular expression")
+      warn(
+        isPattern ? .schema : .notEnforced, index, issue.path, issue.message + (isPattern ? hint(issue, index) : ""),
+        severity: isPattern ? .error : .warning)
+    }
+  }
+
+  /// What people who write shell patterns for regular expressions need to hear.
+  private func hint(_ issue: PolicyIssue, _ index: Int) -> String {
+    guard let pattern = objects[index].written(issue.path)?.stringValue, pattern.hasPrefix("*") else { return "" }
+    return "; a regular expression for anything is `.*`"
+  }
+}

@@ -1,0 +1,44 @@
+import JSON
+
+/// One entry of `rules.dns`: the names that may be asked for.
+public struct DNSRule: Hashable, Sendable {
+  /// The author of what this rule decides; see ``ProxyConfiguration/authors``.
+  public var id: UInt32
+  public var pattern: DNSNamePattern
+
+  public init(id: UInt32, pattern: DNSNamePattern) {
+    self.id = id
+    self.pattern = pattern
+  }
+}
+
+/// The DNS rules for the traffic that one policy verdict redirects: a query is allowed when one of them matches.
+public struct DNSRuleSet: Hashable, Sendable {
+  /// The number that the kernel hands over with a redirected connection.
+  public var id: UInt32
+  /// In the order of the policies; the first that matches is the author of the decision. Empty: nothing is allowed.
+  public var rules: [DNSRule]
+
+  public init(id: UInt32, rules: [DNSRule]) {
+    self.id = id
+    self.rules = rules
+  }
+}
+
+/// What a rule set says about a query.
+public enum DNSDecision: Hashable, Sendable {
+  /// Ask the server. The id is of the rule that allows.
+  case allow(ruleID: UInt32)
+  /// Answer REFUSED: no rule matches.
+  case deny
+}
+
+extension DNSRule {
+  public init(_ cursor: JSONCursor) throws(FieldError) {
+    try cursor.allowOnly(["id", "pattern"])
+    self.init(
+      id: try cursor.required("id").number32(), pattern: DNSNamePattern(try cursor.required("pattern").string()))
+  }
+
+  public var json: JSONValue { ["id": .integer(Int64(id)), "pattern": .string(pattern.text)] }
+}

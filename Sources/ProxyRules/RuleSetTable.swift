@@ -1,0 +1,66 @@
+/// The compiled form of a ``ProxyConfiguration``: what the proxy serves between two generations.
+public struct RuleSetTable: Sendable {
+  public let generation: UInt64
+  public let authors: [UInt32: RuleAuthor]
+  private let matchers: [UInt32: Matcher]
+
+  private enum Matcher: Sendable {
+    case http(HTTPRuleMatcher)
+    case dns(DNSRuleMatcher)
+  }
+
+  /// A table without rule sets: every lookup gives nil, so the proxy refuses what reaches it.
+  public static let empty = RuleSetTable()
+
+  private init() {
+    generation = 0
+    authors = [:]
+    matchers = [:]
+  }
+
+  /// Compiles every set. A set that equals the one of the same id in `previous` is taken from there.
+  public init(_ configuration: ProxyConfiguration, reusing previous: RuleSetTable? = nil) throws(RuleError) {
+    generation = configuration.generation
+    authors = configuration.authors
+    var matchers: [UInt32: Matcher] = [:]
+    for set in configuration.ruleSets {
+      let known = previous?.matchers[set.id]
+      switch set.rules {
+      case .http(let rules):
+        let set = HTTPRuleSet(id: set.id, rules: rules)
+        if case .http(let matcher)? = known, matcher.ruleSet == set {
+          matchers[set.id] = known
+        } else {
+          matchers[set.id] = .http(try HTTPRuleMatcher(set))
+        }
+      case .dns(let rules):
+        let set = DNSRuleSet(id: set.id, rules: rules)
+        if case .dns(let matcher)? = known, matcher.ruleSet == set {
+          matchers[set.id] = known
+        } else {
+          matchers[set.id] = .dns(DNSRuleMatcher(set))
+        }
+      }
+    }
+    self.matchers = matchers
+  }
+
+  /// The protocol of a rule set; nil when the configuration has no such set, which must be treated as deny.
+  public func kind(_ id: UInt32) -> RuleKind? {
+    switch matchers[id] {
+    case .http: .http
+    case .dns: .dns
+    case nil: nil
+    }
+  }
+
+  /// The matcher of an HTTP rule set; nil, which must be treated as deny, when there is no such set of HTTP.
+  public func http(_ id: UInt32) -> HTTPRuleMatcher? {
+    if case .http(let matcher) = matchers[id] { matcher } else { nil }
+  }
+
+  /// The matcher of a DNS rule set; nil, which must be treated as deny, when there is no such set of DNS.
+  public func dns(_ id: UInt32) -> DNSRuleMatcher? {
+    if case .dns(let matcher) = matchers[id] { matcher } else { nil }
+  }
+}

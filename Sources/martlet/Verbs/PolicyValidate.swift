@@ -1,0 +1,56 @@
+import ArgumentParser
+import ControlPlane
+import JSON
+import NodeAPI
+import PolicyLint
+
+extension PolicyVerb {
+  struct Validate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Review policies before they are applied.",
+      discussion: """
+        Says what the API would refuse, and what is valid but probably not meant: rules that can never match or change \
+        nothing, patterns that mean something else than they look like, pods locked out of DNS. Needs no node; with one \
+        running it also compares with its pods.
+        Exit codes: 0 good, 1 errors (with --strict warnings too), 2 wrong use.
+        Example: martlet policy validate --strict policies/*.yaml
+        """)
+
+    @OptionGroup var instance: InstanceOptions
+    @OptionGroup var output: OutputOptions
+
+    @Flag(help: "Warnings are errors.")
+    var strict = false
+
+    @Flag(help: "Do not ask a running node about its pods.")
+    var offline = false
+
+    @Argument(help: "Files of YAML or JSON; - is the standard input.")
+    var files: [String]
+
+    func run() throws {
+      let schemas = try ObjectSchemas()
+      var linter = PolicyLinter { schemas.problems($0) }
+      for file in files {
+        do {
+          linter.read(try InputText.read(file), file: file == "-" ? "<stdin>" : file)
+        } catch {
+          complain("\(error)")
+          throw Exit.usage
+        }
+      }
+      let findings = linter.report()
+      output.print(.array(findings.map(\.json))) { _ in
+        let errors = findings.count { $0.severity == .error }
+        let (policies, others) = linter.counts
+        let skipped = others > 0 ? ", \(others) other \(others == 1 ? "object" : "objects")" : ""
+        let lines = findings.map(\.description)
+        let summary =
+          "\(policies) \(policies == 1 ? "policy" : "policies")\(skipped): \(errors) errors, "
+          + "\(findings.count - errors) warnings"
+        return (lines + [summary]).joined(separator: "\n")
+      }
+      if findings.contains(where: { $0.severity == .error || strict }) { throw Exit.no }
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import ArgumentParser
+import JSON
+import NodeAPI
+
+struct Why: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Explain why a connection or a request is allowed or denied.",
+    discussion: """
+      The verdict is the loaded program's, against the live maps; the words are about the policies that select both ends, \
+      and what would have to change. Nothing is sent.
+      Example: martlet why default/a default/b:9080 GET /api -H 'X-Token: 1'
+      Example: martlet why default/a 192.0.2.1:53/UDP
+      """)
+
+  @OptionGroup var instance: InstanceOptions
+  @OptionGroup var output: OutputOptions
+
+  @Argument(help: "NAMESPACE/POD or an IP address.")
+  var from: String
+
+  @Argument(help: "NAMESPACE/POD:PORT[/PROTOCOL] or IP:PORT[/PROTOCOL]; TCP unless it says otherwise.")
+  var to: String
+
+  @Argument(help: "A request on the connection: METHOD and PATH, or PATH alone.")
+  var request: [String] = []
+
+  @Option(name: [.customShort("H"), .customLong("header")], help: "A header of the request, as 'Name: value'.")
+  var headers: [String] = []
+
+  func run() throws {
+    let destination = try Destination(to)
+    guard request.count <= 2 else {
+      throw ValidationError("\"\(request.joined(separator: " "))\" is not METHOD PATH, as in GET /api")
+    }
+    let path = request.last
+    if let path, !path.hasPrefix("/"), path != "*" {
+      throw ValidationError("\"\(path)\" is not a path: it does not begin with /")
+    }
+    let question = TraceRequest(
+      from: from, to: destination.host, port: destination.port, protocol: destination.protocol,
+      method: request.count == 2 ? request[0] : path == nil ? nil : "GET", path: path,
+      headers: try headerFields(headers))
+    let answer = try instance.directory.ask { client throws(NodeError) in
+      try client.post("/v1/why", question, as: Explanation.self)
+    }
+    output.print(answer.json) { wide in ExplanationText(answer, of: question, wide: wide).text }
+    if answer.verdict == .denied { throw Exit.no }
+  }
+}
+
+/// `HOST:PORT[/PROTOCOL]`, the host a pod's name or an address; IPv6 in brackets.
+struct Destination {
+  let host: String
+  let port: UInt16
+  let `protocol`: String
+
+  init(_ text: String) throws {
+    let wrong = ValidationError(
+      "\"\(text)\" is not HOST:PORT[/PROTOCOL], as in default/web:80, 192.0.2.1:53/UDP or [2001:db8::1]:443")
+    guard let colon = text.lastIndex(of: ":") else { throw wrong }
+    let place = text[text.index(after: colon)...].split(separator: "/", omittingEmptySubsequences: false)
+    guard let number = place.first.flatMap({ UInt16($0) }), place.count <= 2 else { throw wrong }
+    var name = text[..<colon]
+    if name.hasPrefix("["), name.hasSuffix("]") {
+      name = name.dropFirst().dropLast()
+    } else if name.contains(":") {
+      throw wrong
+    }
+    guard !name.isEmpty else { throw wrong }
+    host = String(name)
+    port = number
+    self.protocol = place.count == 2 ? String(place[1]) : "TCP"
+  }
+}
+
+/// An explanation as a person reads it.
+struct ExplanationText {
+  private var lines: [String] = []
+  private let wide: Bool
+
+  var text: String { lines.joined(separator: "\n") }
+
+  init(_ answer: Explanation, of question: TraceRequest, wide: Bool) {
+    self.wide = wide
+    let request = question.method.map { " \($0) \(question.path ?? "/")" } ?? ""
+    lines.append(
+      "\(question.from) -> \(question.to) \(question.port)/\(question.protocol)\(request): "
+        + answer.verdict.rawValue.uppercased())
+    for (name, end) in [("from", answer.source), ("to", answer.destination)] {
+      lines.append("  \(name) \(end.name), \(end.address), identity \(end.identity): \(labels(end.labels))")
+    }
+    for stage in answer.stages { add(stage) }
+    guard !answer.remedies.isEmpty else { return }
+    lines += ["", "to allow it" + (answer.remedies.count > 1 ? ", one of" : "") + ":"]
+    for remedy in answer.remedies {
+      lines.append("  - \(remedy.text)" + (remedy.yaml == nil ? "" : ":"))
+      for line in remedy.yaml?.split(separator: "\n") ?? [] { lines.append("      \(line)") }
+    }
+  }
+
+  private mutating func add(_ stage: Explanation.Stage) {
+    lines += ["", "\(stage.step.stage): \(stage.step.verdict.rawValue), \(stage.step.reason)"]
+    if let rule = stage.step.rule { lines.append("  decided by \(rule.object) \(rule.path)") }
+    for policy in stage.policies {
+      lines.append(
+        "  \(policy.object)" + (policy.deniesByDefault ? ", denies what no rule allows" : "")
+          + (policy.description.isEmpty ? "" : ": \(policy.description)"))
+      // The rules that speak of it say most; the others follow when asked for, or when there is nothing else to say.
+      let speaking = policy.rules.filter(\.matches)
+      let shown = wide || speaking.isEmpty ? policy.rules : speaking
+      for rule in shown.prefix(wide ? .max : 10) {
+        lines.append("    \(rule.matches ? "*" : "-") \(rule.path) (\(rule.effect)): \(rule.reason)")
+      }
+      if shown.count > 10, !wide { lines.append("    … \(shown.count - 10) more; -o wide shows them") }
+      for problem in policy.problems { lines.append("    ! \(problem)") }
+    }
+  }
+
+  /// A pod's own labels; those derived from its place only where asked for.
+  private func labels(_ labels: [String]) -> String {
+    let shown = wide ? labels : labels.filter { !$0.contains("io.cilium.k8s.") && !$0.contains("io.kubernetes.pod.") }
+    return (shown.isEmpty ? labels : shown).joined(separator: " ")
+  }
+}

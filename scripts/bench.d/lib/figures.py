@@ -1,0 +1,57 @@
+"""What a part of the benchmark measured, in the form that scripts/bench.d/README describes."""
+import json, operator, os, pathlib, statistics
+
+OPERATORS = {"<=": operator.le, ">=": operator.ge}
+
+
+def read(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def write(path, document):
+    """Replaces the file in one step: a reader never sees half of it."""
+    path = pathlib.Path(path)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(document, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def met(value, target):
+    """Whether a value reaches a target such as "<= 1.05"; None without a target or a value."""
+    if target is None or value is None:
+        return None
+    comparison, limit = target.split()
+    return OPERATORS[comparison](value, float(limit))
+
+
+class Part:
+    """Collects one part's figures and tables; `save` writes them where scripts/bench wants them."""
+
+    def __init__(self, title, order=50):
+        self.document = {"run": os.environ.get("BENCH_RUN", ""), "title": title, "order": order,
+                         "notes": [], "figures": [], "tables": []}
+
+    def figure(self, id, title, rounds, unit, how, target=None, ratio_to=None, value=None, noise=None):
+        """Adds a figure. `rounds` are the single measurements; the value is their median unless it is given."""
+        rounds = [number for number in rounds if number is not None]
+        if value is None and rounds:
+            value = statistics.median(rounds)
+        self.document["figures"].append({
+            "id": id, "title": title, "value": value, "unit": unit, "ratio_to": ratio_to, "target": target,
+            "met": met(value, target), "rounds": rounds, "spread": [min(rounds), max(rounds)] if rounds else None,
+            "how": how, **({"noise": noise} if noise is not None else {})})
+        return value
+
+    def table(self, title, header, rows):
+        """Adds a table that stands beside the figures: rows of texts and numbers."""
+        self.document["tables"].append({"title": title, "header": header, "rows": rows})
+
+    def note(self, text):
+        self.document["notes"].append(text)
+
+    def save(self):
+        path = os.environ.get("BENCH_OUT")
+        if path:
+            write(path, self.document)
+        else:
+            print(json.dumps(self.document, indent=1))
