@@ -79,7 +79,7 @@ actor EndpointManager {
   private func connect(_ invocation: CNIInvocation, mtu: Int) async throws -> AttachmentResult {
     let key = invocation.key
     // A container of a runtime that knows no Pods has no labels: it is what policies call `init`.
-    let pod = invocation.podName.isEmpty ? nil : try await pod(invocation)
+    let pod = invocation.namesPod ? try await pod(invocation) : nil
     let labels = pod.map(identityLabels) ?? ReservedIdentity.`init`.labels
     let identity = pod == nil ? ReservedIdentity.`init`.identity : try await identities.identity(of: labels)
     try Task.checkCancellation()

@@ -57,15 +57,15 @@ final class EndpointPublisher: EndpointReports {
   var isIdle: Bool { queue.isIdle }
 
   func publish(_ endpoint: Endpoint) {
-    // Objects bear the pod's name; a container without a Pod has none.
-    guard !endpoint.attachment.podName.isEmpty else { return }
+    // The object stands beside its Pod.
+    guard endpoint.attachment.isOfPod else { return }
     let key = EndpointPublisher.key(endpoint.attachment)
     wishes.publish(endpoint, as: key)
     queue.add(key)
   }
 
   func withdraw(_ attachment: PodAttachment) {
-    guard !attachment.podName.isEmpty else { return }
+    guard attachment.isOfPod else { return }
     let key = EndpointPublisher.key(attachment)
     wishes.withdraw(key, uid: attachment.podUID)
     queue.add(key)

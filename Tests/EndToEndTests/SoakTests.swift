@@ -1,6 +1,24 @@
 import Glibc
 import Testing
 
+private let soakPolicies = """
+  apiVersion: cilium.io/v2
+  kind: CiliumNetworkPolicy
+  metadata: {name: ratings}
+  spec:
+    endpointSelector: {matchLabels: {app: ratings}}
+    ingress: [{fromEndpoints: [{matchLabels: {app: reviews}}]}]
+  ---
+  apiVersion: cilium.io/v2
+  kind: CiliumNetworkPolicy
+  metadata: {name: productpage}
+  spec:
+    endpointSelector: {matchLabels: {app: productpage}}
+    ingress:
+      - fromEndpoints: [{matchLabels: {app: reviews}}]
+        toPorts: [{ports: [{port: "9080", protocol: TCP}], rules: {http: [{method: GET}]}}]
+  """
+
 extension EndToEnd {
   /// The agent and the proxy are killed again and again under traffic. `MARTLET_SOAK_SECONDS` says for how long.
   @Suite(
@@ -10,28 +28,10 @@ extension EndToEnd {
       try node.runServer("productpage", labels: "app=productpage", role: "productpage")
       try node.runPod("reviews", labels: "app=reviews")
       try node.runPod("sleep", labels: "app=sleep")
-      try node.apply(SoakTests.policies)
+      try node.apply(soakPolicies)
     })
   struct SoakTests {
     private static let seconds = getenv("MARTLET_SOAK_SECONDS").flatMap { Double(String(cString: $0)) } ?? 6
-
-    fileprivate static let policies = """
-      apiVersion: cilium.io/v2
-      kind: CiliumNetworkPolicy
-      metadata: {name: ratings}
-      spec:
-        endpointSelector: {matchLabels: {app: ratings}}
-        ingress: [{fromEndpoints: [{matchLabels: {app: reviews}}]}]
-      ---
-      apiVersion: cilium.io/v2
-      kind: CiliumNetworkPolicy
-      metadata: {name: productpage}
-      spec:
-        endpointSelector: {matchLabels: {app: productpage}}
-        ingress:
-          - fromEndpoints: [{matchLabels: {app: reviews}}]
-            toPorts: [{ports: [{port: "9080", protocol: TCP}], rules: {http: [{method: GET}]}}]
-      """
 
     /// What one client sees, and what it must never see.
     private struct Stream {
