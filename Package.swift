@@ -45,7 +45,7 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
-    target("Monitoring", ["Addressing", "Threads"]),
+    target("NodeMetrics", ["Addressing", "Threads"]),
     target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
@@ -71,7 +71,7 @@ let package = Package(
       ]),
 
     // Floor 3: what the mesh means; pure.
-    target("ProxyRules", ["Automata", "JSON"]),
+    target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
 
@@ -85,11 +85,12 @@ let package = Package(
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "Monitoring", "ProxyRules", "JSON", logging]),
+    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
     target("Bookinfo", ["JSON"]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
     target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
@@ -97,7 +98,7 @@ let package = Package(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF", "Monitoring",
+        "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target(
@@ -112,16 +113,18 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "Monitoring",
+        "BPF", "NodeMetrics",
+        "LoadGenerator", "BPF",
         "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         "BPF",
+        "BPF", "NodeMetrics",
         "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
-    tests("MonitoringTests", ["Monitoring", "Addressing", "Threads"]),
+    tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
@@ -129,7 +132,7 @@ let package = Package(
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
-      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", logging],
+      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", "JSON", logging],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
@@ -137,14 +140,21 @@ let package = Package(
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON"]),
     tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
-    tests("ProxyRulesTests", ["ProxyRules", "Automata", "JSON"]),
+    tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
+    tests(
+      "PolicyOracleTests",
+      [
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
+        "ProxyRules",
+      ]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

@@ -28,11 +28,13 @@ INLINE __u32 party_is_judged(__u32 endpoint, __u32 identity)
 }
 
 /* Judges the connection whose packet in hand goes from initiator to responder, or back. */
-INLINE void connection_judge(struct flow *flow, bool reply)
+INLINE void connection_judge(struct flow *flow, const struct martlet_config *config, bool reply)
 {
 	__u32 source, destination;
 	const struct packet *packet = &flow->packet;
+	bool audit_all = config->flags & MARTLET_CONFIG_AUDIT;
 	struct party origin, responder;
+	__u32 flags;
 	__be16 port;
 
 	flow_resolve_identities(flow);
@@ -42,6 +44,10 @@ INLINE void connection_judge(struct flow *flow, bool reply)
 	origin.local = reply ? destination : source;
 	responder.identity = reply ? flow->source_identity : flow->destination_identity;
 	responder.local = reply ? source : destination;
+	flags = reply ? flow->destination_flags : flow->source_flags;
+	origin.audit = audit_all || flags & MARTLET_ENDPOINT_AUDIT;
+	flags = reply ? flow->source_flags : flow->destination_flags;
+	responder.audit = audit_all || flags & MARTLET_ENDPOINT_AUDIT;
 	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6) {
 		port = bpf_htons(packet->icmp_type);
 		/* What began as an echo request is judged as one, whichever packet is in hand. */
@@ -55,18 +61,12 @@ INLINE void connection_judge(struct flow *flow, bool reply)
 	policy_judge(&flow->judgement, &origin, &responder, packet->tuple.protocol, port);
 }
 
-/* In audit mode what policy denies is reported and let through. Returns 0 or a drop reason. */
-INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow,
-			     const struct martlet_config *config)
+/* Reports what audit mode lets through. Returns 0 or a drop reason. */
+INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow)
 {
-	if (flow->judgement.verdict != MARTLET_DENY)
-		return 0;
-	if (!(config->flags & MARTLET_CONFIG_AUDIT))
-		return -flow->judgement.reason;
 	if (!flow->trace)
 		report_audit(skb, flow);
-	flow->judgement.verdict = MARTLET_ALLOW;
-	return 0;
+	return flow->judgement.verdict == MARTLET_DENY ? -flow->judgement.reason : 0;
 }
 
 /* A packet that asks for a new connection, whatever there was before. */
@@ -89,8 +89,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	}
 	entry.revision = READ_ONCE(config->policy_revision);
-	connection_judge(flow, false);
-	error = connection_denied(skb, flow, config);
+	connection_judge(flow, config, false);
+	error = connection_denied(skb, flow);
 	if (error)
 		return error;
 	entry.origin_identity = flow->source_identity;
@@ -101,6 +101,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	if (flow->judgement.verdict == MARTLET_PROXY) {
 		entry.proxy_rules = flow->judgement.proxy_rules;
 		entry.flags |= MARTLET_CT_PROXY;
+		if (flow->judgement.proxy_audit)
+			entry.flags |= MARTLET_CT_AUDIT;
 	}
 	error = ct_create(key, &entry, config, &flow->packet, now);
 	if (error)
@@ -116,8 +118,8 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 {
 	int error;
 
-	connection_judge(flow, flow->reply);
-	error = connection_denied(skb, flow, config);
+	connection_judge(flow, config, flow->reply);
+	error = connection_denied(skb, flow);
 	if (error)
 		return error;
 	if (flow->packet.protocol == IPPROTO_UDP) {
@@ -128,11 +130,12 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 			__sync_fetch_and_and(&entry->flags, ~MARTLET_CT_PROXY);
 	} else if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
 		/* The proxy can not enter a connection whose ends already talk to each other. */
-		policy_deny(&flow->judgement, flow->judgement.direction,
-			    MARTLET_DROP_POLICY_DENIED);
-		error = connection_denied(skb, flow, config);
-		if (error)
-			return error;
+		if (!flow->judgement.proxy_audit) {
+			policy_deny(&flow->judgement, flow->judgement.direction,
+				    MARTLET_DROP_POLICY_DENIED);
+			return -MARTLET_DROP_POLICY_DENIED;
+		}
+		flow->judgement.verdict = MARTLET_ALLOW;
 	}
 	entry->origin_identity = flow->reply ? flow->destination_identity : flow->source_identity;
 	entry->reply_identity = flow->reply ? flow->source_identity : flow->destination_identity;
@@ -140,6 +143,10 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 	entry->ingress_rule = flow->judgement.ingress_rule;
 	entry->proxy_rules =
 	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.proxy_rules : 0;
+	if (flow->judgement.proxy_audit)
+		__sync_fetch_and_or(&entry->flags, MARTLET_CT_AUDIT);
+	else
+		__sync_fetch_and_and(&entry->flags, ~MARTLET_CT_AUDIT);
 	/* Last, so that whoever sees the revision sees what was found at it. */
 	WRITE_ONCE(entry->revision, revision);
 	return 0;
@@ -177,8 +184,8 @@ INLINE int connection_judge_once(struct __sk_buff *skb, struct flow *flow,
 		packet_plain_tuple(&flow->packet);
 		flow_source_is(flow, endpoint_lookup(&flow->packet.source));
 	}
-	connection_judge(flow, false);
-	error = connection_denied(skb, flow, config);
+	connection_judge(flow, config, false);
+	error = connection_denied(skb, flow);
 	if (error)
 		return error;
 	if (flow->trace)

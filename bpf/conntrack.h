@@ -53,6 +53,9 @@ INLINE __u32 ct_lifetime(const struct martlet_config *config, __u8 protocol, __u
 {
 	const __u32 both = MARTLET_CT_FIN_ORIGIN | MARTLET_CT_FIN_REPLY;
 
+	/* The proxy reads questions, each of which has one answer. */
+	if (protocol == IPPROTO_UDP && flags & MARTLET_CT_PROXY)
+		return flags & MARTLET_CT_SEEN_REPLY ? config->ct_tcp_closing : config->ct_any;
 	if (protocol != IPPROTO_TCP)
 		return flags & MARTLET_CT_SEEN_REPLY ? config->ct_any_stream : config->ct_any;
 	if (flags & MARTLET_CT_RST || (flags & both) == both)

@@ -106,10 +106,25 @@ INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow,
 	emit(skb, flow, MARTLET_EVENT_VERDICT, 0);
 }
 
-/* Audit mode: what would have been dropped. */
-INLINE void report_audit(struct __sk_buff *skb, struct flow *flow)
+/* Audit mode: what the sides would have dropped, if anything. */
+VERIFIED_ALONE int report_audit(struct __sk_buff *skb, struct flow *flow)
 {
-	emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+	struct judgement judgement;
+
+	if (!flow)
+		return 0;
+	judgement = flow->judgement;
+	flow->judgement.verdict = MARTLET_DENY;
+	flow->judgement.direction = MARTLET_EGRESS;
+	flow->judgement.reason = judgement.audited[MARTLET_EGRESS];
+	if (flow->judgement.reason)
+		emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+	flow->judgement.direction = MARTLET_INGRESS;
+	flow->judgement.reason = judgement.audited[MARTLET_INGRESS];
+	if (flow->judgement.reason)
+		emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+	flow->judgement = judgement;
+	return 0;
 }
 
 INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 verdict,

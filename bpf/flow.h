@@ -18,7 +18,9 @@ struct flow {
 	__u8 direction; /* MARTLET_EGRESS in from_container, MARTLET_INGRESS in to_container */
 	bool trace;	/* a test run that asks: write nothing */
 	bool reply;
-	bool quiet; /* the drop is expected chatter: count it, but tell nobody */
+	bool quiet;	    /* the drop is expected chatter: count it, but tell nobody */
+	__u32 source_flags; /* enum martlet_endpoint_flags */
+	__u32 destination_flags;
 };
 
 INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
@@ -33,12 +35,14 @@ INLINE void flow_source_is(struct flow *flow, const struct martlet_endpoint *end
 {
 	flow->source_endpoint = endpoint ? endpoint->id : 0;
 	flow->source_identity = endpoint ? endpoint->identity : 0;
+	flow->source_flags = endpoint ? endpoint->flags : 0;
 }
 
 INLINE void flow_destination_is(struct flow *flow, const struct martlet_endpoint *endpoint)
 {
 	flow->destination_endpoint = endpoint ? endpoint->id : 0;
 	flow->destination_identity = endpoint ? endpoint->identity : 0;
+	flow->destination_flags = endpoint ? endpoint->flags : 0;
 }
 
 #endif

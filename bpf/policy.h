@@ -13,12 +13,17 @@ struct judgement {
 	__u8 verdict;	/* enum martlet_verdict */
 	__u8 direction; /* the side that denied, or that sends to the proxy */
 	__u16 reason;	/* drop reason when the verdict is a deny */
+	/* By direction: for what reason a side in audit mode would have dropped; 0: it would not.
+	 */
+	__u16 audited[2];
+	__u32 proxy_audit; /* MARTLET_PROXY: the side that sends there is in audit mode */
 };
 
 /* One end of a connection, as policy sees it. */
 struct party {
 	__u32 identity;
 	__u32 local; /* a pod of this node, or the node itself: its own policy counts */
+	__u32 audit; /* what its policy denies is reported and let through */
 };
 
 /* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */
@@ -92,6 +97,14 @@ VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origi
 		ingress =
 		    policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
 				      protocol, port, &judgement->ingress_rule, &ingress_http);
+	if (egress < 0 && origin->audit) {
+		judgement->audited[MARTLET_EGRESS] = -egress;
+		egress = MARTLET_ALLOW;
+	}
+	if (ingress < 0 && responder->audit) {
+		judgement->audited[MARTLET_INGRESS] = -ingress;
+		ingress = MARTLET_ALLOW;
+	}
 	if (egress < 0) {
 		policy_deny(judgement, MARTLET_EGRESS, -egress);
 		return 0;
@@ -106,11 +119,20 @@ VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origi
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
 	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
+	judgement->proxy_audit = ingress == MARTLET_PROXY ? responder->audit : origin->audit;
 	/* Only what TCP and UDP carry can be read; two rule sets can not both bind. */
-	if ((protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) ||
-	    (egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
+	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) &&
+	    !(egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
+		return 0;
+	if (judgement->proxy_audit) {
+		judgement->audited[judgement->direction & 1] =
+		    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
+		judgement->verdict = MARTLET_ALLOW;
+		judgement->proxy_rules = 0;
+	} else {
 		policy_deny(judgement, judgement->direction,
 			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);
+	}
 	return 0;
 }
 

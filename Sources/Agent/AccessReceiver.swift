@@ -43,14 +43,14 @@ final class AccessReceiver: Sendable {
   deinit { close(descriptor) }
 
   /// Hands over records until `stop`; blocks the calling thread.
-  func run(_ deliver: ([AccessRecord]) -> Void) {
+  func run(_ deliver: ([ProxyRecord]) -> Void) {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 8)
     defer { buffer.deallocate() }
     while true {
       let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { return }
-      deliver(AccessRecord.decode(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+      deliver(ProxyRecord.decode(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
     }
   }
 

@@ -30,6 +30,8 @@ extension Agent {
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/policies/diff"):
+        return .json(try await policyDifference(try request.json()).json)
       case ("POST", "/v1/why"):
         return .json(try await explain(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):
@@ -90,7 +92,8 @@ extension Agent {
         ipv6: endpoint.attachment.addresses.first { $0.isIPv6 }?.description,
         ifname: endpoint.attachment.hostInterface, state: .ready,
         enforcesIngress: enforces(.ingress, RuleTable.unrestrictedIngress),
-        enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress))
+        enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress),
+        isAudit: endpoint.isAudit || configuration.audit)
     }
   }
 
@@ -118,11 +121,10 @@ extension Agent {
 
   /// Policies of the API that are not in force here yet, or still are.
   private func pendingPolicies() async throws -> JSONValue {
-    var pending = progress.pending(
-      try await client.listAll(CiliumNetworkPolicy.resource).items, kind: CiliumNetworkPolicy.resource.kind)
-    pending += progress.pending(
-      try await client.listAll(CiliumClusterwideNetworkPolicy.resource).items,
-      kind: CiliumClusterwideNetworkPolicy.resource.kind)
+    var pending: [ObjectKey] = []
+    for type in [NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource] {
+      pending += progress.pending(try await client.listAll(type).items, kind: type.kind)
+    }
     let refused = await policy.refused.mapValues { $0.map(\.message).joined(separator: "; ") }
     return [
       "pending": .array(

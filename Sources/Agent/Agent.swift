@@ -72,13 +72,9 @@ public final class Agent: Sendable {
     ).deltas()
     let namespaces = Reflector<Namespace>(client: client, logger: logger).deltas()
     let known = Reflector<CiliumIdentity>(client: client, logger: logger).deltas()
-    let namespaced = Reflector<CiliumNetworkPolicy>(client: client, logger: logger).deltas()
-    let clusterwide = Reflector<CiliumClusterwideNetworkPolicy>(client: client, logger: logger).deltas()
-    let cluster = configuration.clusterName
-    var namespacedFeed = PolicyFeed<CiliumNetworkPolicy>(cluster: cluster) { PolicyDocument($0, cluster: cluster) }
-    var clusterwideFeed = PolicyFeed<CiliumClusterwideNetworkPolicy>(cluster: cluster) {
-      PolicyDocument($0, cluster: cluster)
-    }
+    let feed = PolicyFeed(client: client, logger: logger)
+    feed.add(.hostAddresses(Set(try network.nodeAddresses())))
+    var book = PolicyBook(cluster: configuration.clusterName, node: configuration.nodeName)
 
     // Nothing is enforced anew before all of it is known: until then the kernel keeps what it has.
     var snapshot = PolicySnapshot()
@@ -94,15 +90,11 @@ public final class Agent: Sendable {
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }
     snapshot.subjects = adopted.addedSubjects
-    let namespacedPolicies = await firstList(namespaced)
-    let clusterwidePolicies = await firstList(clusterwide)
-    snapshot.policies += namespacedFeed.delta(namespacedPolicies)?.changedPolicies ?? []
-    snapshot.policies += clusterwideFeed.delta(clusterwidePolicies)?.changedPolicies ?? []
+    let inputs = await feed.first()
+    (snapshot.policies, snapshot.nodes) = book.start(inputs)
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
-    await policy.setNodeAddresses(try network.nodeAddresses())
     await policy.start(snapshot)
-    progress.record(namespacedPolicies)
-    progress.record(clusterwidePolicies)
+    for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
     await policy.forgetStale()
     await endpoints.replayDeletes()
@@ -116,12 +108,11 @@ public final class Agent: Sendable {
       group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
       group.addTask { await self.watchTables() }
-      group.addTask { await self.followNodeAddresses() }
+      group.addTask { await self.followNodeAddresses(feed) }
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
       group.addTask { await self.follow(known) }
-      group.addTask { [namespacedFeed] in await self.follow(namespaced, namespacedFeed) }
-      group.addTask { [clusterwideFeed] in await self.follow(clusterwide, clusterwideFeed) }
+      group.addTask { [book] in await self.follow(feed, book) }
       try await group.next()
       group.cancelAll()
     }
@@ -175,18 +166,23 @@ public final class Agent: Sendable {
     }
   }
 
-  private func follow<Object>(_ policies: AsyncStream<ReflectorDelta<Object>>, _ feed: PolicyFeed<Object>) async {
-    var feed = feed
-    for await event in policies {
-      if let delta = feed.delta(event) { await policy.apply(delta) }
-      progress.record(event)
+  private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {
+    var book = book
+    let inbox = Inbox<PolicyInput>()
+    async let reading: Void = inbox.fill(from: feed.inputs)
+    for await inputs in inbox.batches() {
+      var change = PolicyDelta()
+      for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
+      if !change.isEmpty { await policy.apply(change) }
+      for input in inputs { progress.record(input) }
     }
+    await reading
   }
 
-  private func followNodeAddresses() async {
+  private func followNodeAddresses(_ feed: PolicyFeed) async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(10))
-      do { await policy.setNodeAddresses(try network.nodeAddresses()) } catch {
+      do { feed.add(.hostAddresses(Set(try network.nodeAddresses()))) } catch {
         logger.error("the node's addresses can not be read: \(error)")
       }
     }

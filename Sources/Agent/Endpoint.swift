@@ -13,6 +13,8 @@ struct Endpoint: Sendable {
   var identity: NumericIdentity
   var labels: IdentityLabels
   var namedPorts: Set<NamedPort>
+  /// Its policy is judged and reported, but drops nothing.
+  var isAudit = false
   /// Its identity's object was there when last looked at, and the policy in force is that identity's.
   var isSettled = false
 
@@ -26,11 +28,16 @@ struct Endpoint: Sendable {
   var datapath: DatapathEndpoint {
     DatapathEndpoint(
       id: id, addresses: attachment.addresses, interfaceIndex: interfaceIndex, identity: identity,
-      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC)
+      podMAC: attachment.podMAC, hostMAC: attachment.hostMAC, isAudit: isAudit)
   }
 }
 
 extension Pod {
+  /// The annotation that puts a pod into audit mode.
+  static let auditAnnotation = "policy.martlet.io/audit"
+
+  var isAudit: Bool { metadata.annotations[Pod.auditAnnotation] == "true" }
+
   /// The labels that make this pod's identity.
   func identityLabels(namespaceLabels: [String: String], cluster: String) -> IdentityLabels {
     IdentityLabels(

@@ -5,6 +5,7 @@ import Identity
 import KubernetesAPI
 import Logging
 import Policy
+import Threads
 
 /// Connects pods: addresses, interface, identity, kernel entries. One attachment file per pod is the record from which a
 /// new agent adopts what it finds.
@@ -92,13 +93,15 @@ actor EndpointManager {
       try attachments.save(attachment)
       endpoints[key] = Endpoint(
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
-        namedPorts: pod?.namedPorts ?? [])
+        namedPorts: pod?.namedPorts ?? [], isAudit: pod?.isAudit ?? false)
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
+      // Both wait for the kernel. Until the endpoint has its entry, the programs drop all of its packets.
+      async let attached: Void = attach(interface: attachment.hostInterface, index: index)
       try await settle(key)
+      try await attached
       try Task.checkCancellation()
       guard let current = endpoints[key] else { throw CancellationError() }
       try kernel.set(current.datapath)
-      try kernel.attach(interface: attachment.hostInterface, index: index)
       reports.publish(current)
       logger.info(
         "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(current.identity)")
@@ -207,17 +210,22 @@ actor EndpointManager {
       // A pod that is gone has no newer labels.
       let labels = pod.map(identityLabels) ?? endpoint.labels
       let ports = pod?.namedPorts ?? endpoint.namedPorts
-      if endpoint.isSettled, endpoint.labels == labels, endpoint.namedPorts == ports { return }
+      let isAudit = pod?.isAudit ?? endpoint.isAudit
+      let isSame = endpoint.labels == labels && endpoint.namedPorts == ports && endpoint.isAudit == isAudit
+      if endpoint.isSettled, isSame { return }
       let identity =
         pod == nil
         ? endpoint.identity : try await identities.identity(of: labels, preferring: endpoint.identity)
       guard var current = endpoints[key], current.id == endpoint.id else { continue }
       (current.identity, current.labels, current.namedPorts, current.isSettled) = (identity, labels, ports, true)
+      current.isAudit = isAudit
       endpoints[key] = current
       await policy.apply(subject(identity))
       if endpoints[key]?.id == endpoint.id, connecting[key] == nil {
         attempt("write endpoint \(current.id)") { try kernel.set(current.datapath) }
-        if endpoint.identity != identity { attempt("bump the revision") { try kernel.bumpRevision() } }
+        if endpoint.identity != identity || endpoint.isAudit != isAudit {
+          attempt("bump the revision") { try kernel.bumpRevision() }
+        }
         reports.publish(current)
       }
       if endpoint.identity != identity { await leave(endpoint) }
@@ -244,6 +252,12 @@ actor EndpointManager {
   }
 
   // MARK: Parts
+
+  private nonisolated func attach(interface: String, index: UInt32) async throws {
+    try await DetachedThread.run { [kernel] in
+      Result { try kernel.attach(interface: interface, index: index) }
+    }.get()
+  }
 
   private func pod(_ invocation: CNIInvocation) async throws -> Pod {
     let key = ObjectKey(kind: Pod.resource.kind, namespace: invocation.podNamespace, name: invocation.podName)

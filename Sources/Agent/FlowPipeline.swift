@@ -29,26 +29,58 @@ struct FlowPipeline: Sendable {
     }
   }
 
-  func append(_ records: [AccessRecord]) { ring.append(records.map(flow)) }
+  func append(_ records: [ProxyRecord]) {
+    ring.append(
+      records.map { record in
+        switch record {
+        case .http(let record): flow(record)
+        case .dns(let record): flow(record)
+        }
+      })
+  }
+
+  private func end(_ socket: SocketAddress, _ identity: UInt32) -> Flow.Endpoint {
+    var end = Flow.Endpoint(address: socket.address)
+    end.port = socket.port
+    end.identity = identity
+    end.labels = directory.labels(identity: identity)
+    if let owner = directory.owner(address: socket.address) { (end.namespace, end.pod) = owner }
+    return end
+  }
 
   private func flow(_ record: AccessRecord) -> Flow {
-    func end(_ socket: SocketAddress, _ identity: UInt32) -> Flow.Endpoint {
-      var end = Flow.Endpoint(address: socket.address)
-      end.port = socket.port
-      end.identity = identity
-      end.labels = directory.labels(identity: identity)
-      if let owner = directory.owner(address: socket.address) { (end.namespace, end.pod) = owner }
-      return end
-    }
     var flow = Flow(
-      time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .ingress,
+      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
+      direction: .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: 6)
-    if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    if let author = directory.author(rule: record.rule) { flow.ingressAllowedBy = [author] }
+    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    if let author = directory.author(rule: record.rule) {
+      if author.rule.contains(".egress[") {
+        flow.direction = .egress
+        flow.egressAllowedBy = [author]
+      } else {
+        flow.ingressAllowedBy = [author]
+      }
+    }
     flow.http = Flow.HTTP(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
       version: "HTTP/1.1", latency: record.latency)
+    flow.nodeName = nodeName
+    return flow
+  }
+
+  private func flow(_ record: DNSRecord) -> Flow {
+    var flow = Flow(
+      time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .egress,
+      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
+      ipProtocol: record.isTCP ? 6 : 17)
+    if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    if let author = directory.author(rule: record.rule) { flow.egressAllowedBy = [author] }
+    flow.dns = Flow.DNS(
+      query: record.name + ".", type: DNSRecordType.name(record.type), addresses: record.addresses,
+      aliases: record.aliases, timeToLive: record.timeToLive, responseCode: record.responseCode.map(UInt32.init),
+      latency: record.latency)
     flow.nodeName = nodeName
     return flow
   }

@@ -14,8 +14,7 @@ extension PolicyController {
       return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
     }
     let before = Set(refusals.gaps.keys)
-    var blocks = compiler.compiled.ipcache
-    for address in nodeAddresses { blocks[CIDR(address)] = ReservedIdentity.host.identity }
+    let blocks = compiler.compiled.ipcache
     var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
     for block in refusals.blocks {
       if let identity = held.removeValue(forKey: block) { missing[block] = identity }
@@ -55,22 +54,22 @@ extension PolicyController {
   }
 
   private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
+    var policies: [NumericIdentity: PolicyMapState] = [:]
     for identity in identities {
-      guard let state = compiler.maps[identity] else {
-        refusals.maps[identity] = nil
-        continue
+      policies[identity] = compiler.maps[identity]
+      if policies[identity] == nil { refusals.maps[identity] = nil }
+    }
+    if comparing { policies = policies.filter { (try? datapath.policy.state($0.key)) != $0.value } }
+    let refused = datapath.policy.replace(policies)
+    for (identity, error) in refused {
+      if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
+        logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
       }
-      do {
-        if comparing, try datapath.policy.state(identity) == state { continue }
-        try datapath.policy.replace(identity, with: state)
-        if refusals.maps.removeValue(forKey: identity) != nil {
-          logger.notice("the policy of identity \(identity) is in force again")
-        }
-      } catch {
-        if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
-          logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
-        }
-        deny([identity])
+    }
+    deny(Set(refused.keys))
+    for identity in policies.keys where refused[identity] == nil {
+      if refusals.maps.removeValue(forKey: identity) != nil {
+        logger.notice("the policy of identity \(identity) is in force again")
       }
     }
   }

@@ -1,4 +1,3 @@
-import Addressing
 import Datapath
 import Identity
 import KubernetesAPI
@@ -18,7 +17,6 @@ actor PolicyController {
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
-  var nodeAddresses: Set<IPAddress> = []
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
   /// Until the first full snapshot is there nothing is written: what an earlier agent left stays in force.
@@ -48,21 +46,20 @@ actor PolicyController {
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
 
+  /// Everything as it is, and as it would be with these policies; nothing of it is put in force.
+  func trial(_ documents: [PolicyDocument]) -> (before: CompiledPolicy, after: CompiledPolicy) {
+    var copy = compiler
+    var delta = PolicyDelta()
+    delta.changedPolicies = documents
+    _ = copy.update(delta)
+    return (compiler.compiled, copy.compiled)
+  }
+
   /// What the policies that select `subject` say of its connections with `peer`.
   func readings(
     of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, protocol: UInt8, port: UInt16
   ) -> [PolicyReading] {
     compiler.readings(of: subject, direction, peer: peer, protocol: `protocol`, port: port)
-  }
-
-  /// The addresses whose identity is `host`.
-  func setNodeAddresses(_ addresses: [IPAddress]) {
-    guard Set(addresses) != nodeAddresses else { return }
-    nodeAddresses = Set(addresses)
-    guard isStarted else { return }
-    writeKernel([])
-    attempt("bump the revision") { try datapath.bumpRevision() }
-    scheduleRetry()
   }
 
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
@@ -85,7 +82,8 @@ actor PolicyController {
 
   /// Applies a change; returns when it is in force.
   func apply(_ delta: PolicyDelta) async {
-    pending = pending.map { merge($0, delta) } ?? delta
+    pending = pending ?? PolicyDelta()
+    pending?.merge(delta)
     guard isStarted else { return }
     while pending != nil {
       if let pass {
@@ -120,7 +118,7 @@ actor PolicyController {
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
-    writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty)
+    writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty || change.nodes)
     if !change.removedRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
@@ -132,6 +130,7 @@ actor PolicyController {
     attempt("bump the revision") { try datapath.bumpRevision() }
     directory.setRules(compiler.rules)
     for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
+    for (identity, labels) in compiler.nodes.labels { directory.setLabels(identity, labels) }
     report(statusOfChanged(status))
     scheduleRetry()
   }
@@ -172,18 +171,5 @@ actor PolicyController {
 
   func attempt(_ what: String, _ body: () throws -> some Any) {
     do { _ = try body() } catch { logger.error("can not \(what): \(error)") }
-  }
-
-  private func merge(_ first: PolicyDelta, _ second: PolicyDelta) -> PolicyDelta {
-    var merged = first
-    for identity in second.removedIdentities { merged.changedIdentities[identity] = nil }
-    merged.removedIdentities.formUnion(second.removedIdentities)
-    merged.changedIdentities.merge(second.changedIdentities) { $1 }
-    merged.addedSubjects = merged.addedSubjects.subtracting(second.removedSubjects).union(second.addedSubjects)
-    merged.removedSubjects = merged.removedSubjects.union(second.removedSubjects).subtracting(second.addedSubjects)
-    let replaced = second.removedPolicies.union(second.changedPolicies.map(\.key))
-    merged.changedPolicies = merged.changedPolicies.filter { !replaced.contains($0.key) } + second.changedPolicies
-    merged.removedPolicies.formUnion(second.removedPolicies)
-    return merged
   }
 }

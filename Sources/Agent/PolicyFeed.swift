@@ -1,48 +1,56 @@
-import JSON
 import KubernetesAPI
+import Logging
 import Policy
 
-/// Follows one kind of policy objects and tells the compiler what changed. An event that only touches an object's status
-/// or metadata changes nothing.
-struct PolicyFeed<Object: KubernetesObject> {
-  private struct Version: Equatable {
-    let uid: String
-    let generation: Int64
-  }
+/// Watches the kinds of objects that policy is made of, and delivers what is told of them as one stream, so that a
+/// policy and what it refers to change in the order in which the API said so.
+struct PolicyFeed {
+  /// What is told; what `first()` has read is not told again. For one reader.
+  let inputs: AsyncStream<PolicyInput>
+  private let continuation: AsyncStream<PolicyInput>.Continuation
 
-  private let lower: @Sendable (Object) -> PolicyDocument
-  private let cluster: String
-  private var known: [ObjectKey: Version] = [:]
-
-  init(cluster: String, lower: @escaping @Sendable (Object) -> PolicyDocument) {
-    self.cluster = cluster
-    self.lower = lower
-  }
-
-  /// nil when nothing changed.
-  mutating func delta(_ event: ReflectorDelta<Object>) -> PolicyDelta? {
-    var delta = PolicyDelta()
-    switch event {
-    case .replaced(let objects, let invalid):
-      delta.changedPolicies = objects.compactMap { document($0) }
-      for object in invalid { delta.changedPolicies.append(closedDoor(object.key, object.raw, object.error)) }
-    case .applied(let object): delta.changedPolicies = document(object).map { [$0] } ?? []
-    case .deleted(let key):
-      if known.removeValue(forKey: key) != nil { delta.removedPolicies = [key] }
-    case .invalid(let key, let raw, let error):
-      delta.changedPolicies = [closedDoor(key, raw, error)]
+  init(client: KubernetesClient, logger: Logger) {
+    let (stream, continuation) = AsyncStream.makeStream(of: PolicyInput.self)
+    inputs = stream
+    self.continuation = continuation
+    func watch<Object>(_ type: Object.Type, _ input: @escaping @Sendable (ReflectorDelta<Object>) -> PolicyInput)
+      -> Task<
+        Void, Never
+      >
+    {
+      let reflector = Reflector<Object>(client: client, logger: logger)
+      return Task { await reflector.run { continuation.yield(input($0)) } }
     }
-    return delta.changedPolicies.isEmpty && delta.removedPolicies.isEmpty ? nil : delta
+    let tasks = [
+      watch(NetworkPolicy.self, PolicyInput.network),
+      watch(CiliumNetworkPolicy.self, PolicyInput.cilium),
+      watch(CiliumClusterwideNetworkPolicy.self, PolicyInput.clusterwide),
+      watch(CiliumCIDRGroup.self, PolicyInput.cidrGroups),
+      watch(Service.self, PolicyInput.services),
+      watch(EndpointSlice.self, PolicyInput.endpointSlices),
+      watch(Endpoints.self, PolicyInput.endpoints),
+      watch(Node.self, PolicyInput.nodes),
+      watch(CiliumNode.self, PolicyInput.ciliumNodes),
+    ]
+    watchCount = tasks.count
+    continuation.onTermination = { _ in for task in tasks { task.cancel() } }
   }
 
-  private mutating func closedDoor(_ key: ObjectKey, _ raw: JSONValue, _ error: FieldError) -> PolicyDocument {
-    known[key] = Version(uid: "", generation: -1)
-    return PolicyDocument(undecodable: raw, key: key, error: error, cluster: cluster)
+  /// How many kinds are watched; each begins with all its objects.
+  private let watchCount: Int
+
+  /// Everything up to the point where the whole of each kind is known.
+  func first() async -> [PolicyInput] {
+    var gathered: [PolicyInput] = []
+    var kinds: Set<String> = []
+    for await input in inputs {
+      gathered.append(input)
+      if let kind = input.wholeKind { kinds.insert(kind) }
+      if kinds.count == watchCount { break }
+    }
+    return gathered
   }
 
-  private mutating func document(_ object: Object) -> PolicyDocument? {
-    let version = Version(uid: object.metadata.uid, generation: object.metadata.generation)
-    guard known.updateValue(version, forKey: object.key) != version else { return nil }
-    return lower(object)
-  }
+  /// Adds an input that does not come from the API.
+  func add(_ input: PolicyInput) { continuation.yield(input) }
 }

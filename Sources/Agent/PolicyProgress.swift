@@ -1,5 +1,6 @@
 import JSON
 import KubernetesAPI
+import Policy
 import Synchronization
 
 /// Which generation of each policy object is in force on this node.
@@ -10,8 +11,17 @@ final class PolicyProgress: Sendable {
   /// How often an object came that could not be read.
   var importErrors: UInt64 { errors.withLock { $0 } }
 
-  /// To be called when the change that `event` tells of is in force.
-  func record<Object>(_ event: ReflectorDelta<Object>) {
+  /// To be called when the change that `input` tells of is in force.
+  func record(_ input: PolicyInput) {
+    switch input {
+    case .network(let event): record(event)
+    case .cilium(let event): record(event)
+    case .clusterwide(let event): record(event)
+    case .cidrGroups, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: break
+    }
+  }
+
+  private func record<Object>(_ event: ReflectorDelta<Object>) {
     switch event {
     case .replaced(_, let invalid): errors.withLock { $0 += UInt64(invalid.count) }
     case .invalid: errors.withLock { $0 += 1 }

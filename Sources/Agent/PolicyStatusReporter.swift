@@ -55,6 +55,7 @@ final class PolicyStatusReporter: Sendable {
   private static func write(
     _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
   ) async throws(KubernetesError) {
+    if key.kind == NetworkPolicy.resource.kind { return try await tell(key, status, api) }
     let type =
       key.kind == CiliumNetworkPolicy.resource.kind
       ? CiliumNetworkPolicy.resource : CiliumClusterwideNetworkPolicy.resource
@@ -78,7 +79,7 @@ final class PolicyStatusReporter: Sendable {
           "status": ["conditions": .array(conditions)],
         ],
         subresource: "status")
-      record(key, conditions, before, type.apiVersion, events)
+      record(key, conditions, before, object, events)
     } catch {
       if !error.isNotFound { throw error }
     }
@@ -86,7 +87,7 @@ final class PolicyStatusReporter: Sendable {
 
   /// An event when a policy stops being enforced as written, and when it is again.
   private static func record(
-    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ apiVersion: String, _ events: EventRecorder?
+    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ object: JSONValue, _ events: EventRecorder?
   ) {
     func enforced(_ conditions: [JSONValue]) -> JSONValue? {
       conditions.first { $0["type"]?.stringValue == "Enforced" }
@@ -99,7 +100,9 @@ final class PolicyStatusReporter: Sendable {
     if isEnforced, wasEnforced { return }
     events?.record(
       EventRecorder.Entry(
-        subject: key, apiVersion: apiVersion, kind: isEnforced ? .normal : .warning, reason: reason, message: message))
+        subject: key, apiVersion: object["apiVersion"]?.stringValue ?? "",
+        uid: object[path: "metadata", "uid"]?.stringValue ?? "", kind: isEnforced ? .normal : .warning, reason: reason,
+        message: message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {

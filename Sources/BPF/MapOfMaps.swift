@@ -28,6 +28,11 @@ public struct MapOfMaps<Key: BitwiseCopyable & Sendable>: Sendable {
     try map.update(key, UInt32(inner.fileDescriptor), condition)
   }
 
+  /// Puts many in place, by one call where the kernel can.
+  public func update(_ inners: [(key: Key, inner: RawMap)]) throws(BPFError) {
+    try map.update(inners.map { (key: $0.key, value: UInt32($0.inner.fileDescriptor)) })
+  }
+
   /// The id of the inner map at `key`.
   public func innerID(_ key: Key) throws(BPFError) -> UInt32? { try map.lookup(key) }
 

@@ -40,3 +40,65 @@ const char *clinux_errno_name(int number)
 
 	return name ? name : "E?";
 }
+
+#define IP_ORIGDSTADDR_OPTION 20
+#define IPV6_ORIGDSTADDR_OPTION 74
+
+long clinux_receive_datagram(int fd, void *buffer, size_t size, void *from, void *to)
+{
+	char control[CMSG_SPACE(sizeof(struct sockaddr_in6))];
+	struct iovec vector = {.iov_base = buffer, .iov_len = size};
+	struct msghdr message = {
+	    .msg_name = from,
+	    .msg_namelen = sizeof(struct sockaddr_storage),
+	    .msg_iov = &vector,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *item;
+	long count = recvmsg(fd, &message, MSG_DONTWAIT | MSG_TRUNC);
+
+	if (count < 0)
+		return -errno;
+	memset(to, 0, sizeof(struct sockaddr_storage));
+	for (item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
+		if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_ORIGDSTADDR_OPTION)
+			memcpy(to, CMSG_DATA(item), sizeof(struct sockaddr_in));
+		if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_ORIGDSTADDR_OPTION)
+			memcpy(to, CMSG_DATA(item), sizeof(struct sockaddr_in6));
+	}
+	return count;
+}
+
+int clinux_send_datagram(int fd, const void *buffer, size_t size, const void *from, const void *to)
+{
+	char control[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+	struct iovec vector = {.iov_base = (void *)buffer, .iov_len = size};
+	struct msghdr message = {
+	    .msg_name = (void *)to, .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control};
+	struct cmsghdr *item = (struct cmsghdr *)control;
+
+	if (((const struct sockaddr_storage *)from)->ss_family == AF_INET) {
+		struct in_pktinfo info = {.ipi_spec_dst =
+					      ((const struct sockaddr_in *)from)->sin_addr};
+
+		message.msg_namelen = sizeof(struct sockaddr_in);
+		message.msg_controllen = CMSG_SPACE(sizeof(info));
+		item->cmsg_level = IPPROTO_IP;
+		item->cmsg_type = IP_PKTINFO;
+		item->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(item), &info, sizeof(info));
+	} else {
+		struct in6_pktinfo info = {.ipi6_addr =
+					       ((const struct sockaddr_in6 *)from)->sin6_addr};
+
+		message.msg_namelen = sizeof(struct sockaddr_in6);
+		message.msg_controllen = CMSG_SPACE(sizeof(info));
+		item->cmsg_level = IPPROTO_IPV6;
+		item->cmsg_type = IPV6_PKTINFO;
+		item->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(item), &info, sizeof(info));
+	}
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}

@@ -2,6 +2,7 @@ import Addressing
 import BPF
 import CMartletABI
 import CMartletBPF
+import Glibc
 import Identity
 import Logging
 import Synchronization
@@ -113,7 +114,8 @@ public final class Datapath: Sendable {
     let attachments = [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)]
     for (program, direction) in attachments {
       _ = try TCAttachment.attach(
-        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
+        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction),
+        mechanism: getenv("FIGCLS") != nil ? .clsact : nil)
     }
   }
 

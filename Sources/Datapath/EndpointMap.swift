@@ -12,10 +12,12 @@ public struct DatapathEndpoint: Hashable, Sendable {
   public var identity: NumericIdentity
   public var podMAC: MACAddress
   public var hostMAC: MACAddress
+  /// Its policy is judged and reported, but drops nothing.
+  public var isAudit: Bool
 
   public init(
     id: UInt32, addresses: [IPAddress], interfaceIndex: UInt32, identity: NumericIdentity, podMAC: MACAddress,
-    hostMAC: MACAddress
+    hostMAC: MACAddress, isAudit: Bool = false
   ) {
     self.id = id
     self.addresses = addresses
@@ -23,6 +25,7 @@ public struct DatapathEndpoint: Hashable, Sendable {
     self.identity = identity
     self.podMAC = podMAC
     self.hostMAC = hostMAC
+    self.isAudit = isAudit
   }
 
   var entry: martlet_endpoint {
@@ -31,7 +34,8 @@ public struct DatapathEndpoint: Hashable, Sendable {
       return (bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5])
     }
     return martlet_endpoint(
-      ifindex: interfaceIndex, identity: identity.rawValue, id: id, flags: 0, pod_mac: wire(podMAC),
+      ifindex: interfaceIndex, identity: identity.rawValue, id: id,
+      flags: isAudit ? UInt32(MARTLET_ENDPOINT_AUDIT.rawValue) : 0, pod_mac: wire(podMAC),
       host_mac: wire(hostMAC), reserved: 0)
   }
 }

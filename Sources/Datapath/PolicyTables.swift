@@ -28,13 +28,39 @@ public struct PolicyTables: Sendable {
   /// Replaces the policy of one identity. The new map is filled before it takes the place of the old one with a single
   /// write, so a packet meets the old policy or the new one, never a mix.
   public func replace(_ identity: NumericIdentity, with state: PolicyMapState) throws {
+    if let error = replace([identity: state])[identity] { throw error }
+  }
+
+  /// As the above for many identities, each by itself; returns those that were refused, and why. After a write the kernel
+  /// waits until no packet is under way that may still use an old map, some 10 ms: once for all of a batch.
+  public func replace(_ policies: [NumericIdentity: PolicyMapState]) -> [NumericIdentity: any Error] {
+    var refused: [NumericIdentity: any Error] = [:]
+    var batch: [NumericIdentity: RawMap] = [:]
+    func flush() {
+      do { try outer.update(batch.map { ($0.key.rawValue, $0.value) }) } catch {
+        for (identity, inner) in batch {
+          do { try outer.update(identity.rawValue, inner) } catch { refused[identity] = error }
+        }
+      }
+      batch = [:]
+    }
+    for (identity, state) in policies {
+      do { batch[identity] = try inner(of: identity, holding: state) } catch { refused[identity] = error }
+      // Each map of a batch takes a descriptor.
+      if batch.count == 128 { flush() }
+    }
+    flush()
+    return refused
+  }
+
+  private func inner(of identity: NumericIdentity, holding state: PolicyMapState) throws -> RawMap {
     guard state.count <= innerCapacity else {
       throw TooLarge(identity: identity, entries: state.count, capacity: Int(innerCapacity))
     }
     let inner = try BPFMap<martlet_policy_key, martlet_policy_entry>.create(
       .lpmTrie, name: "martlet_pol", maxEntries: innerCapacity, flags: .noPreallocation)
     try inner.update(state.map { (key: martlet_policy_key($0.key), value: martlet_policy_entry($0.value)) })
-    try outer.update(identity.rawValue, inner.raw)
+    return inner.raw
   }
 
   /// Forgets an identity that no pod of this node has; a packet of it that is still under way is dropped.

@@ -65,6 +65,34 @@ public struct Flow: Hashable, Sendable {
     }
   }
 
+  public struct DNS: Hashable, Sendable {
+    /// With a dot at the end, as Hubble writes it.
+    public var query: String
+    /// `A`, `AAAA`, or `TYPE65280` for one without a name.
+    public var type: String
+    public var addresses: [IPAddress]
+    public var aliases: [String]
+    /// Seconds.
+    public var timeToLive: UInt32
+    /// nil: nobody answered.
+    public var responseCode: UInt32?
+    /// From the query to the answer, in nanoseconds.
+    public var latency: UInt64
+
+    public init(
+      query: String, type: String, addresses: [IPAddress] = [], aliases: [String] = [], timeToLive: UInt32 = 0,
+      responseCode: UInt32?, latency: UInt64
+    ) {
+      self.query = query
+      self.type = type
+      self.addresses = addresses
+      self.aliases = aliases
+      self.timeToLive = timeToLive
+      self.responseCode = responseCode
+      self.latency = latency
+    }
+  }
+
   /// Nanoseconds since the epoch.
   public var time: UInt64
   public var verdict: Verdict
@@ -85,6 +113,7 @@ public struct Flow: Hashable, Sendable {
   public var egressDeniedBy: [PolicyReference] = []
   public var ingressDeniedBy: [PolicyReference] = []
   public var http: HTTP?
+  public var dns: DNS?
   public var nodeName = ""
 
   public init(
@@ -103,6 +132,7 @@ extension Flow {
   /// The protocol's name as filters and tables write it.
   public var protocolName: String {
     if http != nil { return "HTTP" }
+    if dns != nil { return "DNS" }
     return switch ipProtocol {
     case 6: "TCP"
     case 17: "UDP"

@@ -15,7 +15,7 @@ extension Flow {
       ],
       "source": source.json,
       "destination": destination.json,
-      "Type": http == nil ? "L3_L4" : "L7",
+      "Type": http == nil && dns == nil ? "L3_L4" : "L7",
       "node_name": .string(nodeName),
       "traffic_direction": .string(direction.rawValue),
       "is_reply": .bool(isReply),
@@ -26,6 +26,7 @@ extension Flow {
     }
     if let l4 { flow["l4"] = l4 }
     if let http { flow["l7"] = http.json }
+    if let dns { flow["l7"] = dns.json }
     func cite(_ key: String, _ policies: [PolicyReference]) {
       if !policies.isEmpty { flow[key] = .array(policies.map(\.json)) }
     }
@@ -91,6 +92,22 @@ extension Flow.HTTP {
       "http": [
         "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
       ],
+    ]
+  }
+}
+
+extension Flow.DNS {
+  fileprivate var json: JSONValue {
+    var members: [String: JSONValue] = [
+      "query": .string(query), "qtypes": [.string(type)], "observation_source": "proxy",
+    ]
+    if !addresses.isEmpty { members["ips"] = .array(addresses.map { .string($0.description) }) }
+    if !addresses.isEmpty { members["ttl"] = .integer(Int64(timeToLive)) }
+    if !aliases.isEmpty { members["cnames"] = .array(aliases.map(JSONValue.string)) }
+    if let responseCode { members["rcode"] = .integer(Int64(responseCode)) }
+    return [
+      "type": responseCode == nil ? "REQUEST" : "RESPONSE", "latency_ns": .string(String(latency)),
+      "dns": .object(members),
     ]
   }
 }

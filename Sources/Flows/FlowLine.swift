@@ -14,6 +14,7 @@ extension Flow {
       let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
       return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
     }
+    if let dns { return dns.text }
     let detail =
       switch ipProtocol {
       case 6: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"
@@ -50,5 +51,15 @@ extension Flow.PolicyReference {
   public var text: String {
     let object = namespace.isEmpty ? name : "\(namespace)/\(name)"
     return rule.isEmpty ? "\(kind) \(object)" : "\(kind) \(object) \(rule)"
+  }
+}
+
+extension Flow.DNS {
+  fileprivate var text: String {
+    guard let responseCode else { return "dns-request proxy DNS Query \(query) \(type) unanswered" }
+    let code = DNSCode.name(responseCode)
+    let found =
+      addresses.isEmpty ? "" : " \"\(addresses.map(\.description).joined(separator: ","))\" TTL: \(timeToLive)"
+    return "dns-response proxy DNS Answer \(code)\(found) (Query \(query) \(type)) \(latency / 1000)us"
   }
 }

@@ -6,6 +6,8 @@ import Addressing
 public struct CIDRIdentities: Sendable {
   private var allocator = NumberAllocator<CIDR>(range: NumericIdentity.localRange, order: .cycling)
   private var uses: [CIDR: Int] = [:]
+  /// The addresses outside of the cluster at which its API server is.
+  private var apiServers: Set<CIDR> = []
 
   public init() {}
 
@@ -18,7 +20,10 @@ public struct CIDRIdentities: Sendable {
   }
 
   /// Starts to count uses afresh, for a new user of the numbers.
-  public mutating func forgetUses() { uses = [:] }
+  public mutating func forgetUses() {
+    uses = [:]
+    apiServers = []
+  }
 
   public mutating func releaseUnused() {
     for cidr in Array(allocator.numbers.keys) where uses[cidr] == nil { allocator.release(cidr) }
@@ -56,8 +61,25 @@ public struct CIDRIdentities: Sendable {
       }
     }
     guard !flipped.isEmpty else { return [] }
-    let inside = uses.keys.filter { cidr in flipped.contains { CIDRIdentities.covers($0, cidr) } }
+    // By the lengths of those that flipped: every block has few of them around it, however many there are.
+    let lengths = Set(flipped.map(\.length))
+    let inside = uses.keys.filter { cidr in
+      lengths.contains { length in
+        length < cidr.length && CIDR(cidr.address, length: length).map(flipped.contains) ?? false
+      }
+    }
     return flipped.union(inside).sorted()
+  }
+
+  /// Names the addresses at which the API server is, as long as they are outside of the cluster. Returns the blocks whose
+  /// identity came, went or changed its labels.
+  public mutating func setAPIServers(_ addresses: some Sequence<IPAddress>) -> [CIDR] {
+    let new = Set(addresses.map { CIDR($0) })
+    let old = apiServers
+    guard new != old else { return [] }
+    apiServers = new
+    let changed = change(adding: Array(new.subtracting(old)), removing: Array(old.subtracting(new)))
+    return old.symmetricDifference(new).union(changed).sorted()
   }
 
   /// The labels of a block in use; nil when no policy names it.
@@ -68,6 +90,9 @@ public struct CIDRIdentities: Sendable {
       if let covering = CIDR(cidr.address, length: length), uses[covering] != nil {
         labels.append(CIDRIdentities.label(covering))
       }
+    }
+    if apiServers.contains(cidr) {
+      labels.append(SecurityLabel(source: .reserved, key: ReservedIdentity.kubeAPIServer.name))
     }
     return IdentityLabels(labels)
   }
@@ -89,9 +114,4 @@ public struct CIDRIdentities: Sendable {
   public static func world(_ cidr: CIDR) -> ReservedIdentity { cidr.isIPv4 ? .worldIPv4 : .worldIPv6 }
 
   private static func label(_ cidr: CIDR) -> SecurityLabel { SecurityLabel(source: .cidr, key: cidr.description) }
-
-  /// Within one family: a short IPv6 prefix does not cover IPv4, though it does in the mapped form.
-  private static func covers(_ outer: CIDR, _ inner: CIDR) -> Bool {
-    outer.isIPv4 == inner.isIPv4 && outer.contains(inner)
-  }
 }

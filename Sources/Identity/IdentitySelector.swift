@@ -112,6 +112,8 @@ extension Entity {
     case .none: []
     // Every block of addresses outside of the cluster carries one of the two labels of its family.
     case .world: reserved(.world, .worldIPv4, .worldIPv6)
+    case .worldIPv4: reserved(.worldIPv4)
+    case .worldIPv6: reserved(.worldIPv6)
     case .cluster:
       [IdentitySelector(having: SecurityLabel(source: .kubernetes, key: WellKnownLabel.cluster, value: cluster))]
         + reserved(.host, .remoteNode, .`init`, .health, .unmanaged, .kubeAPIServer, .ingress)

@@ -1,5 +1,5 @@
 /// The number of an identity, as the kernel's maps carry it. 1-255 are reserved, 256-65535 belong to sets of pod labels,
-/// and from 1 << 24 upward to blocks of addresses outside of the cluster.
+/// from 1 << 24 upward to blocks of addresses outside of the cluster, and from 2 << 24 upward to nodes.
 public struct NumericIdentity: RawRepresentable, Hashable, Comparable, Sendable {
   public let rawValue: UInt32
 
@@ -13,6 +13,9 @@ public struct NumericIdentity: RawRepresentable, Hashable, Comparable, Sendable 
 
   /// Numbers of identities that stand for a block of addresses; they mean something on this node only.
   public static let localRange: ClosedRange<UInt32> = (1 << 24)...(1 << 24 | 0xFF_FFFF)
+
+  /// Numbers of identities that stand for the labels of other nodes; they too mean something on this node only.
+  public static let nodeRange: ClosedRange<UInt32> = (2 << 24)...(2 << 24 | 0xFF_FFFF)
 
   public var isReserved: Bool { (1..<256).contains(rawValue) }
   public var isCluster: Bool { NumericIdentity.clusterRange.contains(rawValue) }
@@ -63,6 +66,8 @@ public enum ReservedIdentity: UInt32, CaseIterable, Sendable {
 public enum Entity: String, CaseIterable, Sendable {
   case all
   case world
+  case worldIPv4 = "world-ipv4"
+  case worldIPv6 = "world-ipv6"
   case cluster
   case clusterMesh = "cluster-mesh"
   case host

@@ -5,11 +5,12 @@ public enum LabelSource: String, Comparable, Sendable {
   case kubernetes = "k8s"
   case reserved
   case cidr
+  case node
 
   public static func < (left: LabelSource, right: LabelSource) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// One label of an identity: `k8s:app=web`, `reserved:host`, `cidr:10.0.0.0/8`.
+/// One label of an identity: `k8s:app=web`, `reserved:host`, `cidr:10.0.0.0/8`, `node:zone=a`.
 public struct SecurityLabel: Hashable, Comparable, Sendable {
   public let source: LabelSource
   public let key: String

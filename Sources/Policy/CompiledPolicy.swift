@@ -13,12 +13,14 @@ public struct CompiledPolicy: Sendable, Equatable {
   public var status: [ObjectKey: PolicyObjectStatus]
   /// The blocks of addresses that policies name. A block's labels name all that cover it.
   public var cidrIdentities: [CIDR: CIDRIdentity]
+  public var nodeAddresses: [IPAddress: NumericIdentity] = [:]
 
-  /// What the ipcache must hold besides pods and nodes: every block in use, and each family as a whole, so that no
+  /// What the ipcache must hold besides pods: nodes, every block in use, and each family as a whole, so that no
   /// address is without identity and no short IPv6 prefix, mapped, covers IPv4.
   public var ipcache: [CIDR: NumericIdentity] {
     var entries = cidrIdentities.mapValues(\.identity)
     for world in CompiledPolicy.worlds { entries[world] = CIDRIdentities.world(world).identity }
+    for (address, identity) in nodeAddresses { entries[CIDR(address)] = identity }
     return entries
   }
 
@@ -46,6 +48,8 @@ public struct PolicyChange: Sendable, Equatable {
   /// Objects whose status is new or differs.
   public var status: Set<ObjectKey> = []
   public var rules = false
+  /// The addresses of nodes, or their labels.
+  public var nodes = false
 
   public init() {}
 

@@ -5,11 +5,11 @@ import KubernetesAPI
 extension Lowering {
   /// The namespaced subject is always of the policy's own namespace, whatever its selector says.
   mutating func subject(_ selector: EndpointSelector) -> IdentitySelector {
-    guard let namespace else { return IdentitySelector(selector.requirements.map(requirement)) }
+    guard let namespace else { return IdentitySelector(selector.requirements.map { IdentityRequirement($0) }) }
     let own = IdentityRequirement(WellKnownLabel.namespaceKey, .in([namespace]))
     var requirements: [IdentityRequirement] = []
     for written in selector.requirements {
-      let requirement = self.requirement(written)
+      let requirement = IdentityRequirement(written)
       if requirement.key == WellKnownLabel.namespaceKey, case .in = requirement.operation {
         if requirement != own {
           refuse(written.path, "a namespaced policy is about its own namespace \"\(namespace)\"; the label is ignored")
@@ -21,31 +21,32 @@ extension Lowering {
     return IdentitySelector(requirements + [own])
   }
 
+  /// This node, when its labels match.
+  func host(_ selector: EndpointSelector) -> IdentitySelector { node(selector, .host) }
+
   mutating func peers(_ rule: TrafficRule) -> PolicyPeers {
     guard rule.namesPeers else { return .any }
-    var selectors = (rule.endpoints ?? []).map(peer)
-    var cidrs: [CIDR] = []
-    var any = false
-    func add(_ cidr: CIDR, except: [CIDR] = []) {
-      selectors.append(CIDRIdentities.selector(cidr, except: except))
-      cidrs += [cidr] + except
-    }
-    for peer in rule.cidr ?? [] { add(peer.cidr) }
-    for set in rule.cidrSet ?? [] {
-      switch set.source {
-      case .cidr(let cidr): add(cidr, except: set.except.map(\.cidr))
-      case .groupRef, .groupSelector: refusePeers(set.path, "CIDR groups", rule, &any)
-      }
-    }
+    var peers = LoweredPeers()
+    peers.selectors = (rule.endpoints ?? []).map(peer)
+    for peer in rule.cidr ?? [] { peers.add(peer.cidr) }
+    for set in rule.cidrSet ?? [] { add(set, to: &peers) }
     for peer in rule.entities ?? [] {
       guard let entity = Entity(rawValue: peer.entity.rawValue) else {
-        refusePeers(peer.path, "this entity", rule, &any)
+        refusePeers(peer.path, "this entity", rule, &peers.any)
         continue
       }
-      if let expansion = entity.selectors(cluster: cluster) { selectors += expansion } else { any = true }
+      if let expansion = entity.selectors(cluster: context.cluster) {
+        peers.selectors += expansion
+      } else {
+        peers.any = true
+      }
     }
-    for (what, path) in unsupported(rule) { refusePeers(path, what, rule, &any) }
-    return any ? .any : .selected(selectors, cidrs: cidrs)
+    for selector in rule.nodes ?? [] {
+      peers.selectors += [node(selector, .host), node(selector, .remoteNode)]
+    }
+    for service in rule.services ?? [] { add(service, to: &peers) }
+    for (what, path) in unsupported(rule) { refusePeers(path, what, rule, &peers.any) }
+    return peers.any ? .any : .selected(peers.selectors, cidrs: peers.cidrs)
   }
 
   /// An allow rule goes without the peers that it can not see; a deny rule takes them to be anyone.
@@ -64,17 +65,15 @@ extension Lowering {
     func check(_ what: String, _ count: Int, _ field: String) {
       if count > 0 { found.append((what, "\(rule.path).\(prefix)\(field)")) }
     }
-    check("nodes", rule.nodes?.count ?? 0, "Nodes")
     check("DNS names", rule.fqdns?.count ?? 0, "FQDNs")
-    check("services", rule.services?.value.arrayValue?.count ?? 0, "Services")
     check("groups of cloud providers", rule.groups?.value.arrayValue?.count ?? 0, "Groups")
     return found
   }
 
   /// A peer is of the policy's own namespace unless its selector says otherwise; in a clusterwide policy it is a pod of
   /// any namespace.
-  private func peer(_ selector: EndpointSelector) -> IdentitySelector {
-    let lowered = IdentitySelector(selector.requirements.map(requirement))
+  func peer(_ selector: EndpointSelector) -> IdentitySelector {
+    let lowered = IdentitySelector(selector.requirements.map { IdentityRequirement($0) })
     let keys = lowered.requirements.map(\.key)
     if keys.contains(where: { $0.source == .reserved })
       || keys.contains(where: { $0.isKubernetes(WellKnownLabel.namespace) })
@@ -89,9 +88,5 @@ extension Lowering {
     }
     return namesNamespaceLabels
       ? lowered : lowered.adding(IdentityRequirement(WellKnownLabel.namespaceKey, .in([namespace])))
-  }
-
-  private func requirement(_ requirement: EndpointSelector.Requirement) -> IdentityRequirement {
-    IdentityRequirement(SelectorKey(requirement.key.description), requirement.operation)
   }
 }

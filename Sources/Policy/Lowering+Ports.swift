@@ -12,7 +12,7 @@ enum IPProtocol {
 
 extension L4Protocol {
   /// `any` is each of the protocols that carry ports.
-  fileprivate var numbers: [UInt8] {
+  var numbers: [UInt8] {
     switch self {
     case .any: [IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp]
     case .tcp: [IPProtocol.tcp]

@@ -2,39 +2,46 @@ import Identity
 import KubernetesAPI
 
 extension PolicyDocument {
-  /// - Parameter cluster: the name of the cluster, which the entity `cluster` means.
-  public init(_ policy: CiliumNetworkPolicy, cluster: String = "default") {
+  public init(_ policy: CiliumNetworkPolicy, in context: PolicyContext = PolicyContext()) {
     self.init(
       key: policy.key, uid: policy.metadata.uid, rules: policy.rules, namespace: policy.metadata.namespace ?? "default",
-      cluster: cluster)
+      context: context)
   }
 
-  /// - Parameter cluster: the name of the cluster, which the entity `cluster` means.
-  public init(_ policy: CiliumClusterwideNetworkPolicy, cluster: String = "default") {
-    self.init(key: policy.key, uid: policy.metadata.uid, rules: policy.rules, namespace: nil, cluster: cluster)
+  public init(_ policy: CiliumClusterwideNetworkPolicy, in context: PolicyContext = PolicyContext()) {
+    self.init(key: policy.key, uid: policy.metadata.uid, rules: policy.rules, namespace: nil, context: context)
   }
 
-  private init(key: ObjectKey, uid: String, rules: [CiliumRule], namespace: String?, cluster: String) {
+  private init(key: ObjectKey, uid: String, rules: [CiliumRule], namespace: String?, context: PolicyContext) {
     var issues: [PolicyIssue] = []
     var sections: [PolicySection] = []
+    var references: Set<PolicyContext.Reference> = []
     for rule in rules {
-      guard case .endpoints(let selector) = rule.subject else {
-        issues.append(
-          PolicyIssue(
-            path: "\(rule.path).nodeSelector",
-            message: "policies about nodes are not enforced yet; this one has no effect"))
-        continue
+      var lowering = Lowering(namespace: namespace, context: context, subject: rule.subject)
+      let subject: IdentitySelector
+      switch rule.subject {
+      case .endpoints(let selector): subject = lowering.subject(selector)
+      case .nodes(let selector):
+        subject = lowering.host(selector)
+        lowering.refuse(
+          "\(rule.path).nodeSelector", "policies about nodes are not enforced yet; this one has no effect")
       }
-      var lowering = Lowering(namespace: namespace, cluster: cluster, subject: selector)
-      let subject = lowering.subject(selector)
       sections.append(
         PolicySection(
           subject: subject,
           defaultDeny: Set(Direction.allCases.filter { rule.defaultDeny($0.kubernetes) }),
-          rules: rule.trafficRules.map { lowering.rule($0) }, description: rule.description, path: rule.path))
+          rules: rule.trafficRules.map { lowering.rule($0) }, description: rule.description, log: rule.logValue,
+          path: rule.path, isAboutNodes: rule.subject.isNodes))
       issues += lowering.issues
+      references.formUnion(lowering.references)
     }
-    self.init(key: key, uid: uid, sections: sections, issues: issues)
+    self.init(key: key, uid: uid, sections: sections, issues: issues, references: references)
+  }
+}
+
+extension CiliumRule.Subject {
+  fileprivate var isNodes: Bool {
+    if case .nodes = self { true } else { false }
   }
 }
 
@@ -46,7 +53,7 @@ extension Direction {
     }
   }
 
-  fileprivate var kubernetes: TrafficRule.Direction {
+  var kubernetes: TrafficRule.Direction {
     switch self {
     case .ingress: .ingress
     case .egress: .egress
@@ -59,15 +66,16 @@ extension Direction {
 struct Lowering {
   /// nil for a clusterwide policy.
   let namespace: String?
-  let cluster: String
+  let context: PolicyContext
   /// Initializing pods have no namespace yet, so a clusterwide policy about them does not ask peers for one either.
   let subjectIsInit: Bool
   var issues: [PolicyIssue] = []
+  var references: Set<PolicyContext.Reference> = []
 
-  init(namespace: String?, cluster: String, subject: EndpointSelector) {
+  init(namespace: String?, context: PolicyContext, subject: CiliumRule.Subject) {
     self.namespace = namespace
-    self.cluster = cluster
-    subjectIsInit = subject.requirements.contains {
+    self.context = context
+    subjectIsInit = subject.selector.requirements.contains {
       $0.key == LabelKey(source: LabelSource.reserved.rawValue, name: ReservedIdentity.`init`.name)
     }
   }
@@ -78,18 +86,21 @@ struct Lowering {
     issues.append(PolicyIssue(path: path, message: message))
   }
 
+  /// What `path` names is not there. It may come, so this is no refusal.
+  mutating func miss(_ path: String, _ message: String) {
+    issues.append(PolicyIssue(path: path, message: message, isMissing: true))
+  }
+
   mutating func rule(_ rule: TrafficRule) -> PolicyRule {
-    let direction = Direction(rule.direction)
+    let requires = (rule.requires ?? []).map(peer)
     func lowered(_ peers: PolicyPeers, _ terms: [PolicyTerm], refused: Bool = false) -> PolicyRule {
-      PolicyRule(direction: direction, peers: peers, terms: terms, path: rule.path, isRefused: refused)
+      PolicyRule(
+        direction: Direction(rule.direction), peers: peers, areEndpoints: rule.endpoints?.isEmpty == false,
+        requires: requires, action: rule.action, terms: terms,
+        path: rule.path, isRefused: refused)
     }
     let before = issues.count
-    if let requires = rule.requires, requires.value.arrayValue?.isEmpty == false {
-      // It narrows every other rule about the subject; without it they would allow too much.
-      refuse(requires.path, "not enforced; as it restricts every other rule, all peers are denied in this direction")
-      return lowered(.any, [PolicyTerm(protocol: nil, ports: .all, effect: .deny, path: requires.path)], refused: true)
-    }
-    // Written `{}`: it selects nothing, and only counts for default deny.
+    // Written `{}`, or with requirements alone: it selects nothing, and only counts for default deny.
     if !rule.namesPeers, (rule.toPorts ?? []).isEmpty, rule.icmps == nil {
       return lowered(.selected([], cidrs: []), [])
     }
@@ -99,7 +110,8 @@ struct Lowering {
       refuse(authentication.path, "mutual authentication is not enforced yet; \(Lowering.staysDenied)")
       terms = []
     }
-    if issues.count > before, case .selected(let selectors, _) = peers, selectors.isEmpty { terms = [] }
-    return lowered(peers, terms, refused: issues.count > before && terms.isEmpty)
+    let isRefused = issues[before...].contains { !$0.isMissing }
+    if isRefused, case .selected(let selectors, _) = peers, selectors.isEmpty { terms = [] }
+    return lowered(peers, terms, refused: isRefused && terms.isEmpty)
   }
 }

@@ -34,7 +34,11 @@ extension PolicyCompiler {
   }
 
   private mutating func updateCIDRs(adding added: [CIDR], removing removed: [CIDR], _ change: inout PolicyChange) {
-    let changed = allocations.cidrs.change(adding: added, removing: removed)
+    follow(allocations.cidrs.change(adding: added, removing: removed), &change)
+  }
+
+  /// Takes over the identities of blocks that changed.
+  mutating func follow(_ changed: [CIDR], _ change: inout PolicyChange) {
     for cidr in changed where allocations.cidrs.labels(cidr) == nil {
       guard let old = cidrIdentities.removeValue(forKey: cidr) else { continue }
       setLabels(old.identity, nil)
@@ -59,7 +63,7 @@ extension PolicyCompiler {
         subjects[identity]?.policies.remove(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ $0.peers ?? [] }) {
+      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
         PolicyCompiler.remove(handle, from: &peerUsers, selector)
       }
     }
@@ -83,7 +87,9 @@ extension PolicyCompiler {
         subjects[identity]?.policies.insert(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ $0.peers ?? [] }) { peerUsers[selector, default: []].insert(handle) }
+      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
+        peerUsers[selector, default: []].insert(handle)
+      }
     }
     if policy.namesPortsOfPeers { namedPortUsers.insert(handle) }
   }

@@ -31,6 +31,7 @@ public struct PolicyCompiler: Sendable {
   public internal(set) var ruleSets: [UInt32: RuleSet] = [:]
   public internal(set) var status: [ObjectKey: PolicyObjectStatus] = [:]
   public internal(set) var cidrIdentities: [CIDR: CIDRIdentity] = [:]
+  public private(set) var nodes = NodeIdentities()
 
   var selectors = SelectorCache()
   /// Only of identities that have some; sorted.
@@ -63,7 +64,7 @@ public struct PolicyCompiler: Sendable {
   public var compiled: CompiledPolicy {
     CompiledPolicy(
       maps: maps, rules: rules, ruleSets: ruleSets.values.sorted { $0.id < $1.id }, status: status,
-      cidrIdentities: cidrIdentities)
+      cidrIdentities: cidrIdentities, nodeAddresses: nodes.addresses)
   }
 
   /// Compiles a snapshot from nothing. `allocations` is what an earlier compilation left, and then what this one leaves.
@@ -85,6 +86,7 @@ public struct PolicyCompiler: Sendable {
       set(identity, nil)
     }
     for (identity, details) in delta.changedIdentities.sorted(by: { $0.key < $1.key }) { set(identity, details) }
+    if let nodes = delta.nodes { set(nodes, &change) }
     updatePolicies(delta, &change)
     addSubjects(delta.addedSubjects)
     rebuild(&change)
@@ -123,8 +125,19 @@ public struct PolicyCompiler: Sendable {
     }
   }
 
+  private mutating func set(_ new: NodeIdentities, _ change: inout PolicyChange) {
+    guard new != nodes else { return }
+    for identity in nodes.labels.keys.sorted() where new.labels[identity] == nil {
+      setLabels(identity, ReservedIdentity(rawValue: identity.rawValue)?.labels)
+    }
+    for (identity, labels) in new.labels.sorted(by: { $0.key < $1.key }) { setLabels(identity, labels) }
+    nodes = new
+    change.nodes = true
+    follow(allocations.cidrs.setAPIServers(new.apiServers), &change)
+  }
+
   private mutating func set(_ identity: NumericIdentity, _ details: IdentityDetails?) {
-    // The reserved identities are what they are.
+    // The reserved identities are what they are, and those of nodes come with the nodes.
     guard !identity.isReserved, identity != .any else { return }
     if (selectors.labels[identity] == nil) != (details == nil), subjects[identity] != nil { dirty[identity] = .all }
     setLabels(identity, details?.labels)

@@ -6,35 +6,47 @@ import ProxyRules
 /// A policy object, lowered to what the compiler needs: selectors of identities, protocols and ports, each with the
 /// path of the field that it comes from. What can not be enforced has become an issue, and whatever keeps the traffic in
 /// question closed.
-public struct PolicyDocument: Sendable {
+public struct PolicyDocument: Hashable, Sendable {
   public let key: ObjectKey
   public let uid: String
   public let sections: [PolicySection]
   public let issues: [PolicyIssue]
+  /// The kinds of objects on which it depends besides.
+  public let references: Set<PolicyContext.Reference>
 
-  public init(key: ObjectKey, uid: String = "", sections: [PolicySection], issues: [PolicyIssue] = []) {
+  public init(
+    key: ObjectKey, uid: String = "", sections: [PolicySection], issues: [PolicyIssue] = [],
+    references: Set<PolicyContext.Reference> = []
+  ) {
     self.key = key
     self.uid = uid
     self.sections = sections
     self.issues = issues
+    self.references = references
   }
 }
 
 /// `spec`, or one of `specs`.
-public struct PolicySection: Sendable {
+public struct PolicySection: Hashable, Sendable {
   /// Whose traffic it is about.
   public let subject: IdentitySelector
   /// The directions in which the subject is denied what no rule allows.
   public let defaultDeny: Set<Direction>
   public let rules: [PolicyRule]
   public let description: String?
+  /// `log.value`: what flows that it decides carry.
+  public let log: String?
   public let path: String
+  /// It is about nodes, not about pods.
+  public let isAboutNodes: Bool
 
   public init(
     subject: IdentitySelector, defaultDeny: Set<Direction>, rules: [PolicyRule], description: String? = nil,
-    path: String = "spec"
+    log: String? = nil, path: String = "spec", isAboutNodes: Bool = false
   ) {
     self.subject = subject
+    self.log = log
+    self.isAboutNodes = isAboutNodes
     self.defaultDeny = defaultDeny
     self.rules = rules
     self.description = description
@@ -43,19 +55,29 @@ public struct PolicySection: Sendable {
 }
 
 /// One element of `ingress`, `ingressDeny`, `egress` or `egressDeny`: peers and what is said of them.
-public struct PolicyRule: Sendable {
+public struct PolicyRule: Hashable, Sendable {
   public let direction: Direction
   public let peers: PolicyPeers
+  /// The peers are named by `fromEndpoints` or `toEndpoints`, which `fromRequires` and `toRequires` narrow.
+  public let areEndpoints: Bool
+  /// `fromRequires` / `toRequires`: each must hold for the endpoints that any rule about the same subject names in this
+  /// direction, allow and deny rules apart.
+  public let requires: [IdentitySelector]
+  public let action: TrafficRule.Action
   public let terms: [PolicyTerm]
   public let path: String
   /// Nothing of it is enforced as it is written; what stands here instead keeps traffic closed.
   public let isRefused: Bool
 
   public init(
-    direction: Direction, peers: PolicyPeers, terms: [PolicyTerm], path: String, isRefused: Bool = false
+    direction: Direction, peers: PolicyPeers, areEndpoints: Bool = false, requires: [IdentitySelector] = [], action: TrafficRule.Action = .allow,
+    terms: [PolicyTerm], path: String, isRefused: Bool = false
   ) {
     self.direction = direction
     self.peers = peers
+    self.areEndpoints = areEndpoints
+    self.requires = requires
+    self.action = action
     self.terms = terms
     self.path = path
     self.isRefused = isRefused
@@ -63,7 +85,7 @@ public struct PolicyRule: Sendable {
 }
 
 /// The other ends of a rule.
-public enum PolicyPeers: Sendable {
+public enum PolicyPeers: Hashable, Sendable {
   /// Every peer, known or not.
   case any
   /// The union of the selectors. `cidrs` are the blocks of addresses that must have identities for them to see.
@@ -71,7 +93,7 @@ public enum PolicyPeers: Sendable {
 }
 
 /// A verdict on some protocol and ports.
-public struct PolicyTerm: Sendable {
+public struct PolicyTerm: Hashable, Sendable {
   public enum Ports: Hashable, Sendable {
     /// 0...65535 for all. For ICMP and ICMPv6 the type.
     case range(ClosedRange<UInt16>)
@@ -131,10 +153,13 @@ public struct PolicyIssue: Hashable, Sendable, CustomStringConvertible {
   /// `spec.egress[0].toFQDNs`.
   public let path: String
   public let message: String
+  /// It is enforced, but names something that is not there: it selects nothing until then.
+  public let isMissing: Bool
 
-  public init(path: String, message: String) {
+  public init(path: String, message: String, isMissing: Bool = false) {
     self.path = path
     self.message = message
+    self.isMissing = isMissing
   }
 
   public var description: String { "\(path): \(message)" }
@@ -160,8 +185,12 @@ public struct PolicyObjectStatus: Hashable, Sendable {
   }
 
   init(_ document: PolicyDocument) {
-    let enforced = document.sections.contains { $0.rules.contains { !$0.isRefused } }
+    let enforced = document.sections.contains { section in
+      !section.isAboutNodes && section.rules.contains { !$0.isRefused }
+    }
     self.init(
-      state: document.issues.isEmpty ? .accepted : enforced ? .partial : .rejected, issues: document.issues)
+      state: document.issues.isEmpty
+        ? .accepted : enforced || document.issues.allSatisfy(\.isMissing) ? .partial : .rejected,
+      issues: document.issues)
   }
 }

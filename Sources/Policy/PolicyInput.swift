@@ -38,11 +38,13 @@ public struct PolicySnapshot: Sendable {
   /// The identities of local endpoints: those that need a map.
   public var subjects: Set<NumericIdentity>
   public var policies: [PolicyDocument]
+  public var nodes: NodeIdentities
 
   public init(
     identities: [NumericIdentity: IdentityDetails] = [:], subjects: Set<NumericIdentity> = [],
-    policies: [PolicyDocument] = []
+    policies: [PolicyDocument] = [], nodes: NodeIdentities = NodeIdentities()
   ) {
+    self.nodes = nodes
     self.identities = identities
     self.subjects = subjects
     self.policies = policies
@@ -58,6 +60,8 @@ public struct PolicyDelta: Sendable {
   /// New ones, and those that replace the one with the same key.
   public var changedPolicies: [PolicyDocument] = []
   public var removedPolicies: Set<ObjectKey> = []
+  /// All nodes, when there is any change of them.
+  public var nodes: NodeIdentities?
 
   public init() {}
 
@@ -66,6 +70,7 @@ public struct PolicyDelta: Sendable {
     changedIdentities = snapshot.identities
     addedSubjects = snapshot.subjects
     changedPolicies = snapshot.policies
+    nodes = snapshot.nodes
   }
 }
 

@@ -15,6 +15,10 @@ struct ResolvedPolicy: Sendable {
     let direction: Direction
     /// nil: any peer.
     let peers: [SelectorCache.ID]?
+    /// The peers are endpoints by their labels, so that requirements narrow them.
+    let areEndpoints: Bool
+    let requires: [SelectorCache.ID]
+    let action: TrafficRule.Action
     let terms: [Term]
     let hasNamedPorts: Bool
 
@@ -69,11 +73,12 @@ extension PolicyCompiler {
       selectors.append(id)
       return id
     }
-    func rule(_ path: String, _ description: String?) -> UInt32 {
+    func rule(_ path: String, _ section: PolicySection) -> UInt32 {
       let reference = RuleReference(object: document.key, path: path)
       guard let id = allocations.rules.allocate(reference) else { return 0 }
       references.insert(reference)
-      rules.origins[id] = RuleOrigin(object: document.key, path: path, description: description ?? "")
+      rules.origins[id] = RuleOrigin(
+        object: document.key, path: path, description: section.description ?? "", log: section.log ?? "")
       return id
     }
     func ruleList(_ effect: PolicyTerm.Effect, _ make: () -> RuleList) -> Atom.Effect {
@@ -83,7 +88,7 @@ extension PolicyCompiler {
       ruleLists[lastRuleList] = make()
       return .proxy(lastRuleList)
     }
-    func atomEffect(_ effect: PolicyTerm.Effect, _ description: String?) -> Atom.Effect {
+    func atomEffect(_ effect: PolicyTerm.Effect, _ section: PolicySection) -> Atom.Effect {
       switch effect {
       case .allow: .allow
       case .deny: .deny
@@ -92,13 +97,13 @@ extension PolicyCompiler {
           .http(
             terms.map { term in
               var copy = term.rule
-              copy.id = rule(term.path, description)
+              copy.id = rule(term.path, section)
               return copy
             })
         }
       case .dns(let terms):
         ruleList(effect) {
-          .dns(terms.map { DNSRule(id: rule($0.path, description), pattern: $0.pattern) })
+          .dns(terms.map { DNSRule(id: rule($0.path, section), pattern: $0.pattern) })
         }
       }
     }
@@ -115,11 +120,13 @@ extension PolicyCompiler {
           let terms = policyRule.terms.map { term in
             return ResolvedPolicy.Term(
               protocol: term.protocol, ports: term.ports,
-              effect: atomEffect(term.effect, section.description), rule: rule(term.path, section.description))
+              effect: atomEffect(term.effect, section), rule: rule(term.path, section))
           }
           let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
           return ResolvedPolicy.Rule(
-            direction: policyRule.direction, peers: peers, terms: terms, hasNamedPorts: named)
+            direction: policyRule.direction, peers: peers, areEndpoints: policyRule.areEndpoints,
+            requires: policyRule.requires.map(register), action: policyRule.action, terms: terms,
+            hasNamedPorts: named)
         })
     }
     return ResolvedPolicy(

@@ -10,8 +10,11 @@ public struct RuleOrigin: Hashable, Sendable {
   public let path: String
   /// What the policy says of itself, or what the built-in rule is.
   public let description: String
+  /// `log.value`: what flows that the rule decides carry.
+  public let log: String
 
-  public init(object: ObjectKey?, path: String, description: String = "") {
+  public init(object: ObjectKey?, path: String, description: String = "", log: String = "") {
+    self.log = log
     self.object = object
     self.path = path
     self.description = description

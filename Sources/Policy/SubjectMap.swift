@@ -1,4 +1,5 @@
 import Identity
+import KubernetesAPI
 
 /// Gathers what all policies say of one subject, peer by peer, and flattens it.
 ///
@@ -24,15 +25,14 @@ struct SubjectMap {
   private mutating func build(_ direction: Direction, _ policies: [Int], _ only: Set<NumericIdentity>?) {
     guard let compiler, compiler.selectors.labels[subject] != nil else { return }
     var table = PeerTable()
-    var restricted = false
-    for handle in policies {
-      for section in compiler.policies[handle]?.sections ?? []
-      where compiler.selectors.matches(section.subject, subject) {
-        if section.defaultDeny.contains(direction) { restricted = true }
-        for rule in section.rules where rule.direction == direction && !rule.terms.isEmpty {
-          add(rule, to: &table, only, compiler)
-        }
-      }
+    let sections = policies.flatMap { compiler.policies[$0]?.sections ?? [] }
+      .filter { compiler.selectors.matches($0.subject, subject) }
+    let restricted = sections.contains { $0.defaultDeny.contains(direction) }
+    let rules = sections.lazy.flatMap(\.rules).filter { $0.direction == direction }
+    var requires: [TrafficRule.Action: [SelectorCache.ID]] = [:]
+    for rule in rules where !rule.requires.isEmpty { requires[rule.action, default: []] += rule.requires }
+    for rule in rules where !rule.terms.isEmpty {
+      add(rule, to: &table, only, requires: rule.areEndpoints ? requires[rule.action] ?? [] : [], compiler)
     }
     if !restricted {
       table.any.append(
@@ -45,7 +45,8 @@ struct SubjectMap {
   }
 
   private func add(
-    _ rule: ResolvedPolicy.Rule, to table: inout PeerTable, _ only: Set<NumericIdentity>?, _ compiler: PolicyCompiler
+    _ rule: ResolvedPolicy.Rule, to table: inout PeerTable, _ only: Set<NumericIdentity>?,
+    requires: [SelectorCache.ID], _ compiler: PolicyCompiler
   ) {
     let usesPeersPorts = rule.direction == .egress && rule.hasNamedPorts
     let atoms = rule.atoms(usesPeersPorts ? [] : compiler.namedPorts[subject] ?? [])
@@ -61,6 +62,7 @@ struct SubjectMap {
     let group = table.group(atoms)
     var groups: [[NamedPort]: Int] = [[]: group]
     func add(_ peer: NumericIdentity) {
+      guard requires.allSatisfy({ compiler.selectors.matches($0, peer) }) else { return }
       guard usesPeersPorts, let ports = compiler.namedPorts[peer] else { return table.add(group, to: peer) }
       let own = groups[ports] ?? table.group(rule.atoms(ports))
       groups[ports] = own

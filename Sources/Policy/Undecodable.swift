@@ -6,17 +6,17 @@ extension PolicyDocument {
   /// The closed door that stands for an object which can not be read: what it selects, or its whole namespace when even
   /// that can not be told, is denied everything in both directions until the object is mended or removed.
   ///
-  /// - Parameter cluster: the name of the cluster.
-  public init(undecodable raw: JSONValue, key: ObjectKey, error: FieldError, cluster: String = "default") {
+  public init(undecodable raw: JSONValue, key: ObjectKey, error: FieldError) {
     let specs = [raw["spec"]].compactMap { $0 } + (raw["specs"]?.arrayValue ?? [])
     var sections: [PolicySection] = []
     for spec in specs.isEmpty ? [.null] : specs {
-      let selector = spec["endpointSelector"].flatMap { value -> EndpointSelector? in
-        try? EndpointSelector(decoding: JSONCursor(value, path: "spec.endpointSelector"))
+      let field = key.kind == NetworkPolicy.resource.kind ? "podSelector" : "endpointSelector"
+      let selector = spec[field].flatMap { value -> EndpointSelector? in
+        try? EndpointSelector(decoding: JSONCursor(value, path: "spec.\(field)"))
       }
       if selector == nil, spec["nodeSelector"] != nil { continue }
       let selected = selector ?? EndpointSelector([])
-      var lowering = Lowering(namespace: key.namespace, cluster: cluster, subject: selected)
+      var lowering = Lowering(namespace: key.namespace, context: PolicyContext(), subject: .endpoints(selected))
       sections.append(
         PolicySection(
           subject: lowering.subject(selected), defaultDeny: Set(Direction.allCases), rules: [], description: nil,

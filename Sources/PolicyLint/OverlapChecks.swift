@@ -47,11 +47,11 @@ extension Report {
       tell(.shadowed, place, wider, "changes nothing: all of it is denied already by ")
     } else if member.grant.isPlainAllow, let wider = cover(\.isPlainAllow) {
       tell(.shadowed, place, wider, "changes nothing: all of it is allowed already by ")
-    } else if case .http(let terms) = member.grant, let term = terms.first,
+    } else if let first = member.grant.firstRulePath,
       let plain = all.first(where: { $0.grant.isPlainAllow && member.isWithin($0) })
     {
-      let list = Place(object: place.object, path: term.path.droppingLastStep)
-      tell(.bypassed, list, plain, "no request is judged by these rules: any is allowed by ")
+      let list = Place(object: place.object, path: first.droppingLastStep)
+      tell(.bypassed, list, plain, "nothing is judged by these rules: all of it is allowed by ")
     }
   }
 

@@ -56,7 +56,7 @@ extension TrafficRule {
   fileprivate var peerCount: Int {
     let lists: [Int?] = [
       endpoints?.count, cidr?.count, cidrSet?.count, entities?.count, nodes?.count, fqdns?.count,
-      services?.value.arrayValue?.count, groups?.value.arrayValue?.count,
+      services?.count, groups?.value.arrayValue?.count,
     ]
     return lists.reduce(0) { $0 + ($1 ?? 0) }
   }

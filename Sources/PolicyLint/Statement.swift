@@ -7,6 +7,15 @@ struct Statement {
     case deny, allow
     case http([HTTPTerm])
     case dns([DNSTerm])
+
+    /// The first of the rules that judge what is said on the port; nil when anything may be.
+    var firstRulePath: String? {
+      switch self {
+      case .deny, .allow: nil
+      case .http(let terms): terms.first?.path
+      case .dns(let terms): terms.first?.path
+      }
+    }
   }
 
   /// The object's index.

@@ -6,12 +6,17 @@ public struct ConnectionPolicy: Hashable, Sendable {
   public var destinationIdentity: UInt32
   /// The revision of the datapath's policy at which this was found.
   public var revision: UInt32
+  /// Requests that the rules refuse are reported, and let pass.
+  public var isAudit: Bool
 
-  public init(proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0) {
+  public init(
+    proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0, isAudit: Bool = false
+  ) {
     self.proxyRules = proxyRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
     self.revision = revision
+    self.isAudit = isAudit
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.
@@ -22,14 +27,20 @@ public struct ConnectionPolicy: Hashable, Sendable {
 /// arrives and again when the rules have changed; it must not block.
 public protocol ConnectionResolver: Sendable {
   /// - Parameters:
+  ///   - transport: by which the client talks.
   ///   - client: the address the connection comes from.
   ///   - server: the address the client connected to.
   /// - Returns: nil when the connection is unknown; its requests are then denied.
-  func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy?
+  func resolve(client: SocketAddress, server: SocketAddress, transport: Transport) -> ConnectionPolicy?
 
   /// The revision of the datapath's policy in force. Read for every request: a policy of another revision is resolved
   /// again.
   var revision: UInt32 { get }
+}
+
+/// How octets travel between the two ends.
+public enum Transport: Hashable, Sendable {
+  case tcp, udp
 }
 
 extension ConnectionResolver {
@@ -44,5 +55,7 @@ public struct FixedResolver: ConnectionResolver {
     self.policy = policy
   }
 
-  public func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy? { policy }
+  public func resolve(client: SocketAddress, server: SocketAddress, transport: Transport) -> ConnectionPolicy? {
+    policy
+  }
 }

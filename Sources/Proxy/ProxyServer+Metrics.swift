@@ -1,4 +1,4 @@
-public import Monitoring
+public import NodeMetrics
 
 extension ProxyServer {
   /// What was done since the start, as a monitoring system scrapes it.

@@ -1,3 +1,4 @@
+import ProxyRules
 import Synchronization
 
 #if canImport(Glibc)
@@ -17,6 +18,7 @@ public final class ProxyServer: Sendable {
   private let options: ProxyOptions
   private let resolver: any ConnectionResolver
   private let dialer: any UpstreamDialer
+  private let takers: [RuleKind: any ConnectionTaker]
 
   private let state = Mutex(State())
 
@@ -28,10 +30,12 @@ public final class ProxyServer: Sendable {
     var waiter: CheckedContinuation<Void, any Error>?
   }
 
+  /// - Parameter dns: serves the connections whose rule set is one of DNS; nil denies them.
   public init(
     listeners: [Listener], resolver: any ConnectionResolver, dialer: any UpstreamDialer,
-    rules: RuleStore = RuleStore(), options: ProxyOptions = ProxyOptions()
+    rules: RuleStore = RuleStore(), dns: DNSProxy? = nil, options: ProxyOptions = ProxyOptions()
   ) {
+    takers = dns.map { [.dns: $0] } ?? [:]
     self.listeners = listeners
     self.resolver = resolver
     self.dialer = dialer
@@ -45,7 +49,7 @@ public final class ProxyServer: Sendable {
     for _ in 0..<max(1, options.workers) { boxes.append(try WorkerMailbox()) }
     let shared = ProxyShared(
       resolver: resolver, dialer: dialer, rules: rules, options: options, listeners: listeners.map(\.fd),
-      mailboxes: boxes)
+      mailboxes: boxes, takers: takers)
     let isStopping = state.withLock {
       $0.mailboxes = boxes
       $0.running = boxes.count

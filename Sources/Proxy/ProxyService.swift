@@ -1,6 +1,7 @@
 import BPF
+import CMartletABI
 public import Logging
-public import Monitoring
+public import NodeMetrics
 
 #if canImport(Glibc)
   import Glibc
@@ -45,8 +46,11 @@ public struct ProxyService: Sendable {
     Self.raiseDescriptorLimit()
     let resolver = try await waitForDatapath()
     let listeners = try TransparentListeners()
+    let rules = RuleStore()
+    let dns = try nameProxy(listeners, resolver, rules)
     let server = ProxyServer(
-      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), options: options)
+      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), rules: rules, dns: dns,
+      options: options)
     let watch = ConfigurationWatch(folder: stateFolder, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
@@ -58,6 +62,7 @@ public struct ProxyService: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await server.run() }
+      group.addTask { try await dns.run() }
       group.addTask { await serveMetrics(server) }
       // The server ends only when it is told to, or when it can not go on.
       defer { group.cancelAll() }
@@ -65,6 +70,18 @@ public struct ProxyService: Sendable {
       group.cancelAll()
       try await group.waitForAll()
     }
+  }
+
+  private func nameProxy(
+    _ listeners: TransparentListeners, _ resolver: ConntrackResolver, _ rules: RuleStore
+  ) throws -> DNSProxy {
+    var options = DNSOptions()
+    options.accessSink = self.options.accessSink
+    var tracker = NameTrackerConfiguration(folder: stateFolder, agentSocket: stateFolder + "/names.sock")
+    tracker.addresses = try IPCacheAddressTable(pins: pins)
+    return try DNSProxy(
+      listeners: listeners.datagrams, resolver: resolver, dialer: TransparentDialer(), rules: rules, options: options,
+      mark: UInt32(MARTLET_MARK_FROM_PROXY), tracker: tracker)
   }
 
   /// A port that is taken is said and asked for again: requests matter more.

@@ -8,7 +8,14 @@
 public protocol UpstreamDialer: Sendable {
   /// Starts to connect.
   /// - Returns: a non-blocking socket that is connected or connecting, or a negated errno. The caller owns it.
-  func dial(client: SocketAddress, server: SocketAddress) -> Int32
+  func dial(client: SocketAddress, server: SocketAddress, transport: Transport) -> Int32
+}
+
+extension UpstreamDialer {
+  /// As the requirement, by TCP.
+  func dial(client: SocketAddress, server: SocketAddress) -> Int32 {
+    dial(client: client, server: server, transport: .tcp)
+  }
 }
 
 /// Connects to one address, whatever the client asked for: for tests and for benchmarks on loopback.
@@ -19,8 +26,8 @@ public struct FixedDialer: UpstreamDialer {
     self.upstream = upstream
   }
 
-  public func dial(client: SocketAddress, server: SocketAddress) -> Int32 {
-    let fd = Socket.tcp(family: upstream.address.isIPv4 ? AF_INET : AF_INET6)
+  public func dial(client: SocketAddress, server: SocketAddress, transport: Transport) -> Int32 {
+    let fd = Socket.open(transport, family: upstream.address.isIPv4 ? AF_INET : AF_INET6)
     guard fd >= 0 else { return fd }
     let result = Socket.connect(fd, upstream)
     if result < 0 {

@@ -46,6 +46,6 @@ struct Martlet: AsyncParsableCommand {
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
-      BookinfoVerb.self,
+      BookinfoVerb.self, BenchVerb.self,
     ])
 }

@@ -102,6 +102,17 @@ struct PrefixKey: BitwiseCopyable, Hashable {
     #expect(try outer.entries().isEmpty)
   }
 
+  @Test func manyInnerMapsArePutInPlaceAtOnce() throws {
+    func inner() throws -> RawMap { try BPFMap<UInt32, UInt32>.create(.hash, name: "inner", maxEntries: 4).raw }
+    let outer = try MapOfMaps<UInt32>.create(name: "outer", maxEntries: 200, template: inner())
+    let inners = try (0..<200).map { (key: UInt32($0), inner: try inner()) }
+    let time = try ContinuousClock().measure { try outer.update(inners) }
+    #expect(Set(try outer.entries().map(\.innerID)) == Set(inners.map(\.inner.info.id)))
+    // The kernel waits some milliseconds after each write: for one, not for two hundred.
+    #expect(time < .milliseconds(500))
+    #expect(try #require(throws: BPFError.self) { try outer.update([(999, inners[0].inner)]) }.errno == E2BIG)
+  }
+
   @Test(arguments: [AF_INET, AF_INET6])
   func socketsByIndex(_ family: Int32) throws {
     let map = try SocketMap.create(name: "sockets", maxEntries: 2)

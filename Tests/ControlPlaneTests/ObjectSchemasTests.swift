@@ -18,7 +18,10 @@ import Testing
         "spec": ["endpointSelector": [:], "ingres": [], "egress": [["toEntities": ["nobody"]]]],
       ], ["spec.ingres", "metadata.name", "spec.egress[0].toEntities[0]"]
     ),
-    (["apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy"], ["metadata.name"]),
+    (
+      ["apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": [:], "spec": ["ingress": [[:]]]],
+      ["metadata.name", "spec"]
+    ),
     (["apiVersion": "cilium.io/v9", "kind": "CiliumNetworkPolicy", "metadata": ["name": "a"]], ["apiVersion"]),
     (["apiVersion": "apps/v1", "kind": "Deployment"], nil),
     (["metadata": [:]], ["apiVersion", "kind"]),

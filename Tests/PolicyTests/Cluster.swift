@@ -63,13 +63,13 @@ struct Cluster {
     return IPAddress(text).map { .address($0) }
   }
 
-  func snapshot(_ documents: [PolicyDocument]) -> PolicySnapshot {
+  func snapshot(_ documents: [PolicyDocument], nodes: NodeIdentities = NodeIdentities()) -> PolicySnapshot {
     PolicySnapshot(
       identities: Dictionary(
         uniqueKeysWithValues: pods.map {
           ($0.identity, IdentityDetails(labels: $0.identityLabels, namedPorts: $0.ports))
         }),
-      subjects: Set(pods.map(\.identity)), policies: documents)
+      subjects: Set(pods.map(\.identity)), policies: documents, nodes: nodes)
   }
 }
 

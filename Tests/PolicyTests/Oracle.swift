@@ -18,21 +18,32 @@ struct Oracle {
     var allowed = false
     var http: Set<String>?
     var denied = false
-    for policy in policies {
+    let applicable = policies.filter { policy in
+      let namespace = policy[path: "metadata", "namespace"]?.stringValue
+      guard namespace == nil || namespace == subject.namespace else { return false }
+      return policy[path: "spec", "endpointSelector"].map { selects($0, .pod(subject)) } ?? false
+    }
+    // Whether the peer has what the rules of a list require of endpoints.
+    func hasRequired(_ list: String) -> Bool {
+      applicable.allSatisfy { policy in
+        (policy[path: "spec", list]?.arrayValue ?? []).allSatisfy { rule in
+          (rule[direction == .ingress ? "fromRequires" : "toRequires"]?.arrayValue ?? []).allSatisfy {
+            endpointMatches($0, policy[path: "metadata", "namespace"]?.stringValue, peer)
+          }
+        }
+      }
+    }
+    let isEndpoint = (allow: hasRequired(side), deny: hasRequired("\(side)Deny"))
+    for policy in applicable {
       guard let spec = policy["spec"] else { continue }
       let namespace = policy[path: "metadata", "namespace"]?.stringValue
-      if let namespace, subject.namespace != namespace { continue }
-      guard let selector = spec["endpointSelector"], selects(selector, .pod(subject)) else { continue }
       let allow = spec[side]?.arrayValue ?? []
       let deny = spec["\(side)Deny"]?.arrayValue ?? []
       if spec[path: "enableDefaultDeny", side]?.boolValue ?? !(allow + deny).isEmpty { restricted = true }
-      for rule in deny + allow where rule[direction == .ingress ? "fromRequires" : "toRequires"] != nil {
-        denied = true
-      }
-      for rule in deny where ruleMatches(rule, namespace, peer, direction, isDeny: true) {
+      for rule in deny where ruleMatches(rule, namespace, peer, direction, isEndpoint: isEndpoint.deny) {
         if services(rule, subject, peer, direction, number, port, isDeny: true) != nil { denied = true }
       }
-      for rule in allow where ruleMatches(rule, namespace, peer, direction, isDeny: false) {
+      for rule in allow where ruleMatches(rule, namespace, peer, direction, isEndpoint: isEndpoint.allow) {
         switch services(rule, subject, peer, direction, number, port, isDeny: false) {
         case nil: break
         case .allow?: allowed = true
@@ -48,7 +59,7 @@ struct Oracle {
   }
 
   private func ruleMatches(
-    _ rule: JSONValue, _ namespace: String?, _ peer: TestPeer, _ direction: Direction, isDeny: Bool
+    _ rule: JSONValue, _ namespace: String?, _ peer: TestPeer, _ direction: Direction, isEndpoint: Bool
   ) -> Bool {
     let prefix = direction == .ingress ? "from" : "to"
     let fields = ["Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Services", "FQDNs", "Groups"]
@@ -57,7 +68,7 @@ struct Oracle {
     for field in present {
       for element in rule[prefix + field]?.arrayValue ?? [] {
         switch field {
-        case "Endpoints": if endpointMatches(element, namespace, peer) { return true }
+        case "Endpoints": if isEndpoint, endpointMatches(element, namespace, peer) { return true }
         case "CIDR": if inside(peer, element.stringValue) { return true }
         case "CIDRSet":
           let holes = element["except"]?.arrayValue ?? []
@@ -65,7 +76,8 @@ struct Oracle {
             return true
           }
         case "Entities": if entityMatches(element.stringValue ?? "", peer) { return true }
-        default: if isDeny { return true }
+        // Neither are there Services, nor nodes with labels.
+        default: break
         }
       }
     }

@@ -1,5 +1,6 @@
 import Identity
 import JSON
+import KubernetesAPI
 import Policy
 import Testing
 
@@ -9,6 +10,7 @@ import Testing
 /// (`from => to`). OUTCOME is `allow`, `deny`, `drop` or `http(METHODS)`; ICMP is written `8/ICMP`, `128/ICMPv6`.
 struct Scenario: CustomTestStringConvertible {
   let name: String
+  /// And what they refer to.
   let policies: [JSONValue]
   let expectations: String
   /// `STATE` of the first policy, and the paths of its issues.
@@ -31,9 +33,20 @@ struct Scenario: CustomTestStringConvertible {
   var testDescription: String { name }
 
   func check(_ cluster: Cluster) throws {
-    let documents = try policies.map { try document($0) }
+    var book = PolicyBook(node: "n1")
+    let (documents, nodes) = book.start(try policies.map { try PolicyInput($0) })
     var allocations = PolicyAllocations()
-    let compiled = PolicyCompiler.compile(cluster.snapshot(documents), options: options, allocations: &allocations)
+    let compiled = PolicyCompiler.compile(
+      cluster.snapshot(documents, nodes: nodes), options: options, allocations: &allocations)
+    try check(compiled, cluster)
+    let first = try #require(ObjectKey(of: policies[0], kind: ""))
+    let status = try #require(compiled.status[first])
+    #expect(status.state == state)
+    #expect(status.issues.map(\.path).sorted() == issues.sorted(), "\(status.issues)")
+  }
+
+  /// Only the connections.
+  func check(_ compiled: CompiledPolicy, _ cluster: Cluster) throws {
     let kernel = KernelLookup(compiled: compiled)
     for line in expectations.split(separator: "\n") {
       let words = line.split(separator: " ", maxSplits: 4).map(String.init)
@@ -48,9 +61,6 @@ struct Scenario: CustomTestStringConvertible {
       let (outcome, _) = kernel.decide(subject.identity(kernel), peer.identity(kernel), direction, number, port)
       #expect("\(outcome)" == words[4], "\(line)")
     }
-    let status = try #require(compiled.status[documents[0].key])
-    #expect(status.state == state)
-    #expect(status.issues.map(\.path).sorted() == issues.sorted(), "\(status.issues)")
   }
 
   static let protocols: [String: UInt8] = [

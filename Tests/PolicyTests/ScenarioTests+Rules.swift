@@ -339,10 +339,8 @@ extension ScenarioTests {
   ]
 
   static let unenforced = [
-    ingress("fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]]], "fromNodes"),
     ingress("fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
     ingress("authentication", ["fromEntities": ["all"], "authentication": ["mode": "required"]], "authentication"),
-    ingress("CIDR groups", ["fromCIDRSet": [["cidrGroupRef": "g"]]], "fromCIDRSet[0]"),
     ingress("TLS", port(["terminatingTLS": ["secret": ["name": "s"]]]), "toPorts[0].terminatingTLS"),
     ingress("server names", port(["serverNames": ["a.example"]]), "toPorts[0].serverNames"),
     ingress("Kafka", port(["rules": ["kafka": [["topic": "t"]]]]), "toPorts[0].rules.kafka"),
@@ -361,22 +359,13 @@ extension ScenarioTests {
       "default/reviews => default/productpage 9080/TCP http(GET)", state: .partial,
       issues: ["spec.ingress[0].toPorts[0].rules.http[0].path"]),
     egress("toFQDNs", ["toFQDNs": [["matchName": "a.example"]]], "toFQDNs"),
-    egress("toServices", ["toServices": [["k8sService": ["serviceName": "s"]]]], "toServices"),
     egress(
       "no DNS rule", ["toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": []]]]],
       "toPorts[0].rules.dns"),
     egress(
       "listeners", port(["listener": ["name": "l", "envoyConfig": ["name": "c"]]]), "toPorts[0].listener"),
-    ingressDeny("deny fromNodes", ["fromNodes": [["matchLabels": ["a": "b"]]], "toPorts": [plain]], "fromNodes"),
     ingressDeny("deny fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
-    ingressDeny("deny CIDR groups", ["fromCIDRSet": [["cidrGroupRef": "g"]]], "fromCIDRSet[0]"),
     ingressDeny("deny no port", ["toPorts": [[:]]], "toPorts[0]"),
-    ingressDeny("deny fromRequires", ["fromRequires": [["matchLabels": ["app": "details"]]]], "fromRequires"),
-    Scenario(
-      "fromRequires restricts other rules, so nothing passes",
-      about(["ingress": [["fromRequires": [["matchLabels": ["app": "reviews"]]]], ["fromEntities": ["all"]]]]),
-      deniedIngress,
-      state: .partial, issues: ["spec.ingress[0].fromRequires"]),
     Scenario(
       "what is enforced beside what is not",
       about(["egress": [["toFQDNs": [["matchName": "a.example"]]], ["toCIDR": ["8.8.8.8/32"]]]]),

@@ -54,7 +54,9 @@ final class TestProxy: Sendable {
     options.timeouts.granularity = .milliseconds(50)
     options.drain = .seconds(1)
     let records = records
-    options.accessSink = .callback { records.add($0) }
+    options.accessSink = .callback { all in
+      records.add(all.compactMap { if case .http(let record) = $0 { record } else { nil } })
+    }
     change(&options)
     let server = ProxyServer(
       listeners: [listener], resolver: FixedResolver(policy), dialer: FixedDialer(upstream),

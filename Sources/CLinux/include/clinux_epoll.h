@@ -22,4 +22,11 @@ enum {
 /* accept4(2) with SOCK_NONBLOCK and SOCK_CLOEXEC; the descriptor or -errno. */
 int clinux_accept(int listener, void *address, uint32_t *length);
 
+/* epoll_pwait2(2) without a signal mask: waits at most `nanoseconds`, for ever when that is
+ * negative. The number of events or -errno. */
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int capacity, int64_t nanoseconds);
+
+/* PR_SET_TIMERSLACK: how late the kernel may end the calling thread's waits. 0 or -errno. */
+int clinux_set_timer_slack(uint64_t nanoseconds);
+
 #endif

@@ -2,6 +2,7 @@
 #ifndef CLINUX_NET_H
 #define CLINUX_NET_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Socket options whose names the Swift importer or glibc's headers do not carry; values of the
@@ -25,6 +26,17 @@ enum {
 	CLINUX_CLONE_NEWNS = 0x00020000,
 	CLINUX_CLONE_NEWNET = 0x40000000,
 };
+
+/*
+ * recvmsg(2) of a datagram whose own destination matters: `from` and `to` get its addresses (struct
+ * sockaddr_storage). The socket must have IP_RECVORIGDSTADDR or IPV6_RECVORIGDSTADDR. Returns its
+ * size, which is more than `size` when it did not fit, or -errno.
+ */
+long clinux_receive_datagram(int fd, void *buffer, size_t size, void *from, void *to);
+
+/* sendmsg(2) of a datagram from any address (struct sockaddr_storage; its port is ignored), with
+ * IP_PKTINFO or IPV6_PKTINFO. The socket must be transparent. Returns 0 or -errno. */
+int clinux_send_datagram(int fd, const void *buffer, size_t size, const void *from, const void *to);
 
 /* setns(2), unshare(2): they change the calling thread only, so call them on a thread of your own.
  */

@@ -56,7 +56,7 @@ struct martlet_config {
 	/* Conntrack lifetimes in seconds. */
 	__u32 ct_tcp_syn;
 	__u32 ct_tcp_established;
-	__u32 ct_tcp_closing;
+	__u32 ct_tcp_closing; /* and a query that was answered */
 	__u32 ct_any;	     /* UDP, ICMP: until a reply is seen */
 	__u32 ct_any_stream; /* UDP, ICMP: after a reply was seen */
 	__u32 reserved;
@@ -65,11 +65,15 @@ MARTLET_ASSERT_SIZE(struct martlet_config, 40);
 
 /* ---- martlet_endpoints: hash, address of a local pod -> where it lives ---------------------- */
 
+enum martlet_endpoint_flags {
+	MARTLET_ENDPOINT_AUDIT = 1 << 0, /* its policy is judged and reported, but drops nothing */
+};
+
 struct martlet_endpoint {
 	__u32 ifindex; /* host side of the pod's veth */
 	__u32 identity;
 	__u32 id;    /* endpoint id, as in `martlet endpoint list` */
-	__u32 flags; /* none yet */
+	__u32 flags; /* enum martlet_endpoint_flags */
 	__u8 pod_mac[6];
 	__u8 host_mac[6];
 	__u32 reserved;
@@ -165,6 +169,7 @@ enum martlet_ct_flags {
 	MARTLET_CT_FIN_REPLY = 1 << 3,
 	MARTLET_CT_RST = 1 << 4,
 	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
+	MARTLET_CT_AUDIT = 1 << 6, /* the proxy reports what it would refuse, and lets it pass */
 };
 
 struct martlet_ct_entry {

@@ -4,6 +4,8 @@ import JSON
 public enum CiliumEntity: String, Hashable, Sendable, CaseIterable {
   case all
   case world
+  case worldIPv4 = "world-ipv4"
+  case worldIPv6 = "world-ipv6"
   case cluster
   case clusterMesh = "cluster-mesh"
   case host

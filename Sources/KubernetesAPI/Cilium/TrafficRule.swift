@@ -31,11 +31,12 @@ public struct TrafficRule: Hashable, Sendable {
   /// `toFQDNs`.
   public let fqdns: [FQDNSelector]?
   /// `toServices`.
-  public let services: RawField?
+  public let services: [ServicePeer]?
   /// `fromGroups` / `toGroups`.
   public let groups: RawField?
-  /// `fromRequires` / `toRequires`: withdrawn by Cilium, kept so that a policy that relies on it is refused.
-  public let requires: RawField?
+  /// `fromRequires` / `toRequires`: what the endpoints that other rules of this direction name must be besides. No longer
+  /// in the schema of Cilium's own definitions, but in that of clusters which carry older ones.
+  public let requires: [EndpointSelector]?
   /// Alternatives; nil or empty means every port.
   public let toPorts: [PortRule]?
   /// All fields of all elements of `icmps`, alternatives; nil when absent.
@@ -47,7 +48,7 @@ public struct TrafficRule: Hashable, Sendable {
   public init(
     direction: Direction, action: Action = .allow, endpoints: [EndpointSelector]? = nil, cidr: [CIDRPeer]? = nil,
     cidrSet: [CIDRRule]? = nil, entities: [EntityPeer]? = nil, nodes: [EndpointSelector]? = nil,
-    fqdns: [FQDNSelector]? = nil, services: RawField? = nil, groups: RawField? = nil, requires: RawField? = nil,
+    fqdns: [FQDNSelector]? = nil, services: [ServicePeer]? = nil, groups: RawField? = nil, requires: [EndpointSelector]? = nil,
     toPorts: [PortRule]? = nil, icmps: [ICMPField]? = nil, authentication: RawField? = nil, path: String = ""
   ) {
     self.direction = direction
@@ -98,9 +99,9 @@ extension TrafficRule {
       entities: try cursor.list(field("Entities"), EntityPeer.init),
       nodes: try cursor.list(field("Nodes"), EndpointSelector.init(_:)),
       fqdns: direction == .egress ? try cursor.list("toFQDNs", FQDNSelector.init) : nil,
-      services: direction == .egress ? try TrafficRule.rawList(cursor, "toServices") : nil,
+      services: direction == .egress ? try cursor.list("toServices", ServicePeer.init) : nil,
       groups: try TrafficRule.rawList(cursor, field("Groups")),
-      requires: try TrafficRule.rawList(cursor, field("Requires")),
+      requires: try cursor.list(field("Requires"), EndpointSelector.init(_:)),
       toPorts: try cursor.list("toPorts") { (element) throws(FieldError) in
         try PortRule(element, direction, action)
       },
@@ -116,7 +117,7 @@ extension TrafficRule {
     let counts: [(suffix: String, count: Int)] = [
       ("Endpoints", endpoints?.count ?? 0), ("CIDR", cidr?.count ?? 0), ("CIDRSet", cidrSet?.count ?? 0),
       ("Entities", entities?.count ?? 0), ("Nodes", nodes?.count ?? 0), ("FQDNs", fqdns?.count ?? 0),
-      ("Services", services?.value.arrayValue?.count ?? 0), ("Groups", groups?.value.arrayValue?.count ?? 0),
+      ("Services", services?.count ?? 0), ("Groups", groups?.value.arrayValue?.count ?? 0),
     ]
     let used = counts.filter { $0.count > 0 }.map { TrafficRule.peerField($0.suffix, direction) }
     guard used.count < 2 else {

@@ -101,3 +101,23 @@ public struct CiliumNode: KubernetesObject {
     raw = cursor.value
   }
 }
+
+/// `cilium.io/v2` CiliumCIDRGroup: blocks of addresses under a name, for policies to refer to.
+public struct CiliumCIDRGroup: KubernetesObject {
+  public static let resource = ResourceType(
+    group: "cilium.io", version: "v2", plural: "ciliumcidrgroups", kind: "CiliumCIDRGroup", namespaced: false)
+
+  public let metadata: ObjectMeta
+  public let cidrs: [CIDR]
+  public let raw: JSONValue
+
+  public init(decoding cursor: JSONCursor) throws(FieldError) {
+    try cursor.expect(Self.resource)
+    metadata = try ObjectMeta(of: cursor, namespaced: false)
+    let spec = try cursor.required("spec")
+    try spec.allowOnly(["externalCIDRs"])
+    cidrs =
+      try spec.list("externalCIDRs") { (block) throws(FieldError) in try CIDRPeer(prefix: block).cidr } ?? []
+    raw = cursor.value
+  }
+}

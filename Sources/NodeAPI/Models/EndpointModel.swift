@@ -25,10 +25,13 @@ public struct EndpointModel: NodeModel {
   /// Whether what no rule allows is denied.
   public let enforcesIngress: Bool
   public let enforcesEgress: Bool
+  /// What policy denies is reported, and let through.
+  public let isAudit: Bool
 
   public init(
     id: UInt32, namespace: String, pod: String, labels: [String: String], identity: UInt32, ipv4: String?,
-    ipv6: String?, ifname: String, state: State, enforcesIngress: Bool, enforcesEgress: Bool
+    ipv6: String?, ifname: String, state: State, enforcesIngress: Bool, enforcesEgress: Bool,
+    isAudit: Bool = false
   ) {
     self.id = id
     self.namespace = namespace
@@ -41,6 +44,7 @@ public struct EndpointModel: NodeModel {
     self.state = state
     self.enforcesIngress = enforcesIngress
     self.enforcesEgress = enforcesEgress
+    self.isAudit = isAudit
   }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
@@ -49,7 +53,8 @@ public struct EndpointModel: NodeModel {
       pod: try cursor.required("pod").string(), labels: try cursor.texts("labels"),
       identity: try cursor.number("identity"), ipv4: try cursor.optionalText("ipv4"),
       ipv6: try cursor.optionalText("ipv6"), ifname: try cursor.text("ifname"), state: try cursor.choice("state"),
-      enforcesIngress: try cursor.flag("enforcesIngress"), enforcesEgress: try cursor.flag("enforcesEgress"))
+      enforcesIngress: try cursor.flag("enforcesIngress"), enforcesEgress: try cursor.flag("enforcesEgress"),
+      isAudit: try cursor.member("audit")?.bool() ?? false)
   }
 
   public var json: JSONValue {
@@ -57,7 +62,7 @@ public struct EndpointModel: NodeModel {
       "id": .number(id), "namespace": .string(namespace), "pod": .string(pod), "labels": .texts(labels),
       "identity": .number(identity), "ipv4": .text(ipv4), "ipv6": .text(ipv6), "ifname": .string(ifname),
       "state": .string(state.rawValue), "enforcesIngress": .bool(enforcesIngress),
-      "enforcesEgress": .bool(enforcesEgress),
+      "enforcesEgress": .bool(enforcesEgress), "audit": .bool(isAudit),
     ])
   }
 }

@@ -45,6 +45,8 @@ struct Connection {
   var responseCloses = false
   var isReplayable = false
   var isDenied = false
+  /// It would have been denied, but for audit mode.
+  var isAudited = false
   var sawResponse = false
   var hasForwardedResponse = false
   var sentHalfClose = false

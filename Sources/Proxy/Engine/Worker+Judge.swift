@@ -1,13 +1,24 @@
 import ProxyRules
 
 extension Worker {
+  /// Who serves a new connection when its rule set is not one of HTTP.
+  func taker(_ socket: AcceptedSocket) -> (any ConnectionTaker)? {
+    guard !shared.takers.isEmpty,
+      let policy = shared.resolver.resolve(client: socket.client, server: socket.server, transport: .tcp)
+    else { return nil }
+    refreshTable()
+    return table.kind(policy.proxyRules).flatMap { shared.takers[$0] }
+  }
+
+  private func refreshTable() {
+    guard shared.rules.currentVersion != tableVersion else { return }
+    (tableVersion, table) = shared.rules.versioned
+    lastMatcher = nil
+  }
+
   /// Decides about the request in `head` by the rules in force now.
   func judge(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
-    let version = shared.rules.currentVersion
-    if version != tableVersion {
-      (tableVersion, table) = shared.rules.versioned
-      lastMatcher = nil
-    }
+    refreshTable()
     var isFresh = false
     if !c.pointee.isResolved || c.pointee.generation != tableVersion
       || c.pointee.policy.revision != shared.resolver.revision
@@ -25,10 +36,13 @@ extension Worker {
       }
       lastSet = c.pointee.policy.proxyRules
     }
-    guard let decision = lastMatcher?.decide(requestFacts(bytes)) else { return .deny }
+    let decision = lastMatcher?.decide(requestFacts(bytes)) ?? .deny
     switch decision {
     case .allow(let rule): c.pointee.rule = rule ?? 0
     case .allowWithMismatches(let rule): c.pointee.rule = rule
+    case .deny where c.pointee.policy.isAudit:
+      c.pointee.isAudited = true
+      return .allow(ruleID: nil)
     case .deny: break
     }
     return decision
@@ -36,7 +50,8 @@ extension Worker {
 
   private func resolve(_ c: ConnectionPointer) {
     c.pointee.policy =
-      shared.resolver.resolve(client: c.pointee.clientAddress, server: c.pointee.serverAddress) ?? .denied
+      shared.resolver.resolve(
+        client: c.pointee.clientAddress, server: c.pointee.serverAddress, transport: .tcp) ?? .denied
     c.pointee.isResolved = c.pointee.policy != .denied
     c.pointee.generation = tableVersion
   }

@@ -46,6 +46,7 @@ extension Worker {
     c.pointee.responseCloses = false
     c.pointee.isReplayable = false
     c.pointee.isDenied = false
+    c.pointee.isAudited = false
     c.pointee.sawResponse = false
     c.pointee.hasForwardedResponse = false
     c.pointee.statusCode = 0

@@ -19,11 +19,14 @@ final class ProxyShared: Sendable {
   let drain: Duration
   let listeners: [Int32]
   let mailboxes: [WorkerMailbox]
+  /// Who serves what is not HTTP.
+  let takers: [RuleKind: any ConnectionTaker]
 
   init(
     resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, options: ProxyOptions,
-    listeners: [Int32], mailboxes: [WorkerMailbox]
+    listeners: [Int32], mailboxes: [WorkerMailbox], takers: [RuleKind: any ConnectionTaker]
   ) {
+    self.takers = takers
     self.resolver = resolver
     self.dialer = dialer
     self.rules = rules
@@ -248,6 +251,10 @@ final class Worker {
   }
 
   private func open(_ socket: AcceptedSocket) {
+    if let taker = taker(socket) {
+      mailbox.load.subtract(1, ordering: .relaxed)
+      return taker.take(socket)
+    }
     Socket.setNoDelay(socket.fd)
     let c = connections.add(
       Connection(client: socket.fd, clientAddress: socket.client, serverAddress: socket.server, now: now))

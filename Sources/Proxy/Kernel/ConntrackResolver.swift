@@ -69,8 +69,8 @@ public final class ConntrackResolver: ConnectionResolver {
     return base.map { clinux_load_acquire_u32($0 + offset) } ?? 0
   }
 
-  public func resolve(client: SocketAddress, server: SocketAddress) -> ConnectionPolicy? {
-    let (key, clientIsB) = Self.key(client: client, server: server)
+  public func resolve(client: SocketAddress, server: SocketAddress, transport: Transport) -> ConnectionPolicy? {
+    let (key, clientIsB) = Self.key(client: client, server: server, transport)
     let connections = maps.withLock(\.connections)
     // A connection that the datapath does not know, or did not mean for the proxy, is nobody's: it is denied.
     guard let entry = try? connections.lookup(key), Int(entry.flags) & Int(MARTLET_CT_PROXY.rawValue) != 0,
@@ -78,12 +78,14 @@ public final class ConntrackResolver: ConnectionResolver {
     else { return nil }
     return ConnectionPolicy(
       proxyRules: entry.proxy_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
-      revision: entry.revision)
+      revision: entry.revision, isAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT.rawValue) != 0)
   }
 
   /// The key of the client's connection, and whether the client is its end b. Ends are ordered as the programs order
   /// them: by the words in memory, which hold network byte order, read as numbers of this machine.
-  static func key(client: SocketAddress, server: SocketAddress) -> (martlet_ct_key, clientIsB: Bool) {
+  static func key(
+    client: SocketAddress, server: SocketAddress, _ transport: Transport = .tcp
+  ) -> (martlet_ct_key, clientIsB: Bool) {
     let from = martlet_addr(hi: client.address.high.bigEndian, lo: client.address.low.bigEndian)
     let to = martlet_addr(hi: server.address.high.bigEndian, lo: server.address.low.bigEndian)
     let ports = (client.port.bigEndian, server.port.bigEndian)
@@ -91,7 +93,7 @@ public final class ConntrackResolver: ConnectionResolver {
     return (
       martlet_ct_key(
         a: clientIsB ? to : from, b: clientIsB ? from : to, port_a: clientIsB ? ports.1 : ports.0,
-        port_b: clientIsB ? ports.0 : ports.1, protocol: UInt8(IPPROTO_TCP),
+        port_b: clientIsB ? ports.0 : ports.1, protocol: UInt8(transport == .tcp ? IPPROTO_TCP : IPPROTO_UDP),
         zone: UInt8(MARTLET_CT_DIRECT.rawValue), pad: 0),
       clientIsB
     )

@@ -15,9 +15,9 @@ public struct TransparentDialer: UpstreamDialer {
     self.mark = mark
   }
 
-  public func dial(client: SocketAddress, server: SocketAddress) -> Int32 {
+  public func dial(client: SocketAddress, server: SocketAddress, transport: Transport) -> Int32 {
     let isIPv4 = client.address.isIPv4
-    let fd = Socket.tcp(family: isIPv4 ? AF_INET : AF_INET6)
+    let fd = Socket.open(transport, family: isIPv4 ? AF_INET : AF_INET6)
     guard fd >= 0 else { return fd }
     var result = Socket.setTransparent(fd, isIPv4: isIPv4)
     if result == 0 {
@@ -28,7 +28,9 @@ public struct TransparentDialer: UpstreamDialer {
     }
     if result == 0 { result = Socket.set(fd, level: SOL_SOCKET, SO_MARK, Int32(bitPattern: mark)) }
     // Chosen at connect(2), a port is only taken for this server, not for all of them.
-    if result == 0 { result = Socket.set(fd, level: Int32(IPPROTO_IP), Socket.bindAddressNoPort, 1) }
+    if result == 0 && transport == .tcp {
+      result = Socket.set(fd, level: Int32(IPPROTO_IP), Socket.bindAddressNoPort, 1)
+    }
     if result == 0 { result = Socket.bind(fd, SocketAddress(client.address, port: 0)) }
     if result == 0 { result = Socket.connect(fd, server) }
     guard result == 0 else {

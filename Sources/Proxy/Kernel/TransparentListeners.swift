@@ -2,18 +2,24 @@ import Addressing
 import BPF
 import CMartletABI
 
-/// The proxy's two listeners, one for each family, and their places in the datapath's socket map. Nobody connects to
-/// them: the datapath gives them packets whose addresses stay those of client and server.
+/// The proxy's listeners, one for each family and transport, and their places in the datapath's socket map. Nobody
+/// connects to them: the datapath gives them packets whose addresses stay those of client and server.
 struct TransparentListeners: Sendable {
   let ipv4: Listener
   let ipv6: Listener
+  let datagrams: [DNSListener]
 
   init() throws(SocketError) {
     let mark = UInt32(MARTLET_MARK_FROM_PROXY)
-    ipv4 = try Listener(
-      SocketAddress(IPAddress(v4: 0x7F00_0001), port: 0), isTransparent: true, mark: mark)
-    ipv6 = try Listener(
-      SocketAddress(IPAddress(high: 0, low: 1), port: 0), isTransparent: true, mark: mark)
+    let loopback = (
+      SocketAddress(IPAddress(v4: 0x7F00_0001), port: 0), SocketAddress(IPAddress(high: 0, low: 1), port: 0)
+    )
+    ipv4 = try Listener(loopback.0, isTransparent: true, mark: mark)
+    ipv6 = try Listener(loopback.1, isTransparent: true, mark: mark)
+    datagrams = [
+      try DNSListener(loopback.0, isTransparent: true, mark: mark),
+      try DNSListener(loopback.1, isTransparent: true, mark: mark),
+    ]
   }
 
   var all: [Listener] { [ipv4, ipv6] }
@@ -26,5 +32,7 @@ struct TransparentListeners: Sendable {
   func register(in map: SocketMap) throws(BPFError) {
     try map.update(UInt32(MARTLET_LISTENER_IPV4.rawValue), socket: ipv4.fd)
     try map.update(UInt32(MARTLET_LISTENER_IPV6.rawValue), socket: ipv6.fd)
+    try map.update(UInt32(MARTLET_LISTENER_UDP_IPV4.rawValue), socket: datagrams[0].fd)
+    try map.update(UInt32(MARTLET_LISTENER_UDP_IPV6.rawValue), socket: datagrams[1].fd)
   }
 }

@@ -52,6 +52,7 @@ struct AccessLog {
     let latency = now &- connection.startedAt
     let flags =
       (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
+      | (connection.isAudited ? AccessRecord.auditedFlag : 0)
     put(0, UInt16(length))
     put(2, AccessRecord.layout)
     put(3, flags)
@@ -83,6 +84,18 @@ struct AccessLog {
     if waitingSince == nil { waitingSince = now }
   }
 
+  /// Adds the record of a query.
+  mutating func append(_ record: DNSRecord, now: UInt64) {
+    let bytes = record.encoded
+    if count + bytes.count > Self.capacity { flush(now: now) }
+    bytes.withUnsafeBytes {
+      (buffer + count).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count)
+    }
+    count += bytes.count
+    records &+= 1
+    if waitingSince == nil { waitingSince = now }
+  }
+
   /// Sends what waits.
   mutating func flush(now: UInt64) {
     defer {
@@ -94,7 +107,7 @@ struct AccessLog {
     switch sink {
     case .none: return
     case .callback(let receive):
-      receive(AccessRecord.decode(UnsafeRawBufferPointer(start: buffer, count: count)))
+      receive(ProxyRecord.decode(UnsafeRawBufferPointer(start: buffer, count: count)))
     case .socket(let path):
       if fd < 0, !connect(to: path, now: now) || fd < 0 {
         counters.lostRecords.add(records)

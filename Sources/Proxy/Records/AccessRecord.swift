@@ -2,7 +2,7 @@ import Addressing
 
 /// One request and what became of it.
 ///
-/// On the wire, little-endian, addresses in network byte order; a datagram holds whole records one after the other:
+/// On the wire, little-endian, addresses in network byte order:
 ///
 ///     0  u16 length of the record     2  u8 layout (1)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
@@ -27,6 +27,8 @@ public struct AccessRecord: Hashable, Sendable {
   /// The status that the client was sent; 0 when it was sent none.
   public var status: UInt16
   public var isDenied: Bool
+  /// It would have been denied, but for audit mode.
+  public var isAudited: Bool
   /// The connection ended before the exchange did.
   public var isAborted: Bool
   public var requestOctets: UInt64
@@ -42,23 +44,9 @@ public struct AccessRecord: Hashable, Sendable {
   static let layout: UInt8 = 1
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
+  static let auditedFlag: UInt8 = 4
 
-  /// The records of one datagram; those after a malformed one are left out.
-  public static func decode(_ bytes: UnsafeRawBufferPointer) -> [AccessRecord] {
-    var records: [AccessRecord] = []
-    var at = 0
-    while at + headerSize <= bytes.count {
-      let length = Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt16.self)))
-      guard length >= headerSize, at + length <= bytes.count,
-        let record = AccessRecord(UnsafeRawBufferPointer(rebasing: bytes[at..<at + length]))
-      else { break }
-      records.append(record)
-      at += length
-    }
-    return records
-  }
-
-  private init?(_ bytes: UnsafeRawBufferPointer) {
+  init?(_ bytes: UnsafeRawBufferPointer) {
     func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
       Integer(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: type))
     }
@@ -67,6 +55,7 @@ public struct AccessRecord: Hashable, Sendable {
         high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)),
         low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)))
     }
+    guard bytes.count >= Self.headerSize else { return nil }
     let counts = [58, 60, 62].map { Int(number($0, UInt16.self)) }
     guard bytes[2] == Self.layout, Self.headerSize + counts.reduce(0, +) <= bytes.count else { return nil }
     var at = Self.headerSize
@@ -75,6 +64,7 @@ public struct AccessRecord: Hashable, Sendable {
       return String(decoding: bytes[at..<at + count], as: UTF8.self)
     }
     isDenied = bytes[3] & Self.deniedFlag != 0
+    isAudited = bytes[3] & Self.auditedFlag != 0
     isAborted = bytes[3] & Self.abortedFlag != 0
     rule = number(4, UInt32.self)
     time = number(8, UInt64.self)

@@ -4,5 +4,5 @@ public enum AccessSink: Sendable {
   /// A SOCK_DGRAM socket in the file system that someone else binds. Whoever binds it later gets what is sent later.
   case socket(path: String)
   /// Called on a worker's thread; it must not block.
-  case callback(@Sendable ([AccessRecord]) -> Void)
+  case callback(@Sendable ([ProxyRecord]) -> Void)
 }

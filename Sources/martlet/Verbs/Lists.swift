@@ -5,7 +5,7 @@ import NodeAPI
 struct EndpointVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "endpoint", abstract: "The pods that this node connects.",
-    discussion: "Example: martlet endpoint list", subcommands: [List.self, Get.self],
+    discussion: "Example: martlet endpoint list", subcommands: [List.self, Get.self, Audit.self],
     defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
@@ -27,7 +27,7 @@ struct EndpointVerb: ParsableCommand {
         for endpoint in endpoints {
           var row = [
             String(endpoint.id), "\(endpoint.namespace)/\(endpoint.pod)",
-            endpoint.enforcesIngress ? "Enforced" : "Open", endpoint.enforcesEgress ? "Enforced" : "Open",
+            mode(endpoint.enforcesIngress, endpoint), mode(endpoint.enforcesEgress, endpoint),
             String(endpoint.identity), endpoint.ipv4 ?? "", endpoint.ipv6 ?? "", endpoint.state.rawValue,
           ]
           if wide {
@@ -40,6 +40,10 @@ struct EndpointVerb: ParsableCommand {
         }
         return table.text
       }
+    }
+
+    private func mode(_ enforces: Bool, _ endpoint: EndpointModel) -> String {
+      enforces ? endpoint.isAudit ? "Audit" : "Enforced" : "Open"
     }
   }
 

@@ -24,6 +24,11 @@ def met(value, target):
     return OPERATORS[comparison](value, float(limit))
 
 
+def seconds(text):
+    """The seconds of a duration such as "500ms" or "2s"."""
+    return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
+
+
 class Part:
     """Collects one part's figures and tables; `save` writes them where scripts/bench wants them."""
 

@@ -41,7 +41,12 @@ def _table(header, rows):
 
 
 def _verdict(figure):
-    return {True: "met", False: "**missed**", None: ""}[figure["met"]]
+    """met or missed; with the noise when the distance from the target is smaller than that."""
+    verdict = {True: "met", False: "**missed**", None: ""}[figure["met"]]
+    noise = figure.get("noise")
+    if figure["met"] is not None and noise and abs(figure["value"] - float(figure["target"].split()[1])) < noise:
+        verdict += f", within noise (±{number(noise)})"
+    return verdict
 
 
 def _spread(figure):
@@ -70,7 +75,8 @@ def document(results):
     lines = ["# Measured results", "",
              "`make bench` wrote this page from the JSON beside it (`bench/results/`), all of one run on one machine. Compare",
              "figures within a run, by their ratios; absolute times belong to the machine. How each was measured stands below",
-             "its table. A value is the median of its rounds; the spread is their lowest and highest.", "",
+             "its table. A value is the median of its rounds; the spread is their lowest and highest. A verdict \"within noise\" is",
+             "nearer to its target than two runs of one and the same thing are to each other: another run may say otherwise.", "",
              f"**{summary(results)}.**", "", "## Machine", ""]
     facts = {"run": about["run"], **about["machine"], **about["versions"]}
     for part in parts(results):

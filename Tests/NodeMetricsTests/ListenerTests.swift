@@ -3,7 +3,7 @@ import Glibc
 import Testing
 import Threads
 
-@testable import Monitoring
+@testable import NodeMetrics
 
 @Suite struct ListenerTests {
   @Test(arguments: [

@@ -1,4 +1,4 @@
-import Monitoring
+import NodeMetrics
 import Testing
 
 @Suite struct ExpositionTests {

@@ -1,0 +1,68 @@
+import JSON
+
+/// A result in the form that fortio writes, so that filters made for it work: seconds in the histogram, nanoseconds in
+/// `ActualDuration`. What fortio has no place for stands beside it.
+public struct LoadDocument: Sendable {
+  public static let percentiles = [50.0, 75, 90, 95, 99, 99.9]
+
+  public let options: LoadOptions
+  public let result: LoadResult
+
+  public init(options: LoadOptions, result: LoadResult) {
+    self.options = options
+    self.result = result
+  }
+
+  /// Answers per second.
+  public var rate: Double { Double(result.answered) / (Double(options.duration) / 1e9) }
+
+  public var json: JSONValue {
+    var codes: [String: JSONValue] = [:]
+    for (status, count) in result.statuses { codes[String(status)] = .integer(Int64(count)) }
+    if result.failed > 0 { codes["-1"] = .integer(Int64(result.failed)) }
+    let isEcho = if case .echo = options.traffic { true } else { false }
+    return [
+      "RunType": .string(isEcho ? "TCP" : "HTTP"),
+      "URL": .string(
+        isEcho ? "tcp://\(options.target.authority)" : "http://\(options.target.authority)\(options.target.path)"),
+      "RequestedQPS": .string(options.rate.map { $0 == $0.rounded() ? "\(Int64($0))" : "\($0)" } ?? "max"),
+      "RequestedDuration": .string("\(Double(options.duration) / 1e9)s"),
+      "ActualQPS": .number(rate),
+      "ActualDuration": .integer(Int64(options.duration)),
+      "NumThreads": .integer(Int64(options.connections)),
+      "NewConnections": .bool(options.newConnections),
+      "ConnectionsOpened": .integer(Int64(result.opened)),
+      "DurationHistogram": LoadDocument.histogram(result.latencies),
+      "RetCodes": .object(codes),
+      "Errors": .object(result.failures.mapValues { .integer(Int64($0)) }),
+      "Unsent": .integer(Int64(result.unsent)),
+      "Lateness": LoadDocument.histogram(result.lateness),
+      "Generator": [
+        "UserSeconds": .number(result.use.userSeconds),
+        "SystemSeconds": .number(result.use.systemSeconds),
+        "VoluntaryContextSwitches": .integer(Int64(result.use.voluntarySwitches)),
+        "InvoluntaryContextSwitches": .integer(Int64(result.use.involuntarySwitches)),
+      ],
+      "Machine": [
+        "BusySeconds": .number(result.use.machineBusySeconds),
+        "SoftIRQSeconds": .number(result.use.machineSoftIRQSeconds),
+      ],
+    ]
+  }
+
+  private static func histogram(_ histogram: LatencyHistogram) -> JSONValue {
+    func seconds(_ nanoseconds: Double) -> JSONValue { .number(nanoseconds / 1e9) }
+    return [
+      "Count": .integer(Int64(histogram.count)),
+      "Min": seconds(Double(histogram.minimum)),
+      "Max": seconds(Double(histogram.maximum)),
+      "Sum": seconds(histogram.total),
+      "Avg": seconds(histogram.mean),
+      "StdDev": seconds(histogram.standardDeviation),
+      "Percentiles": .array(
+        percentiles.map {
+          ["Percentile": .number($0), "Value": seconds(Double(histogram.percentile($0)))]
+        }),
+    ]
+  }
+}

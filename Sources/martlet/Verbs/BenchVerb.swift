@@ -1,0 +1,169 @@
+import ArgumentParser
+import JSON
+import LoadGenerator
+
+struct BenchVerb: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measure: a load generator, and a server that is no bottleneck.",
+    subcommands: [HTTP.self, TCP.self, Serve.self])
+
+  struct HTTP: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "http", abstract: "Send HTTP/1.1 requests and print their latencies.",
+      discussion: """
+        Example: martlet bench http http://10.244.0.2:8080/ --connections 16 --rate 1000 --duration 30s
+
+        With --rate, latency counts from the time a request was meant to leave, so that a stall shows in each request that \
+        it delayed. Without, every connection sends as fast as it is answered.
+        """)
+
+    @OptionGroup var load: LoadArguments
+
+    @Option(help: "Method of the requests.")
+    var method = "GET"
+
+    @Option(name: [.customShort("H"), .long], help: "A header of the requests, as 'Name: value'.")
+    var header: [String] = []
+
+    @Option(help: "Bytes of each request's body.")
+    var payload = 0
+
+    @Argument(help: "http://HOST[:PORT][/PATH]")
+    var url: String
+
+    func run() async throws {
+      let body = [UInt8](repeating: 0x78, count: max(0, payload))
+      try await load.measure(.http(method: method, headers: header, body: body)) { () throws(LoadError) in
+        try LoadTarget(url: url)
+      }
+    }
+  }
+
+  struct TCP: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "tcp", abstract: "Send bytes to a server that sends them back and print the round trips.",
+      discussion: """
+        Example: martlet bench tcp 10.244.0.2:7 --duration 5s
+        Connections per second: martlet bench tcp 10.244.0.2:7 --new-connections --connections 16
+        """)
+
+    @OptionGroup var load: LoadArguments
+
+    @Option(help: "Bytes of each round trip.")
+    var payload = 64
+
+    @Argument(help: "HOST:PORT")
+    var endpoint: String
+
+    func run() async throws {
+      try await load.measure(.echo(bytes: payload)) { () throws(LoadError) in try LoadTarget(endpoint: endpoint) }
+    }
+  }
+
+  struct Serve: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "serve", abstract: "Serve the same answer to every request, or with --echo what was sent.",
+      discussion: "Example: martlet bench serve --port 8080 --size 1024")
+
+    @Option(help: "Port to listen on.")
+    var port: UInt16 = 8080
+
+    @Option(help: "Bytes of each answer's body.")
+    var size = 1024
+
+    @Flag(help: "Send back what comes, for `martlet bench tcp`.")
+    var echo = false
+
+    func run() throws {
+      do throws(LoadError) {
+        try BenchServer(port: port, behaviour: echo ? .echo : .http(bodyBytes: size)).run()
+      } catch {
+        complain("\(error)")
+        throw Exit.no
+      }
+    }
+  }
+}
+
+/// What HTTP and TCP loads have in common.
+struct LoadArguments: ParsableArguments {
+  @Option(help: "Connections, each with one request under way.")
+  var connections = 1
+
+  @Option(help: "Requests per second in all; as many as possible without.")
+  var rate: Double?
+
+  @Option(help: "How long to measure: 500ms, 30s, 2m.", transform: parseDuration)
+  var duration: Duration = .seconds(10)
+
+  @Option(help: "How long to run the same load before.", transform: parseDuration)
+  var warmUp: Duration = .seconds(2)
+
+  @Option(help: "When a request without an answer counts as failed.", transform: parseDuration)
+  var timeout: Duration = .seconds(10)
+
+  @Option(help: "Threads of the generator.")
+  var threads = 1
+
+  @Flag(help: "A connection for each request.")
+  var newConnections = false
+
+  @Flag(help: "Print a JSON document with fortio's names.")
+  var json = false
+
+  /// Runs the load and prints what it measured; exit code 1 when no request was answered.
+  func measure(_ traffic: LoadProtocol, _ target: () throws(LoadError) -> LoadTarget) async throws {
+    let run: LoadRun
+    do throws(LoadError) {
+      var options = LoadOptions(target: try target(), traffic: traffic)
+      options.connections = connections
+      options.rate = rate
+      options.duration = nanoseconds(duration)
+      options.warmUp = nanoseconds(warmUp)
+      options.timeout = nanoseconds(timeout)
+      options.threads = threads
+      options.newConnections = newConnections
+      run = try LoadRun(options)
+    } catch {
+      complain("\(error)")
+      throw Exit.usage
+    }
+    let document = LoadDocument(options: run.options, result: try await run.run())
+    print(json ? document.json.text(pretty: true) : loadTable(document))
+    if document.result.answered == 0 { throw Exit.no }
+  }
+
+  private func nanoseconds(_ duration: Duration) -> UInt64 {
+    let parts = duration.components
+    return UInt64(max(0, parts.seconds)) * 1_000_000_000 + UInt64(max(0, parts.attoseconds / 1_000_000_000))
+  }
+}
+
+private func loadTable(_ document: LoadDocument) -> String {
+  func fixed(_ value: Double, _ digits: Int) -> String {
+    let scale = (0..<digits).reduce(1.0) { scale, _ in scale * 10 }
+    let rounded = Int64((value * scale).rounded())
+    guard digits > 0 else { return String(rounded) }
+    let fraction = String(rounded % Int64(scale))
+    return "\(rounded / Int64(scale)).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
+  }
+  func milliseconds(_ nanoseconds: UInt64) -> String { fixed(Double(nanoseconds) / 1e6, 3) + " ms" }
+  let result = document.result
+  var table = Table("WHAT", "VALUE")
+  table.add("requests", "\(result.answered)")
+  table.add("rate", "\(fixed(document.rate, 1))/s")
+  table.add("minimum", milliseconds(result.latencies.minimum))
+  for percent in LoadDocument.percentiles {
+    table.add(
+      "p\(percent == percent.rounded() ? fixed(percent, 0) : "\(percent)")",
+      milliseconds(result.latencies.percentile(percent)))
+  }
+  table.add("maximum", milliseconds(result.latencies.maximum))
+  for (status, count) in result.statuses.sorted(by: { $0.key < $1.key }) { table.add("status \(status)", "\(count)") }
+  for (reason, count) in result.failures.sorted(by: { $0.key < $1.key }) { table.add("failed: \(reason)", "\(count)") }
+  if result.unsent > 0 { table.add("not sent in time", "\(result.unsent)") }
+  if result.lateness.count > 0 { table.add("generator late, p99", milliseconds(result.lateness.percentile(99))) }
+  table.add("generator CPU", fixed(result.use.userSeconds + result.use.systemSeconds, 2) + " s")
+  table.add("context switches", "\(result.use.voluntarySwitches + result.use.involuntarySwitches)")
+  return table.text
+}

