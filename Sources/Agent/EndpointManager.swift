@@ -79,20 +79,21 @@ actor EndpointManager {
 
   private func connect(_ invocation: CNIInvocation, mtu: Int) async throws -> AttachmentResult {
     let key = invocation.key
-    let pod = try await pod(invocation)
-    let labels = identityLabels(pod)
-    let identity = try await identities.identity(of: labels)
+    // A container of a runtime that knows no Pods has no labels: it is what policies call `init`.
+    let pod = invocation.namesPod ? try await pod(invocation) : nil
+    let labels = pod.map(identityLabels) ?? ReservedIdentity.`init`.labels
+    let identity = pod == nil ? ReservedIdentity.`init`.identity : try await identities.identity(of: labels)
     try Task.checkCancellation()
     let addresses = try ipam.allocate()
     do {
       let (attachment, index) = try await devices.create(
-        invocation, uid: pod.metadata.uid, addresses: addresses, mtu: mtu)
+        invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu)
       try Task.checkCancellation()
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       try attachments.save(attachment)
       endpoints[key] = Endpoint(
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
-        namedPorts: pod.namedPorts, isAudit: pod.isAudit)
+        namedPorts: pod?.namedPorts ?? [], isAudit: pod?.isAudit ?? false)
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
       // Both wait for the kernel. Until the endpoint has its entry, the programs drop all of its packets.
       async let attached: Void = attach(interface: attachment.hostInterface, index: index)

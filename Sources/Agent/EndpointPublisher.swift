@@ -57,12 +57,15 @@ final class EndpointPublisher: EndpointReports {
   var isIdle: Bool { queue.isIdle }
 
   func publish(_ endpoint: Endpoint) {
+    // The object stands beside its Pod.
+    guard endpoint.attachment.isOfPod else { return }
     let key = EndpointPublisher.key(endpoint.attachment)
     wishes.publish(endpoint, as: key)
     queue.add(key)
   }
 
   func withdraw(_ attachment: PodAttachment) {
+    guard attachment.isOfPod else { return }
     let key = EndpointPublisher.key(attachment)
     wishes.withdraw(key, uid: attachment.podUID)
     queue.add(key)

@@ -16,6 +16,8 @@ public struct CNIInvocation: Hashable, Sendable {
   public var podNamespace: String { arguments["K8S_POD_NAMESPACE"] ?? "" }
   public var podName: String { arguments["K8S_POD_NAME"] ?? "" }
   public var podUID: String { arguments["K8S_POD_UID"] ?? "" }
+  /// Whether the container is a Pod's. Other runtimes name the container at most (podman does), and no namespace.
+  public var namesPod: Bool { !podNamespace.isEmpty && !podName.isEmpty }
 
   public init(environment: [String: String]) throws(CNIError) {
     guard let text = environment["CNI_COMMAND"], !text.isEmpty else {

@@ -48,6 +48,9 @@ public struct PodAttachment: Hashable, Sendable {
       addresses: addresses, createdAt: createdAt)
   }
 
+  /// Whether there is a Pod object for it.
+  public var isOfPod: Bool { !podNamespace.isEmpty && !podName.isEmpty }
+
   public var json: JSONValue {
     [
       "containerID": .string(key.containerID), "interface": .string(key.interfaceName),

@@ -82,7 +82,9 @@ public final class FlowRing: Sendable {
       return state.nextFollower
     }
     continuation.onTermination = { [weak self] _ in
-      _ = self?.state.withLock { $0.followers.removeValue(forKey: id) }
+      // Later, not here: this runs with the lock of the cancelled task, which a writer that holds the ring's takes to wake
+      // that task.
+      Task { _ = self?.state.withLock { $0.followers.removeValue(forKey: id) } }
     }
     return stream
   }

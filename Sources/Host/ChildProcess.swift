@@ -55,7 +55,10 @@ final class ChildProcess: Sendable {
       }
       if ContinuousClock.now - started > .seconds(10) { pause = 0 }
       let sleep = Task { [pause] in _ = try? await Task.sleep(for: .milliseconds(pause)) }
-      state.withLock { $0.stopping ? sleep.cancel() : ($0.pause = sleep) }
+      state.withLock { state in
+        if state.stopping { sleep.cancel() }
+        state.pause = sleep
+      }
       await sleep.value
       pause = min(max(pause * 2, 100), 5000)
     }

@@ -11,7 +11,10 @@ import CNI
 struct Main {
   static func main() async {
     // The plugin is started for every pod: it takes the shortest way in.
-    if CommandLine.arguments.dropFirst() == ["cni"] { CNICommandLine.run() }
+    let arguments = CommandLine.arguments.dropFirst()
+    // Runtimes start it without arguments, by a link `martlet` in their folder of plugins.
+    let isPlugin = arguments.isEmpty && getenv("CNI_COMMAND") != nil
+    if isPlugin || arguments == ["cni"] { CNICommandLine.run() }
     do {
       var command = try Martlet.parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -42,6 +45,7 @@ struct Martlet: AsyncParsableCommand {
     version: version,
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
+      FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
       BookinfoVerb.self, BenchVerb.self,
     ])

@@ -17,6 +17,22 @@ import Testing
     try Store(path: path, historyLimit: historyLimit) { _ in [["spec", "color"]] }
   }
 
+  @Test(.timeLimit(.minutes(1))) func `watches that are cancelled while others write do not stop the store`()
+    async throws
+  {
+    let store = try makeStore()
+    let version = try put(store, "first")
+    for round in 0..<300 {
+      let events = try store.watch("things", ObjectFilter(), after: version, bookmarks: false, timeout: .seconds(60))
+      let reader = Task { for await _ in events {} }
+      let writer = Task.detached { for step in 0..<20 { _ = try? self.put(store, "\(round % 7)-\(step)") } }
+      await Task.yield()
+      reader.cancel()
+      await writer.value
+      await reader.value
+    }
+  }
+
   @discardableResult
   func put(_ store: Store, _ name: String, labels: JSONValue = [:], color: String = "red") throws -> UInt64 {
     try store.write {

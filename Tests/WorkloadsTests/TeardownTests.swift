@@ -34,7 +34,8 @@ import Testing
     try await lab.run { lab in
       await lab.api.put(RuntimeLab.pod("a", "exit 0"))
       let pod = try await lab.wait("a") {
-        $0?[path: "status", "phase"] == "Succeeded" && $0?[path: "status", "reason"]?.stringValue == nil && lab.calls().count == 14
+        lab.calls().count == 14 && $0?[path: "status", "phase"] == "Succeeded"
+          && $0?[path: "status", "reason"]?.stringValue == nil
       }
       #expect(pod?.containerStatus?[path: "state", "terminated", "reason"] == "Completed")
       #expect(try lab.namespaces().isEmpty)

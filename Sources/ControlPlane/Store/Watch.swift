@@ -79,7 +79,10 @@ extension Store {
       continuation: continuation)
     continuation.onTermination = { [weak self] reason in
       // A stream that the store itself finished was removed with the lock held.
-      if case .cancelled = reason { self?.state.withLock { $0.watchers[id] = nil } }
+      guard case .cancelled = reason else { return }
+      // Later, not here: this runs with the lock of the cancelled task, which a writer that holds the store's takes to wake
+      // that task.
+      Task { self?.state.withLock { $0.watchers[id] = nil } }
     }
     return stream
   }
