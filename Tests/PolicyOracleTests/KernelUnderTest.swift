@@ -72,6 +72,7 @@ final class KernelUnderTest {
     switch value["kind"]?.stringValue {
     case CiliumClusterwideNetworkPolicy.resource.kind:
       PolicyDocument(try CiliumClusterwideNetworkPolicy(value))
+    case NetworkPolicy.resource.kind: PolicyDocument(try NetworkPolicy(value))
     default: PolicyDocument(try CiliumNetworkPolicy(value))
     }
   }
