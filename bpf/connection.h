@@ -209,7 +209,7 @@ INLINE bool connection_is_upstream_reply(struct __sk_buff *skb, struct flow *flo
 	bool source_is_b;
 
 	if (flow->direction == MARTLET_INGRESS)
-		return socket_of_proxy(skb, &flow->packet);
+		return flow->destination_endpoint && socket_of_proxy(skb, &flow->packet);
 	source_is_b = ct_key_fill(&key, &flow->packet.tuple, MARTLET_CT_UPSTREAM);
 	entry = ct_lookup(&key, now);
 	if (!entry || !ct_is_reply(entry, source_is_b))

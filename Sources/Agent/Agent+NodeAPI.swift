@@ -27,6 +27,7 @@ extension Agent {
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
       case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
+      case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
@@ -65,6 +66,12 @@ extension Agent {
         message: "\(entries)/\(datapath.connections.capacity) entries"),
       tablesComponent, metricsComponent,
     ]
+    let names = await self.names.counts
+    components.append(
+      AgentStatus.Component(
+        name: "Names", ok: names.evicted == 0,
+        message: "\(names.names) names, \(names.addresses) addresses"
+          + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,

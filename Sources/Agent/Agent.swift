@@ -28,6 +28,7 @@ public final class Agent: Sendable {
   /// Why the metrics are not served.
   let metricsProblem = Mutex<String?>(nil)
   let startedAt = Timestamp.now()
+  let names: NameService
   private let network: NodeNetwork
   private let reporter: PolicyStatusReporter
 
@@ -48,6 +49,9 @@ public final class Agent: Sendable {
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, logger: logger
     ) { reporter.report($0) }
+    names = NameService(
+      options: configuration.names, policy: policy, connections: datapath.connections,
+      path: configuration.directory.nameCache, logger: logger)
     endpoints = try EndpointManager(
       configuration: configuration, kernel: NodeKernel(datapath: datapath), devices: PodInterfaces(), policy: policy,
       reports: EndpointPublisher(api: client, logger: logger), api: client, identities: identities,
@@ -93,6 +97,7 @@ public final class Agent: Sendable {
     let inputs = await feed.first()
     (snapshot.policies, snapshot.nodes) = book.start(inputs)
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
+    snapshot.names = await names.restore()
     await policy.start(snapshot)
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
@@ -107,6 +112,8 @@ public final class Agent: Sendable {
       group.addTask { try await self.serveNodeAPI() }
       group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
+      group.addTask { await self.names.run() }
+      group.addTask { try await self.serveNames() }
       group.addTask { await self.watchTables() }
       group.addTask { await self.followNodeAddresses(feed) }
       group.addTask { await self.follow(pods) }

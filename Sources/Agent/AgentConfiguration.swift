@@ -2,6 +2,7 @@ import Addressing
 import Datapath
 import NodeAPI
 import NodeMetrics
+import Policy
 
 /// What one node's agent is told at its start.
 public struct AgentConfiguration: Sendable {
@@ -16,6 +17,8 @@ public struct AgentConfiguration: Sendable {
   /// Judge and report, but drop nothing.
   public var audit = false
   public var mapSizes = MapSizes()
+  /// How long addresses stay that were answered for names.
+  public var names = NameCache.Options()
   /// Where Prometheus finds this agent.
   public var metricsAddress = MetricsAddress.agent
 

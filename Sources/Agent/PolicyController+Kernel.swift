@@ -28,6 +28,41 @@ extension PolicyController {
     writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
   }
 
+  /// Gives these addresses the identities of their names, or takes them back.
+  func writeAddresses(_ addresses: Set<IPAddress>) {
+    guard !addresses.isEmpty else { return }
+    let blocks = compiler.cidrIdentities
+    let nodes = compiler.nodes.addresses
+    for address in addresses where nodes[address] == nil {
+      attempt("write the identity of \(address)") {
+        if let identity = compiler.allocations.names[address] ?? blocks[CIDR(address)]?.identity {
+          try datapath.ipcache.set(CIDR(address), identity)
+        } else {
+          try datapath.ipcache.remove(CIDR(address))
+        }
+      }
+    }
+  }
+
+  /// Writes these addresses again if they have an identity by their names: who asks did not find them.
+  func confirmAddresses(_ addresses: Set<IPAddress>) {
+    writeAddresses(
+      addresses.filter { address in
+        guard let identity = compiler.allocations.names[address] else { return false }
+        return (try? datapath.ipcache.identity(of: address)) != identity
+      })
+  }
+
+  /// Takes identities of names from addresses that have none here.
+  func forgetAddresses(_ addresses: Set<IPAddress>) {
+    writeAddresses(addresses.filter { compiler.allocations.names[$0] == nil })
+  }
+
+  /// The addresses in the kernel with an identity of names which nobody told of.
+  func unknownAddresses() -> Set<IPAddress> {
+    (try? datapath.ipcache.names(except: Set(compiler.allocations.names.assignments.keys))) ?? []
+  }
+
   private func writeIPCache(_ blocks: [CIDR: NumericIdentity]) {
     var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
     attempt("write the ipcache") {

@@ -1,3 +1,4 @@
+import CNI
 import Datapath
 import Identity
 import KubernetesAPI
@@ -17,6 +18,7 @@ actor PolicyController {
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
+  private let nameTablePath: String
   private var pending: PolicyDelta?
   private var pass: Task<Void, Never>?
   /// Until the first full snapshot is there nothing is written: what an earlier agent left stays in force.
@@ -34,14 +36,20 @@ actor PolicyController {
     self.logger = logger
     self.report = report
     proxy = ProxyConfigurationFile(directory: state)
+    nameTablePath = state.nameTable
+    let names = (try? StateFiles.read(state.nameTable)).flatMap { try? NameTable(parsing: $0) }
     compiler = PolicyCompiler(
-      allocations: PolicyController.allocations(beyond: proxy.current.ruleSets.map(\.id), datapath, logger))
+      allocations: PolicyController.allocations(
+        beyond: proxy.current.ruleSets.map(\.id), names: names, datapath, logger))
   }
 
   var compiled: CompiledPolicy { compiler.compiled }
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
+
+  /// Which addresses have which identities by their names, and which patterns are in use.
+  var namePolicy: NameIdentities { compiler.allocations.names }
 
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
@@ -68,6 +76,7 @@ actor PolicyController {
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
     writeKernel(Set(compiler.maps.keys), comparing: true)
+    writeNameTable()
     finish(compiler.status)
   }
 
@@ -119,6 +128,10 @@ actor PolicyController {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
     writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty || change.nodes)
+    writeAddresses(change.addresses)
+    if change.names { writeNameTable() }
+    // Addresses come and go with answers: no connection is judged otherwise for that.
+    if change.isOnlyAboutAddresses { return scheduleRetry() }
     if !change.removedRuleSets.isEmpty {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
@@ -166,6 +179,16 @@ actor PolicyController {
       }
     } catch {
       logger.error("the proxy's configuration can not be written: \(error)")
+    }
+  }
+
+  /// Tells the proxy which identities it may give to addresses by itself; after the kernel has their policy.
+  private func writeNameTable() {
+    attempt("write the identities of names") {
+      try StateFiles.write(compiler.allocations.names.table.json.serialized(), to: nameTablePath)
+    }
+    for (identity, labels) in compiler.knownIdentities where identity.isOfNames {
+      directory.setLabels(identity, labels)
     }
   }
 

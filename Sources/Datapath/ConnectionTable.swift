@@ -73,6 +73,17 @@ public struct ConnectionTable: Sendable {
     return found
   }
 
+  /// Those of `addresses` that are an end of a connection which has not expired.
+  public func living(_ addresses: Set<IPAddress>) throws(BPFError) -> Set<IPAddress> {
+    let now = ConnectionTable.now()
+    var found: Set<IPAddress> = []
+    try map.forEachEntry { key, entry in
+      guard entry.expires > now else { return }
+      for end in [IPAddress(key.a), IPAddress(key.b)] where addresses.contains(end) { found.insert(end) }
+    }
+    return found
+  }
+
   /// Removes every connection with one end at an address that is no longer anybody's.
   public func remove(addresses: Set<IPAddress>) throws(BPFError) {
     var stale: [martlet_ct_key] = []

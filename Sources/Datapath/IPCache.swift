@@ -30,7 +30,7 @@ public struct IPCache: Sendable {
     )
   }
 
-  /// Makes the map hold just `desired`, which must fit. What is added comes before what is removed unless there is no
+  /// Makes the map hold just `desired`, which must fit, beside the addresses that the proxy has given identities of names. What is added comes before what is removed unless there is no
   /// room for both, so a block does not fall back to a wider one's identity while its own is replaced.
   ///
   /// Returns what the kernel refused; it is not in the map, under any identity.
@@ -40,7 +40,8 @@ public struct IPCache: Sendable {
     for (key, entry) in try map.entries() {
       if let block = CIDR(key) { present[block] = entry.identity } else { try map.delete(key) }
     }
-    let stale = present.keys.filter { desired[$0] == nil }
+    // The proxy may have written an address whose report is still on its way; `names(except:)` finds what nobody owns.
+    let stale = present.filter { desired[$0.key] == nil && !NumericIdentity(rawValue: $0.value).isOfNames }.keys
     let new = desired.count - (present.count - stale.count)
     let removesFirst = present.count + new > capacity - 1
     if removesFirst { for block in stale { try remove(block) } }
@@ -66,6 +67,16 @@ public struct IPCache: Sendable {
   /// The identity that the kernel finds for an address that is no pod's of this node; nil when it finds none.
   public func identity(of address: IPAddress) throws(BPFError) -> NumericIdentity? {
     try map.lookup(martlet_ipcache_key(CIDR(address))).map { NumericIdentity(rawValue: $0.identity) }
+  }
+
+  /// The addresses with an identity of names that are not among `known`.
+  public func names(except known: Set<IPAddress>) throws(BPFError) -> Set<IPAddress> {
+    var found: Set<IPAddress> = []
+    try map.forEachEntry { key, entry in
+      guard NumericIdentity(rawValue: entry.identity).isOfNames, let block = CIDR(key) else { return }
+      if !known.contains(block.address) { found.insert(block.address) }
+    }
+    return found
   }
 
   /// What the map holds, in the order of the blocks.

@@ -77,19 +77,25 @@ public struct Host: Sendable {
     try result.get()
   }
 
+  private var agentArguments: [String] {
+    var arguments = [
+      "agent", "--state-dir", configuration.directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
+      configuration.podCIDRs.map(\.description).joined(separator: ","),
+    ]
+    if configuration.audit { arguments.append("--audit") }
+    for (map, size) in configuration.mapSizes.sizes { arguments += ["--map-size", "\(map.rawValue)=\(size)"] }
+    if let grace = configuration.fqdnGrace { arguments += ["--fqdn-grace", "\(grace)"] }
+    if let minimum = configuration.fqdnMinimumTTL { arguments += ["--fqdn-min-ttl", "\(minimum)"] }
+    return arguments
+  }
+
   /// `apiEnd` finishes when the API server does.
   private func runNode(apiEnd: AsyncStream<Void>) async throws {
     let directory = configuration.directory
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
     let proxy = child("proxy", ["proxy", "--state-dir", directory.path])
-    let agent = child(
-      "agent",
-      [
-        "agent", "--state-dir", directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
-        configuration.podCIDRs.map(\.description).joined(separator: ","),
-      ] + (configuration.audit ? ["--audit"] : [])
-        + configuration.mapSizes.sizes.flatMap { ["--map-size", "\($0.key.rawValue)=\($0.value)"] })
+    let agent = child("agent", agentArguments)
     let runtime = PodRuntime(
       configuration: PodRuntimeConfiguration(
         stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,

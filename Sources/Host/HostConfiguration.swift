@@ -18,6 +18,10 @@ public struct HostConfiguration: Sendable {
   /// Devices of the host; checked, and otherwise without effect as yet.
   public var devices: [String] = []
   public var mapSizes = MapSizes()
+  /// Seconds that an address stays after the answer that named it has expired; nil: the agent's default.
+  public var fqdnGrace: Int?
+  /// Seconds that such an answer holds at least; nil: the agent's default.
+  public var fqdnMinimumTTL: Int?
 
   public init(
     directory: StateDirectory, nodeName: String, apiAddress: String, apiPort: Int, podCIDRs: [CIDR],

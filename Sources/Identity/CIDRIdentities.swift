@@ -4,7 +4,7 @@ import Addressing
 /// use that covers it, so an address inside of two of them, known to the kernel by its longest prefix, is selected by
 /// both.
 public struct CIDRIdentities: Sendable {
-  private var allocator = NumberAllocator<CIDR>(range: NumericIdentity.localRange, order: .cycling)
+  private var allocator = NumberAllocator<CIDR>(range: NumericIdentity.blockRange, order: .cycling)
   private var uses: [CIDR: Int] = [:]
   /// The addresses outside of the cluster at which its API server is.
   private var apiServers: Set<CIDR> = []
@@ -95,6 +95,15 @@ public struct CIDRIdentities: Sendable {
       labels.append(SecurityLabel(source: .reserved, key: ReservedIdentity.kubeAPIServer.name))
     }
     return IdentityLabels(labels)
+  }
+
+  /// The blocks in use other than the whole of a family, sorted.
+  public var blocks: [CIDR] { uses.keys.sorted() }
+
+  /// The labels of addresses that are covered by just these blocks.
+  public static func labels(isIPv4: Bool, coveredBy blocks: [CIDR]) -> [SecurityLabel] {
+    let world: ReservedIdentity = isIPv4 ? .worldIPv4 : .worldIPv6
+    return [SecurityLabel(source: .reserved, key: world.name)] + blocks.map(label)
   }
 
   /// Selects the identities of all blocks inside of `cidr`, apart from those inside of `except`.

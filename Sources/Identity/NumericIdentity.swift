@@ -13,6 +13,10 @@ public struct NumericIdentity: RawRepresentable, Hashable, Comparable, Sendable 
 
   /// Numbers of identities that stand for a block of addresses; they mean something on this node only.
   public static let localRange: ClosedRange<UInt32> = (1 << 24)...(1 << 24 | 0xFF_FFFF)
+  /// The part of them for blocks that policies name.
+  public static let blockRange: ClosedRange<UInt32> = (1 << 24)...(1 << 24 | 0x7F_FFFF)
+  /// The part of them for addresses that were answered for names.
+  public static let nameRange: ClosedRange<UInt32> = (1 << 24 | 0x80_0000)...(1 << 24 | 0xFF_FFFF)
 
   /// Numbers of identities that stand for the labels of other nodes; they too mean something on this node only.
   public static let nodeRange: ClosedRange<UInt32> = (2 << 24)...(2 << 24 | 0xFF_FFFF)
@@ -20,6 +24,7 @@ public struct NumericIdentity: RawRepresentable, Hashable, Comparable, Sendable 
   public var isReserved: Bool { (1..<256).contains(rawValue) }
   public var isCluster: Bool { NumericIdentity.clusterRange.contains(rawValue) }
   public var isLocal: Bool { NumericIdentity.localRange.contains(rawValue) }
+  public var isOfNames: Bool { NumericIdentity.nameRange.contains(rawValue) }
 
   public static func < (left: NumericIdentity, right: NumericIdentity) -> Bool { left.rawValue < right.rawValue }
 }

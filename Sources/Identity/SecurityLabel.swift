@@ -5,6 +5,8 @@ public enum LabelSource: String, Comparable, Sendable {
   case kubernetes = "k8s"
   case reserved
   case cidr
+  /// A name or a pattern of names, as a policy has it, for whose names an address was answered.
+  case fqdn
   case node
 
   public static func < (left: LabelSource, right: LabelSource) -> Bool { left.rawValue < right.rawValue }

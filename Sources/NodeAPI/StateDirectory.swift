@@ -39,6 +39,12 @@ public struct StateDirectory: Hashable, Sendable {
   public var proxyConfiguration: String { proxy + "/config.json" }
   public var proxyGeneration: String { proxy + "/generation" }
   public var accessSocket: String { proxy + "/access.sock" }
+  /// Where the proxy tells the agent what names were answered with.
+  public var nameSocket: String { proxy + "/names.sock" }
+  /// The identities of names that the proxy may use.
+  public var nameTable: String { proxy + "/names.json" }
+  /// What names were answered with, kept for the next agent.
+  public var nameCache: String { path + "/names.json" }
   public var cni: String { path + "/cni" }
 
   /// Where this instance's BPF objects are pinned.

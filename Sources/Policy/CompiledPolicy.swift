@@ -13,12 +13,16 @@ public struct CompiledPolicy: Sendable, Equatable {
   public var status: [ObjectKey: PolicyObjectStatus]
   /// The blocks of addresses that policies name. A block's labels name all that cover it.
   public var cidrIdentities: [CIDR: CIDRIdentity]
+  /// The addresses that were answered for names which policies select.
+  public var nameIdentities: [IPAddress: NumericIdentity]
   public var nodeAddresses: [IPAddress: NumericIdentity] = [:]
 
   /// What the ipcache must hold besides pods: nodes, every block in use, and each family as a whole, so that no
   /// address is without identity and no short IPv6 prefix, mapped, covers IPv4.
   public var ipcache: [CIDR: NumericIdentity] {
     var entries = cidrIdentities.mapValues(\.identity)
+    // The labels of an address with a name say also what those of its block say.
+    for (address, identity) in nameIdentities { entries[CIDR(address)] = identity }
     for world in CompiledPolicy.worlds { entries[world] = CIDRIdentities.world(world).identity }
     for (address, identity) in nodeAddresses { entries[CIDR(address)] = identity }
     return entries
@@ -45,6 +49,10 @@ public struct PolicyChange: Sendable, Equatable {
   public var removedRuleSets: Set<UInt32> = []
   /// Blocks whose identity came, went or has other labels.
   public var cidrs: Set<CIDR> = []
+  /// Addresses whose identity by their names came, went or is another.
+  public var addresses: Set<IPAddress> = []
+  /// What the proxy must know of identities by names.
+  public var names = false
   /// Objects whose status is new or differs.
   public var status: Set<ObjectKey> = []
   public var rules = false
@@ -54,4 +62,12 @@ public struct PolicyChange: Sendable, Equatable {
   public init() {}
 
   public var isEmpty: Bool { self == PolicyChange() }
+
+  /// No map and no object differs, only who has which identity.
+  public var isOnlyAboutAddresses: Bool {
+    var rest = self
+    rest.addresses = []
+    rest.names = false
+    return rest.isEmpty
+  }
 }

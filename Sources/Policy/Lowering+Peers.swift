@@ -45,6 +45,7 @@ extension Lowering {
       peers.selectors += [node(selector, .host), node(selector, .remoteNode)]
     }
     for service in rule.services ?? [] { add(service, to: &peers) }
+    peers.selectors += (rule.fqdns ?? []).map { NameIdentities.selector($0.pattern) }
     for (what, path) in unsupported(rule) { refusePeers(path, what, rule, &peers.any) }
     return peers.any ? .any : .selected(peers.selectors, cidrs: peers.cidrs)
   }
@@ -65,7 +66,6 @@ extension Lowering {
     func check(_ what: String, _ count: Int, _ field: String) {
       if count > 0 { found.append((what, "\(rule.path).\(prefix)\(field)")) }
     }
-    check("DNS names", rule.fqdns?.count ?? 0, "FQDNs")
     check("groups of cloud providers", rule.groups?.value.arrayValue?.count ?? 0, "Groups")
     return found
   }

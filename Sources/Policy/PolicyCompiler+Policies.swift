@@ -1,15 +1,18 @@
 import Addressing
 import Identity
 import KubernetesAPI
+import ProxyRules
 
 extension PolicyCompiler {
   mutating func updatePolicies(_ delta: PolicyDelta, _ change: inout PolicyChange) {
     var added: [CIDR] = []
     var removed: [CIDR] = []
+    var patterns: (added: [DNSNamePattern], removed: [DNSNamePattern]) = ([], [])
     let replaced = Set(delta.changedPolicies.map(\.key))
     for key in delta.removedPolicies.sorted() where !replaced.contains(key) {
       guard let old = detach(key) else { continue }
       removed += old.cidrs
+      patterns.removed += old.patterns
       release(old, replacedBy: nil)
       handles[key] = nil
       status[key] = nil
@@ -21,9 +24,11 @@ extension PolicyCompiler {
       let new = resolve(document)
       if let old {
         removed += old.cidrs
+        patterns.removed += old.patterns
         release(old, replacedBy: new)
       }
       added += new.cidrs
+      patterns.added += new.patterns
       attach(new)
       let outcome = PolicyObjectStatus(document)
       if status[document.key] != outcome { change.status.insert(document.key) }
@@ -31,6 +36,18 @@ extension PolicyCompiler {
       change.rules = true
     }
     updateCIDRs(adding: added, removing: removed, &change)
+    allocations.names.change(adding: patterns.added, removing: patterns.removed)
+  }
+
+  /// Follows the names of addresses, and the patterns and blocks that give them identities.
+  mutating func updateNames(_ delta: PolicyDelta, _ change: inout PolicyChange) {
+    allocations.names.setNames(delta.names)
+    allocations.names.setBlocks(change.cidrs.isEmpty ? nil : allocations.cidrs.blocks)
+    let outcome = allocations.names.settle()
+    for identity in outcome.removed { setLabels(identity, nil) }
+    for (identity, labels) in outcome.added.sorted(by: { $0.key < $1.key }) { setLabels(identity, labels) }
+    change.addresses.formUnion(outcome.addresses)
+    if outcome.changesTable { change.names = true }
   }
 
   private mutating func updateCIDRs(adding added: [CIDR], removing removed: [CIDR], _ change: inout PolicyChange) {

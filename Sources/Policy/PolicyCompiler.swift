@@ -54,6 +54,7 @@ public struct PolicyCompiler: Sendable {
     self.options = options
     self.allocations = allocations
     self.allocations.cidrs.forgetUses()
+    self.allocations.names.forgetUses()
     for reserved in ReservedIdentity.allCases { _ = selectors.set(reserved.identity, reserved.labels) }
   }
 
@@ -64,7 +65,7 @@ public struct PolicyCompiler: Sendable {
   public var compiled: CompiledPolicy {
     CompiledPolicy(
       maps: maps, rules: rules, ruleSets: ruleSets.values.sorted { $0.id < $1.id }, status: status,
-      cidrIdentities: cidrIdentities, nodeAddresses: nodes.addresses)
+      cidrIdentities: cidrIdentities, nameIdentities: allocations.names.assignments, nodeAddresses: nodes.addresses)
   }
 
   /// Compiles a snapshot from nothing. `allocations` is what an earlier compilation left, and then what this one leaves.
@@ -88,6 +89,7 @@ public struct PolicyCompiler: Sendable {
     for (identity, details) in delta.changedIdentities.sorted(by: { $0.key < $1.key }) { set(identity, details) }
     if let nodes = delta.nodes { set(nodes, &change) }
     updatePolicies(delta, &change)
+    updateNames(delta, &change)
     addSubjects(delta.addedSubjects)
     rebuild(&change)
     return change
@@ -102,6 +104,7 @@ public struct PolicyCompiler: Sendable {
       allocations.ruleSets.release(slot)
     }
     allocations.cidrs.releaseUnused()
+    allocations.names.releaseUnused()
   }
 
   private mutating func removeSubjects(_ removed: Set<NumericIdentity>, _ change: inout PolicyChange) {

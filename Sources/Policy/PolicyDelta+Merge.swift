@@ -15,6 +15,7 @@ extension PolicyDelta {
     if !replaced.isEmpty { changedPolicies.removeAll { replaced.contains($0.key) } }
     changedPolicies += later.changedPolicies
     removedPolicies.formUnion(later.removedPolicies)
+    names.merge(later.names) { $1 }
     nodes = later.nodes ?? nodes
   }
 }

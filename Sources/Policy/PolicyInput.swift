@@ -1,3 +1,4 @@
+import Addressing
 import Identity
 import KubernetesAPI
 
@@ -38,6 +39,8 @@ public struct PolicySnapshot: Sendable {
   /// The identities of local endpoints: those that need a map.
   public var subjects: Set<NumericIdentity>
   public var policies: [PolicyDocument]
+  /// As in ``PolicyDelta/names``.
+  public var names: [IPAddress: Set<String>] = [:]
   public var nodes: NodeIdentities
 
   public init(
@@ -60,6 +63,8 @@ public struct PolicyDelta: Sendable {
   /// New ones, and those that replace the one with the same key.
   public var changedPolicies: [PolicyDocument] = []
   public var removedPolicies: Set<ObjectKey> = []
+  /// The names that addresses were answered for and that still hold: all of each address's; none: it has no name now.
+  public var names: [IPAddress: Set<String>] = [:]
   /// All nodes, when there is any change of them.
   public var nodes: NodeIdentities?
 
@@ -70,6 +75,7 @@ public struct PolicyDelta: Sendable {
     changedIdentities = snapshot.identities
     addedSubjects = snapshot.subjects
     changedPolicies = snapshot.policies
+    names = snapshot.names
     nodes = snapshot.nodes
   }
 }

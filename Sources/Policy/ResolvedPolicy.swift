@@ -53,6 +53,8 @@ struct ResolvedPolicy: Sendable {
   let sections: [Section]
   let selectors: [SelectorCache.ID]
   let cidrs: [CIDR]
+  /// The patterns of names that are peers.
+  let patterns: [DNSNamePattern]
   let references: Set<RuleReference>
   let ruleLists: [Int]
   /// Its maps depend on the named ports of peers.
@@ -65,6 +67,7 @@ extension PolicyCompiler {
   mutating func resolve(_ document: PolicyDocument) -> ResolvedPolicy {
     var selectors: [SelectorCache.ID] = []
     var cidrs: [CIDR] = []
+    var patterns: [DNSNamePattern] = []
     var references: Set<RuleReference> = []
     var lists: [PolicyTerm.Effect: Int] = [:]
 
@@ -116,6 +119,7 @@ extension PolicyCompiler {
           if case .selected(let selected, let blocks) = policyRule.peers {
             peers = selected.map(register)
             cidrs += blocks
+            patterns += selected.compactMap(NameIdentities.pattern)
           }
           let terms = policyRule.terms.map { term in
             return ResolvedPolicy.Term(
@@ -130,7 +134,8 @@ extension PolicyCompiler {
         })
     }
     return ResolvedPolicy(
-      key: document.key, sections: sections, selectors: selectors, cidrs: cidrs, references: references,
+      key: document.key, sections: sections, selectors: selectors, cidrs: cidrs, patterns: patterns,
+      references: references,
       ruleLists: Array(lists.values),
       namesPortsOfPeers: sections.contains { $0.rules.contains { $0.direction == .egress && $0.hasNamedPorts } })
   }

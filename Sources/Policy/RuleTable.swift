@@ -80,6 +80,7 @@ public struct PolicyAllocations: Sendable {
   public var rules = NumberAllocator<RuleReference>(range: RuleTable.firstPolicyRule...0xFFFF_FFFF, order: .cycling)
   public var ruleSets = NumberAllocator<RuleSetSlot>(range: 1...0xFFFF_FFFF, order: .cycling)
   public var cidrs = CIDRIdentities()
+  public var names = NameIdentities()
 
   public init() {}
 }

@@ -42,6 +42,7 @@ struct Martlet: AsyncParsableCommand {
     version: version,
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
+      FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
       BookinfoVerb.self, BenchVerb.self,
     ])

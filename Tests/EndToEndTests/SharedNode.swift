@@ -2,6 +2,7 @@ import Testing
 
 /// One node for all tests of a suite, with the pods that `prepare` starts; gone when the suite ends.
 struct SharedNode: SuiteTrait, TestScoping {
+  let upArguments: [String]
   let prepare: @Sendable (Node) throws -> Void
 
   @TaskLocal static var current: Node?
@@ -9,7 +10,7 @@ struct SharedNode: SuiteTrait, TestScoping {
   func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
-    let node = try Node()
+    let node = try Node(upArguments)
     defer { node.stop() }
     try prepare(node)
     try await SharedNode.$current.withValue(node) { try await function() }
@@ -25,7 +26,9 @@ struct SharedNode: SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == SharedNode {
-  static func node(_ prepare: @escaping @Sendable (Node) throws -> Void) -> Self { SharedNode(prepare: prepare) }
+  static func node(upArguments: [String] = [], _ prepare: @escaping @Sendable (Node) throws -> Void) -> Self {
+    SharedNode(upArguments: upArguments, prepare: prepare)
+  }
 }
 
 /// Whole nodes, driven by the built executable. One after the other: each of them measures time somewhere.

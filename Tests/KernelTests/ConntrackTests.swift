@@ -179,6 +179,45 @@ import Testing
     #expect(try pair.back(Proto.tcp, tcp(80, 5000, TCPFlag.syn | TCPFlag.ack)).reason == 178)
     #expect(try pair.back(Proto.tcp, tcp(80, 4000, TCPFlag.ack)).reason == 178)
     #expect(
-      try node.arrives(node.frame(family, from: client, to: node.b, Proto.udp, udp(1, 2)), mark: mark).reason == 180)
+      try node.arrives(node.frame(family, from: client, to: node.b, Proto.sctp, sctp(1, 2)), mark: mark).reason == 180)
+  }
+
+  @Test(arguments: Family.allCases) func datagramsOfTheProxy(_ family: Family) throws {
+    let pair = try pair(family)
+    let node = pair.node
+    let mark = UInt32(MARTLET_MARK_FROM_PROXY)
+    try node.rules(Peer.a, [.init(.egress, .proxy, 3, proto: Proto.udp, port: 53, http: 9)])
+    _ = try pair.forth(Proto.udp, udp(4000, 53))
+    let (client, server) = (node.a.address(family), node.b.address(family))
+    // The proxy's answer in the server's name, and its own question with the client's address.
+    #expect(
+      try node.arrives(node.frame(family, from: server, to: node.a, Proto.udp, udp(53, 4000)), mark: mark).code
+        == passed)
+    #expect(
+      try node.arrives(node.frame(family, from: client, to: node.b, Proto.udp, udp(5000, 53)), mark: mark).code
+        == passed)
+    #expect(try node.conntrack.entries().map(\.key.zone).sorted() == [0, 1])
+    // The server's answer to the proxy is marked for it; what the server says to the client past it is dropped.
+    let answer = try pair.back(Proto.udp, udp(53, 5000))
+    #expect(answer.code == passed && answer.mark == UInt32(MARTLET_MARK_TO_PROXY))
+    #expect(try pair.back(Proto.udp, udp(53, 4000)).reason == 178)
+    #expect(
+      try node.arrives(node.frame(family, from: server, to: node.a, Proto.udp, udp(53, 4000))).code != passed)
+  }
+
+  @Test(arguments: Family.allCases) func theProxyEntersAndLeavesBetweenDatagrams(_ family: Family) throws {
+    let pair = try pair(family)
+    let node = pair.node
+    #expect(try pair.forth(Proto.udp, udp(4000, 53)).code == redirected)
+    try node.rules(Peer.a, [.init(.egress, .proxy, 3, http: 9)])
+    node.settings.policy_revision = 2
+    #expect(try pair.forth(Proto.udp, udp(4000, 53)).reason == 178, "for the proxy, of which a test run has none")
+    var connection = try node.connection()
+    #expect(connection.flags & MARTLET_CT_PROXY.rawValue != 0 && connection.proxy_rules == 9)
+    try node.rules(Peer.a, [.init(.egress, .allow, 4)])
+    node.settings.policy_revision = 3
+    #expect(try pair.forth(Proto.udp, udp(4000, 53)).code == redirected)
+    connection = try node.connection()
+    #expect(connection.flags & MARTLET_CT_PROXY.rawValue == 0 && connection.proxy_rules == 0)
   }
 }

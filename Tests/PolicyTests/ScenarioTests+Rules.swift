@@ -358,7 +358,6 @@ extension ScenarioTests {
       about(["ingress": [port(["rules": ["http": [["path": "/("], ["method": "GET"]]]])]]),
       "default/reviews => default/productpage 9080/TCP http(GET)", state: .partial,
       issues: ["spec.ingress[0].toPorts[0].rules.http[0].path"]),
-    egress("toFQDNs", ["toFQDNs": [["matchName": "a.example"]]], "toFQDNs"),
     egress(
       "no DNS rule", ["toPorts": [["ports": [["port": "53", "protocol": "UDP"]], "rules": ["dns": []]]]],
       "toPorts[0].rules.dns"),
@@ -368,12 +367,12 @@ extension ScenarioTests {
     ingressDeny("deny no port", ["toPorts": [[:]]], "toPorts[0]"),
     Scenario(
       "what is enforced beside what is not",
-      about(["egress": [["toFQDNs": [["matchName": "a.example"]]], ["toCIDR": ["8.8.8.8/32"]]]]),
+      about(["egress": [["toGroups": [["aws": ["region": "r"]]]], ["toCIDR": ["8.8.8.8/32"]]]]),
       """
       default/productpage -> 8.8.8.8 53/UDP allow
       default/productpage -> 9.9.9.9 53/UDP drop
       """,
-      state: .partial, issues: ["spec.egress[0].toFQDNs"]),
+      state: .partial, issues: ["spec.egress[0].toGroups"]),
     Scenario(
       "policies about nodes",
       [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["host"]]]])],

@@ -121,11 +121,11 @@ import Testing
     #expect(resolver.revision == 30)
     let client = SocketAddress(IPAddress("10.0.0.1")!, port: 40000)
     let server = SocketAddress(IPAddress("10.0.0.2")!, port: 80)
-    #expect(resolver.resolve(client: client, server: server) == nil)
+    #expect(resolver.resolve(client: client, server: server, transport: .tcp) == nil)
     var entry = martlet_ct_entry()
     entry.flags = UInt32(MARTLET_CT_PROXY.rawValue)
     entry.proxy_rules = 5
     try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
-    #expect(resolver.resolve(client: client, server: server)?.proxyRules == 5)
+    #expect(resolver.resolve(client: client, server: server, transport: .tcp)?.proxyRules == 5)
   }
 }

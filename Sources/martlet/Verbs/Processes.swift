@@ -35,10 +35,18 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("map-size"), help: "Size of a map: NAME=ENTRIES.")
   var mapSizes: [String] = []
 
+  @Option(help: "Seconds that an address stays allowed after the DNS answer that named it has expired.")
+  var fqdnGrace: Int64?
+
+  @Option(name: .customLong("fqdn-min-ttl"), help: "Seconds that a DNS answer holds at least.")
+  var fqdnMinimumTTL: Int64?
+
   func run() async throws {
     var configuration = AgentConfiguration(
       directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
     configuration.audit = audit
+    if let fqdnGrace { configuration.names.grace = max(0, fqdnGrace) }
+    if let fqdnMinimumTTL { configuration.names.minimumTimeToLive = max(0, fqdnMinimumTTL) }
     configuration.metricsAddress = try address(metricsAddress, orOf: "MARTLET_AGENT_METRICS", else: .agent)
     for text in mapSizes {
       let parts = text.split(separator: "=")

@@ -56,6 +56,12 @@ struct Up: AsyncParsableCommand {
   @Flag(help: "Judge and report traffic, but drop nothing.")
   var audit = false
 
+  @Option(help: "Seconds that an address stays allowed after the DNS answer that named it has expired (default: 60).")
+  var fqdnGrace: Int?
+
+  @Option(name: .customLong("fqdn-min-ttl"), help: "Seconds that a DNS answer holds at least (default: 0).")
+  var fqdnMinimumTTL: Int?
+
   @Flag(help: "Leave links and pins in place at the end.")
   var keepDatapath = false
 
@@ -91,6 +97,8 @@ struct Up: AsyncParsableCommand {
         ?? blocks(Up.defaultServiceCIDR, "--service-cidr"),
       keepsDatapath: keepDatapath || file.keepsDatapath == true)
     configuration.audit = audit || file.audit == true
+    configuration.fqdnGrace = fqdnGrace
+    configuration.fqdnMinimumTTL = fqdnMinimumTTL
     configuration.devices = devices.isEmpty ? file.devices ?? [] : devices
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
     return configuration

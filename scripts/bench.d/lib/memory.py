@@ -11,7 +11,7 @@ def resident(pid):
 def _memlock(identity):
     # bpftool holds the map open and reads the kernel's account of it from fdinfo.
     shown = json.loads(subprocess.check_output(["bpftool", "-j", "map", "show", "id", str(identity)]))
-    return shown["name"], int(shown["bytes_memlock"])
+    return int(shown["bytes_memlock"])
 
 
 def maps(folder):
@@ -22,6 +22,6 @@ def maps(folder):
         found[name] = int(shown["bytes_memlock"])
         if shown["type"].endswith("_of_maps"):
             inner = json.loads(subprocess.check_output(["bpftool", "-j", "map", "dump", "pinned", f"{folder}/{name}"]))
-            numbers = {entry.get("inner_map_id") for entry in inner} - {None}
-            found[f"{name}, inner"] = sum(_memlock(number)[1] for number in numbers)
+            numbers = {sum(int(byte, 16) << 8 * place for place, byte in enumerate(entry["value"])) for entry in inner}
+            found[f"{name}, inner"] = sum(_memlock(number) for number in numbers)
     return found

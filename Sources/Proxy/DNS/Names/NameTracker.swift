@@ -99,18 +99,19 @@ final class NameTracker {
   func mayPass(_ exchange: DNSExchange, _ answer: DNSAnswer, _ message: [UInt8], now: UInt64) -> Bool {
     guard !answer.addresses.isEmpty, let time = answer.timeToLive else { return true }
     let patterns = patterns(matching: exchange.query.name)
-    guard !patterns.isEmpty else { return true }
     let seconds = NameTracker.seconds()
-    let isKnown = tell(answer.addresses, patterns)
+    // A name that no policy selects is told too, so that a policy which selects it later finds its addresses; but nobody
+    // waits for that.
+    let state = patterns.isEmpty ? .written : tell(answer.addresses, patterns)
     // A client may use the answer as long as it lasts, so what was told must last about as long.
     let life = Int64(max(1, min(time, 7 * 86400)))
     let known = reported[exchange.query.name]
     let isTold = known.map { told in
       told.expires >= seconds + life && answer.addresses.allSatisfy(told.addresses.contains)
     }
-    if isKnown, isTold == true { return true }
+    if state != .unknown, isTold == true { return true }
     // Beyond its time an address may be taken back at any moment: only the agent can say that it stays.
-    let mustWait = !isKnown || (known?.expires ?? 0) < seconds
+    let mustWait = state == .unknown || (state == .present && (known?.expires ?? 0) < seconds)
     let learned = LearnedName(
       name: exchange.query.name, addresses: answer.addresses, expires: seconds + life + max(1, life / 4))
     if reported.count >= NameTracker.maximumNames { reported = [:] }
@@ -119,7 +120,7 @@ final class NameTracker {
       addresses: learned.addresses + others.filter { !learned.addresses.contains($0) }.prefix(64),
       expires: learned.expires)
     guard let id = report([learned]) else {
-      journal.append(learned)
+      if !patterns.isEmpty { journal.append(learned) }
       return true
     }
     guard mustWait else { return true }
@@ -146,20 +147,33 @@ final class NameTracker {
     return found
   }
 
-  /// Makes the datapath know the addresses by identities that exist; whether it does now.
-  private func tell(_ addresses: [IPAddress], _ patterns: [DNSNamePattern]) -> Bool {
-    guard let map = configuration.addresses else { return false }
-    var isKnown = true
+  /// What the datapath knows of some addresses.
+  private enum Knowledge {
+    /// Not all of them have the identity that they need.
+    case unknown
+    /// They have, some since earlier.
+    case present
+    /// They have since now.
+    case written
+  }
+
+  /// Makes the datapath know the addresses by identities that exist.
+  private func tell(_ addresses: [IPAddress], _ patterns: [DNSNamePattern]) -> Knowledge {
+    guard let map = configuration.addresses else { return .unknown }
+    var state = Knowledge.written
     for address in addresses {
       let present = map.identity(address).flatMap { sets[$0] }?.patterns ?? []
-      if patterns.allSatisfy(present.contains) { continue }
+      if patterns.allSatisfy(present.contains) {
+        if state == .written { state = .present }
+        continue
+      }
       let all = Set(present).union(patterns).sorted()
       guard let identity = table.identities[table.key(address, all)], map.set(address, identity: identity) else {
-        isKnown = false
+        state = .unknown
         continue
       }
     }
-    return isKnown
+    return state
   }
 
   // MARK: The agent
