@@ -1,37 +1,37 @@
 import Glibc
 import Testing
 
+/// dnsmasq with the names of these tests; answers hold for two seconds.
+private func dnsServer(_ node: Node) throws -> [String] {
+  let hosts = node.directory + "/hosts"
+  try write(
+    """
+    192.0.2.2 www.example.com
+    2001:db8::2 www.example.com
+    192.0.2.3 other.example.com
+    2001:db8::3 other.example.com
+    192.0.2.3 a.b.example.com
+
+    """, to: hosts)
+  let text = (0..<12).map { _ in String(repeating: "x", count: 200) }.joined(separator: ",")
+  return [
+    "dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--addn-hosts=\(hosts)", "--local-ttl=2",
+    "--user=root", "--pid-file=", "--cname=alias.example.com,www.example.com",
+    "--txt-record=big.example.com,\(text)",
+  ]
+}
+
 extension EndToEnd {
   /// What DNS rules and toFQDNs make of real queries to a real server, in a pod, on the node and in the world.
   @Suite(
     .serialized,
     .node(upArguments: ["--fqdn-grace", "1"]) { node in
       try node.runPod("client", labels: "app=client")
-      try node.runPod("dns", labels: "app=dns", command: DNSTests.server(node))
+      try node.runPod("dns", labels: "app=dns", command: dnsServer(node))
     })
   struct DNSTests {
-    /// dnsmasq with the names of these tests; answers hold for two seconds.
-    static func server(_ node: Node) throws -> [String] {
-      let hosts = node.directory + "/hosts"
-      try write(
-        """
-        192.0.2.2 www.example.com
-        2001:db8::2 www.example.com
-        192.0.2.3 other.example.com
-        2001:db8::3 other.example.com
-        192.0.2.3 a.b.example.com
-
-        """, to: hosts)
-      let text = (0..<12).map { _ in String(repeating: "x", count: 200) }.joined(separator: ",")
-      return [
-        "dnsmasq", "-k", "-C", "/dev/null", "--no-resolv", "--no-hosts", "--addn-hosts=\(hosts)", "--local-ttl=2",
-        "--user=root", "--pid-file=", "--cname=alias.example.com,www.example.com",
-        "--txt-record=big.example.com,\(text)",
-      ]
-    }
-
     private func servers(_ node: Node) throws -> [Child] {
-      let command = try Self.server(node) + ["--bind-interfaces"]
+      let command = try dnsServer(node) + ["--bind-interfaces"]
       return [
         try Child(["ip", "netns", "exec", node.name] + command + ["--listen-address=192.0.2.1,2001:db8::1"]),
         try Child(["ip", "netns", "exec", node.name + "w"] + command + ["--listen-address=192.0.2.2,2001:db8::2"]),
