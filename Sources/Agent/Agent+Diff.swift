@@ -30,12 +30,13 @@ extension Agent {
   }
 
   private func policyDocument(_ value: JSONValue) throws -> PolicyDocument {
-    let cluster = configuration.clusterName
+    let context = PolicyContext(cluster: configuration.clusterName)
     switch value["kind"]?.stringValue {
     case CiliumNetworkPolicy.resource.kind:
-      return PolicyDocument(try CiliumNetworkPolicy(value), cluster: cluster)
+      return PolicyDocument(try CiliumNetworkPolicy(value), in: context)
     case CiliumClusterwideNetworkPolicy.resource.kind:
-      return PolicyDocument(try CiliumClusterwideNetworkPolicy(value), cluster: cluster)
+      return PolicyDocument(try CiliumClusterwideNetworkPolicy(value), in: context)
+    case NetworkPolicy.resource.kind: return PolicyDocument(try NetworkPolicy(value))
     case let other: throw FieldError(path: "kind", message: "\"\(other ?? "")\" is not a policy")
     }
   }

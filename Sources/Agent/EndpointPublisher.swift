@@ -97,15 +97,12 @@ final class EndpointPublisher: EndpointReports {
         ])
     } catch {
       guard error.isConflict else { throw error }
-      // That of an earlier pod of this name: it would be deleted with that pod.
-      var object = try await api.get(type, namespace: key.namespace, name: key.name)
-      if object[path: "metadata", "ownerReferences"] != owners {
-        object["metadata"]?["ownerReferences"] = owners
-        _ = try await api.update(type, object)
-      }
+      // The owner too: the object of an earlier pod of this name would be deleted with that pod. This kind has no
+      // subresource for its status.
+      _ = try await api.patch(
+        type, namespace: key.namespace, name: key.name, .merge,
+        ["metadata": ["ownerReferences": owners], "status": status], subresource: nil)
     }
-    _ = try await api.patch(
-      type, namespace: key.namespace, name: key.name, .merge, ["status": status], subresource: "status")
   }
 
   /// Removes the endpoint of the pod with this uid, and not that of a later pod, which another node may have published.

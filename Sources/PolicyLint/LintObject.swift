@@ -70,7 +70,9 @@ struct LintObject {
     case CiliumClusterwideNetworkPolicy.resource.kind:
       let policy = try CiliumClusterwideNetworkPolicy(value)
       (rules, document) = (policy.rules, PolicyDocument(policy))
-    case NetworkPolicy.resource.kind: networkPolicy = try NetworkPolicy(value)
+    case NetworkPolicy.resource.kind:
+      let policy = try NetworkPolicy(value)
+      (networkPolicy, document) = (policy, PolicyDocument(policy))
     default: break
     }
   }

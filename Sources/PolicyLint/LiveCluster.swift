@@ -9,13 +9,14 @@ public struct LiveCluster: Sendable {
     public let namespace: String
     public let name: String
     public let labels: IdentityLabels
-    public let namedPorts: Set<NamedPort>
+    /// nil when they are not known.
+    public let namedPorts: Set<NamedPort>?
     public let addresses: [IPAddress]
     /// The TCP ports that it listens on; nil when that is not known.
     public let listening: Set<UInt16>?
 
     public init(
-      namespace: String, name: String, labels: IdentityLabels, namedPorts: Set<NamedPort> = [],
+      namespace: String, name: String, labels: IdentityLabels, namedPorts: Set<NamedPort>? = nil,
       addresses: [IPAddress] = [], listening: Set<UInt16>? = nil
     ) {
       self.namespace = namespace
@@ -40,7 +41,7 @@ extension Report {
         if subjects.isEmpty {
           warn(
             .selectsNothing, index, "\(section.path).endpointSelector",
-            "selects none of the \(live.pods.count) pods now")
+            "selects none of the \(live.pods.count) pods that run here now")
         }
         for rule in section.rules where !rule.isRefused {
           let peers = checkPeers(rule, index, live)
@@ -64,7 +65,8 @@ extension Report {
       // Lowering keeps the order of the elements, and puts them before other peers.
       if let written, number < written, selected.isEmpty, !isReserved {
         warn(
-          .selectsNothing, index, "\(rule.path).\(field)[\(number)]", "selects none of the \(live.pods.count) pods now")
+          .selectsNothing, index, "\(rule.path).\(field)[\(number)]",
+          "selects none of the \(live.pods.count) pods that run here now")
       }
     }
     return all
@@ -76,8 +78,9 @@ extension Report {
     for term in rule.terms where term.effect != .deny {
       switch term.ports {
       case .named(let name):
-        let has = pods.contains { $0.namedPorts.contains { $0.name == name } }
-        if !has, told.insert(term.path).inserted {
+        let known = pods.compactMap(\.namedPorts)
+        guard known.count == pods.count, !known.contains(where: { $0.contains { $0.name == name } }) else { continue }
+        if told.insert(term.path).inserted {
           warn(.nobodyListens, index, "\(term.path).port", "no selected pod has a port named \(name)")
         }
       case .range(let range):

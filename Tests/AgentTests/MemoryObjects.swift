@@ -117,6 +117,8 @@ final class MemoryObjects: ObjectAPI {
     _ type: ResourceType, namespace: String?, name: String, _ kind: PatchKind, _ patch: JSONValue, subresource: String?
   ) async throws(KubernetesError) -> JSONValue {
     try await begin("patch", name)
+    // As in Kubernetes: only kinds that have the subresource serve it.
+    if subresource == "status", type == CiliumEndpoint.resource { throw Self.failure(404) }
     return try change(type.path(namespace: namespace, name: name)) { old in
       let version = patch[path: "metadata", "resourceVersion"]
       guard version == nil || version == old[path: "metadata", "resourceVersion"] else {

@@ -2,7 +2,7 @@ import Glibc
 import Testing
 
 /// dnsmasq with the names of these tests; answers hold for two seconds.
-private func dnsServer(_ node: Node) throws -> [String] {
+private func nameServer(_ node: Node) throws -> [String] {
   let hosts = node.directory + "/hosts"
   try write(
     """
@@ -27,11 +27,11 @@ extension EndToEnd {
     .serialized,
     .node(upArguments: ["--fqdn-grace", "1"]) { node in
       try node.runPod("client", labels: "app=client")
-      try node.runPod("dns", labels: "app=dns", command: dnsServer(node))
+      try node.runPod("dns", labels: "app=dns", command: nameServer(node))
     })
   struct DNSTests {
     private func servers(_ node: Node) throws -> [Child] {
-      let command = try dnsServer(node) + ["--bind-interfaces"]
+      let command = try nameServer(node) + ["--bind-interfaces"]
       return [
         try Child(["ip", "netns", "exec", node.name] + command + ["--listen-address=192.0.2.1,2001:db8::1"]),
         try Child(["ip", "netns", "exec", node.name + "w"] + command + ["--listen-address=192.0.2.2,2001:db8::2"]),

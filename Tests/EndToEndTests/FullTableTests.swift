@@ -63,7 +63,8 @@ extension EndToEnd {
     private func outcome(_ node: Node, _ name: String) throws -> String {
       let all = try node.martlet("policy", "get", "-o", "json").json().arrayValue ?? []
       let policy = all.first { $0["name"]?.stringValue == name }
-      return "\(policy?["state"]?.stringValue ?? "") \(policy?["problems"]?.arrayValue?.first?["message"]?.stringValue ?? "")"
+      return
+        "\(policy?["state"]?.stringValue ?? "") \(policy?["problems"]?.arrayValue?.first?["message"]?.stringValue ?? "")"
     }
 
     private func component(_ node: Node, _ name: String) throws -> (isGood: Bool, message: String) {

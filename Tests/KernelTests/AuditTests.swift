@@ -1,7 +1,7 @@
 import CMartletABI
 import Testing
 
-/// Pods in audit mode: what becomes of a datagram from a to b, and of the reports about it.
+/// Pods in audit mode: what becomes of an SCTP packet from a to b, and of the reports about it.
 struct AuditCase: CustomTestStringConvertible {
   var testDescription: String
   /// The pods in audit mode, by number.
@@ -72,7 +72,7 @@ struct AuditCase: CustomTestStringConvertible {
     try watch(node, scenario.audited)
     try node.rules(Peer.a, scenario.egress)
     try node.rules(Peer.b, scenario.ingress)
-    let outcome = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.udp, udp(4000, 53)))
+    let outcome = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.sctp, sctp(4000, 53)))
     #expect(outcome.code == (scenario.passes ? redirected : shot))
     let events = outcome.events.map {
       AuditCase.Event(

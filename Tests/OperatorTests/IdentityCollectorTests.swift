@@ -153,10 +153,8 @@ extension KubernetesClient {
       [
         "apiVersion": "cilium.io/v2", "kind": "CiliumEndpoint",
         "metadata": ["name": .string(name), "namespace": "default"],
+        "status": ["identity": ["id": .integer(Int64(identity)), "labels": []]],
       ])
-    _ = try await patchStatus(
-      CiliumEndpoint.resource, namespace: "default", name: name,
-      ["status": ["identity": ["id": .integer(Int64(identity)), "labels": []]]])
   }
 
   fileprivate func takeMark(_ number: Int) async throws(KubernetesError) {

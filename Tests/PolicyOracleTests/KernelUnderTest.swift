@@ -50,7 +50,8 @@ final class KernelUnderTest {
     var allocations = PolicyAllocations()
     let compiled = PolicyCompiler.compile(
       PolicySnapshot(identities: identities, subjects: subjects, policies: documents), allocations: &allocations)
-    try policies.reconcile(compiled.maps)
+    for identity in try policies.identities() where compiled.maps[identity] == nil { try policies.remove(identity) }
+    for (identity, state) in compiled.maps { try policies.replace(identity, with: state) }
     try endpoints.reconcile(world.pods.filter(\.isLocal).map(\.endpoint))
     var blocks = compiled.ipcache
     for host in WorldHost.all {
@@ -71,6 +72,7 @@ final class KernelUnderTest {
     switch value["kind"]?.stringValue {
     case CiliumClusterwideNetworkPolicy.resource.kind:
       PolicyDocument(try CiliumClusterwideNetworkPolicy(value))
+    case NetworkPolicy.resource.kind: PolicyDocument(try NetworkPolicy(value))
     default: PolicyDocument(try CiliumNetworkPolicy(value))
     }
   }

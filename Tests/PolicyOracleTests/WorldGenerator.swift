@@ -60,6 +60,7 @@ struct WorldGenerator {
     var question = Question(
       from: isFromSubject ? subject : other, to: isFromSubject ? other : subject, ipv6: ipv6,
       number: dice.chance(60) ? 6 : dice.pick([6, 17, 132, ipv6 ? 58 : 1]), port: dice.pick(WorldGenerator.ports))
+    if question.number == 6, dice.chance(60) { question.port = dice.pick([80, 81, 90]) }
     if question.number == 1 { question.port = dice.pick([8, 13]) }
     if question.number == 58 { question.port = 128 }
     return question
@@ -127,7 +128,7 @@ struct WorldGenerator {
   }
 
   private mutating func ports(_ isIngress: Bool, _ isDeny: Bool) -> JSONValue {
-    if !isDeny, dice.chance(40) {
+    if !isDeny, dice.chance(55) {
       if !isIngress, dice.chance(30) {
         return [
           "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],

@@ -1,5 +1,7 @@
+import Addressing
 import ArgumentParser
 import ControlPlane
+import Identity
 import JSON
 import NodeAPI
 import PolicyLint
@@ -39,7 +41,7 @@ extension PolicyVerb {
           throw Exit.usage
         }
       }
-      let findings = linter.report()
+      let findings = linter.report(live: offline ? nil : live())
       output.print(.array(findings.map(\.json))) { _ in
         let errors = findings.count { $0.severity == .error }
         let (policies, others) = linter.counts
@@ -51,6 +53,18 @@ extension PolicyVerb {
         return (lines + [summary]).joined(separator: "\n")
       }
       if findings.contains(where: { $0.severity == .error || strict }) { throw Exit.no }
+    }
+
+    /// The pods of this instance's node; nil when none is running.
+    private func live() -> LiveCluster? {
+      let client = NodeClient(socketPath: instance.directory.agentSocket)
+      guard let endpoints = try? client.get("/v1/endpoints", listOf: EndpointModel.self) else { return nil }
+      return LiveCluster(
+        pods: endpoints.map { endpoint in
+          LiveCluster.Pod(
+            namespace: endpoint.namespace, name: endpoint.pod, labels: IdentityLabels(sourced: endpoint.labels),
+            addresses: [endpoint.ipv4, endpoint.ipv6].compactMap { $0 }.compactMap { IPAddress($0) })
+        })
     }
   }
 }
