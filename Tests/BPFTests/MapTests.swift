@@ -44,7 +44,7 @@ struct PrefixKey: BitwiseCopyable, Hashable {
     let map = try BPFMap<UInt32, UInt64>.create(.hash, name: "full", maxEntries: 4)
     let error = try #require(throws: BPFError.self) { try map.update((0..<9).map { ($0, 0) }) }
     #expect(error.errno == E2BIG)
-    #expect(error.description == "BPF_MAP_UPDATE_ELEM failed for map \"full\": E2BIG")
+    #expect(error.description == "BPF_MAP_UPDATE_ELEM failed for map \"full\": E2BIG, it is full")
   }
 
   @Test func arrays() throws {

@@ -21,8 +21,8 @@ import Testing
     async throws
   {
     let store = try makeStore()
-    let version = try put(store, "first")
     for round in 0..<300 {
+      let version = try put(store, "first")
       let events = try store.watch("things", ObjectFilter(), after: version, bookmarks: false, timeout: .seconds(60))
       let reader = Task { for await _ in events {} }
       let writer = Task.detached { for step in 0..<20 { _ = try? self.put(store, "\(round % 7)-\(step)") } }

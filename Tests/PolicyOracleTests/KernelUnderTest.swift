@@ -103,7 +103,8 @@ final class KernelUnderTest {
     case MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL.rawValue: return .unreadable
     case let reason: throw UnexpectedDrop(reason: reason)
     }
-    guard words[Int(MARTLET_TRACE_CB_VERDICT)] == MARTLET_PROXY.rawValue else { return .forwarded }
+    let verdict = words[Int(MARTLET_TRACE_CB_VERDICT)] & (1 << UInt32(MARTLET_TRACE_DIRECTION_SHIFT) - 1)
+    guard verdict == MARTLET_PROXY.rawValue else { return .forwarded }
     return try said(words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
   }
 

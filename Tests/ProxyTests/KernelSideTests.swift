@@ -31,7 +31,7 @@ import Testing
   @Test(.enabled(if: geteuid() == 0, "needs root"), arguments: ["127.0.0.1", "::1"])
   func listenersEnterTheSocketMapAndMarkTheirConnections(_ host: String) throws {
     let listeners = try TransparentListeners()
-    let map = try SocketMap.create(name: "proxy_test", maxEntries: 2)
+    let map = try SocketMap.create(name: "proxy_test", maxEntries: UInt32(MARTLET_LISTENER_MAX.rawValue))
     try listeners.register(in: map)
     let listener = host == "::1" ? listeners.ipv6 : listeners.ipv4
     let cookie = try #require(try map.cookie(host == "::1" ? 1 : 0))

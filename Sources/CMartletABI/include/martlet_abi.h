@@ -57,8 +57,8 @@ struct martlet_config {
 	__u32 ct_tcp_syn;
 	__u32 ct_tcp_established;
 	__u32 ct_tcp_closing; /* and a query that was answered */
-	__u32 ct_any;	     /* UDP, ICMP: until a reply is seen */
-	__u32 ct_any_stream; /* UDP, ICMP: after a reply was seen */
+	__u32 ct_any;	      /* UDP, ICMP: until a reply is seen */
+	__u32 ct_any_stream;  /* UDP, ICMP: after a reply was seen */
 	__u32 reserved;
 };
 MARTLET_ASSERT_SIZE(struct martlet_config, 40);

@@ -35,8 +35,9 @@ public struct NameCache: Sendable {
 
   /// Notes an answer. Returns the addresses whose set of names changed.
   public mutating func learn(_ learned: LearnedName, now: Int64) -> Set<IPAddress> {
+    // An answer of long ago may come from a journal: the minimum counts from when it was given.
+    guard learned.expires + options.grace >= now else { return [] }
     let expires = max(learned.expires, now + options.minimumTimeToLive)
-    guard expires + options.grace > now else { return [] }
     var changed: Set<IPAddress> = []
     for address in learned.addresses {
       if let known = names[learned.name]?[address] {
