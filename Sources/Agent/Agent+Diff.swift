@@ -4,6 +4,7 @@ import JSON
 import KubernetesAPI
 import NodeAPI
 import Policy
+import Synchronization
 
 extension Agent {
   /// What the policies in `documents` would change for the flows of the ring, or for those given in `flows`.
@@ -30,10 +31,10 @@ extension Agent {
   }
 
   private func policyDocument(_ value: JSONValue) throws -> PolicyDocument {
-    let context = PolicyContext(cluster: configuration.clusterName)
+    let context = policyContext.withLock { $0 }
     switch value["kind"]?.stringValue {
-    case CiliumNetworkPolicy.resource.kind:
-      return PolicyDocument(try CiliumNetworkPolicy(value), in: context)
+    case NetworkPolicy.resource.kind: return PolicyDocument(try NetworkPolicy(value))
+    case CiliumNetworkPolicy.resource.kind: return PolicyDocument(try CiliumNetworkPolicy(value), in: context)
     case CiliumClusterwideNetworkPolicy.resource.kind:
       return PolicyDocument(try CiliumClusterwideNetworkPolicy(value), in: context)
     case NetworkPolicy.resource.kind: return PolicyDocument(try NetworkPolicy(value))

@@ -23,6 +23,8 @@ public final class Agent: Sendable {
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
+  /// What policies can refer to now.
+  let policyContext = Mutex(PolicyContext())
   let tables = TableWatch()
   let events: EventRecorder
   /// Why the metrics are not served.
@@ -96,6 +98,7 @@ public final class Agent: Sendable {
     snapshot.subjects = adopted.addedSubjects
     let inputs = await feed.first()
     (snapshot.policies, snapshot.nodes) = book.start(inputs)
+    policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     snapshot.names = await names.restore()
     await policy.start(snapshot)
@@ -180,6 +183,7 @@ public final class Agent: Sendable {
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
       for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
+      policyContext.withLock { $0 = book.context }
       if !change.isEmpty { await policy.apply(change) }
       for input in inputs { progress.record(input) }
     }

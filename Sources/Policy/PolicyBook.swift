@@ -60,7 +60,8 @@ public struct PolicyBook: Sendable {
     let lower: @Sendable (PolicyContext) -> PolicyDocument
   }
 
-  private var context: PolicyContext
+  /// What policies can refer to now.
+  public private(set) var context: PolicyContext
   private var versions: [ObjectKey: Version] = [:]
   private var dependents: [ObjectKey: Dependent] = [:]
   private var services = ServiceDirectory()

@@ -5,11 +5,16 @@ private let ratings = Place.pod("ratings")
 private let details = Place.pod("details")
 private let selectsReviews = "endpointSelector: {matchLabels: {app: reviews}}\n"
 
-/// An object of the core group, on one line.
+/// A manifest; `members` are lines besides its kind and metadata.
 private func object(
   _ kind: String, _ name: String, apiVersion: String = "v1", labels: String = "{}", _ members: String
 ) -> String {
-  "{apiVersion: \(apiVersion), kind: \(kind), metadata: {name: \(name), labels: \(labels)}, \(members)}"
+  """
+  apiVersion: \(apiVersion)
+  kind: \(kind)
+  metadata: {name: \(name), labels: \(labels)}
+  \(members)
+  """
 }
 
 extension PolicyCase {
@@ -49,7 +54,11 @@ extension PolicyCase {
         object(
           "EndpointSlice", "partner-6", apiVersion: "discovery.k8s.io/v1",
           labels: "{kubernetes.io/service-name: partner}",
-          #"addressType: IPv6, endpoints: [{addresses: ["2001:db8::3"]}], ports: [{port: 9080}]"#),
+          """
+          addressType: IPv6
+          endpoints: [{addresses: ["2001:db8::3"]}]
+          ports: [{port: 9080}]
+          """),
       ].joined(separator: "\n---\n"),
       .allowed(reviews, .farWorld), .refused(reviews, .world), .refused(reviews, ratings)),
     PolicyCase(

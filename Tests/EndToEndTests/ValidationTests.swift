@@ -48,17 +48,17 @@ extension EndToEnd {
       #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
     }
 
-    @Test func `a peer by DNS name denies egress, and its status says so`() throws {
+    @Test func `a peer by a cloud group denies egress, and its status says so`() throws {
       let node = try SharedNode.node
       let policy = PolicyCase(
         "",
         spec: """
           endpointSelector: {matchLabels: {app: sleep}}
-          egress: [{toFQDNs: [{matchName: example.com}]}]
+          egress: [{toGroups: [{aws: {region: eu}}]}]
           """
       ).manifest
       try node.apply(policy)
-      try expectRejected("spec.egress[0].toFQDNs")
+      try expectRejected("spec.egress[0].toGroups")
       #expect(try node.surprises([.refused(.pod("sleep"))]) == [])
       try node.delete(policy)
     }
