@@ -21,11 +21,11 @@ import Testing
     async throws
   {
     let store = try makeStore()
-    for round in 0..<300 {
+    for round in 0..<150 {
       let version = try put(store, "first")
       let events = try store.watch("things", ObjectFilter(), after: version, bookmarks: false, timeout: .seconds(60))
       let reader = Task { for await _ in events {} }
-      let writer = Task.detached { for step in 0..<20 { _ = try? self.put(store, "\(round % 7)-\(step)") } }
+      let writer = Task.detached { for step in 0..<12 { _ = try? self.put(store, "\(round % 7)-\(step)") } }
       await Task.yield()
       reader.cancel()
       await writer.value

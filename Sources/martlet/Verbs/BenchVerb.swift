@@ -5,6 +5,7 @@ import LoadGenerator
 struct BenchVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure: a load generator, and a server that is no bottleneck.",
+    discussion: "Example: martlet bench serve --port 8080",
     subcommands: [HTTP.self, TCP.self, Serve.self])
 
   struct HTTP: AsyncParsableCommand {

@@ -10,7 +10,8 @@ import NodeAPI
 
 struct FQDNVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "fqdn", abstract: "What DNS names were answered with on this node.", subcommands: [List.self],
+    commandName: "fqdn", abstract: "What DNS names were answered with on this node.",
+    discussion: "Example: martlet fqdn list", subcommands: [List.self],
     defaultSubcommand: List.self)
 
   struct List: ParsableCommand {
