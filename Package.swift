@@ -45,8 +45,8 @@ let package = Package(
     target("Labels"),
     target("Threads"),
     target("Automata"),
+    target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("NodeMetrics", ["Addressing", "Threads"]),
-    target("BPF", ["CLibBPF", "CLinux"]),
     target("Netlink", ["CLinux", "Addressing"]),
 
     // Floor 2: the Kubernetes API, from both ends.
@@ -87,11 +87,12 @@ let package = Package(
       ]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
-    target("NodeAPI", ["JSON", "CLinux"]),
+    target("NodeAPI", ["JSON", "CLinux", "Threads"]),
     target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
-    target("Bookinfo", ["JSON"]),
+    target("Bookinfo", ["JSON", "Threads"]),
+    target(
+      "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
     target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
-    target("Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", logging]),
 
     // Floor 5: composition.
     target(
@@ -101,10 +102,12 @@ let package = Package(
         "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
+    target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
     target(
       "Host",
       [
-        "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity", "Addressing",
+        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity",
+        "Addressing",
         "JSON", "CLinux", "BPF", "Threads", logging,
       ]),
 
@@ -123,7 +126,14 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
     tests("AddressingTests", ["Addressing"]),
+    tests(
+      "AgentTests",
+      [
+        "TestSupport", "Agent", "Datapath", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI", "Addressing",
+        "JSON", logging,
+      ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
@@ -136,19 +146,26 @@ let package = Package(
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
+    tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
-    tests("NodeAPITests", ["NodeAPI", "JSON"]),
-    tests("CNITests", ["CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
+    tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
+    tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
     tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
-    tests("WorkloadsTests", ["Workloads", "CNI", "JSON", "Addressing", logging]),
+    tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
+    tests(
+      "PolicyOracleTests",
+      [
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
+        "ProxyRules",
+      ]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),

@@ -130,7 +130,9 @@ VERIFIED_ALONE int report_audit(struct __sk_buff *skb, struct flow *flow)
 INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 verdict,
 			 __u32 reason)
 {
-	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict;
+	__u32 direction = flow->judgement.direction;
+
+	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT;
 	skb->cb[MARTLET_TRACE_CB_REASON] = reason;
 	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
 	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;

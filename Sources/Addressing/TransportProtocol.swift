@@ -27,6 +27,8 @@ public struct TransportProtocol: RawRepresentable, Hashable, Sendable {
     self = known.0
   }
 
+  public var hasName: Bool { Self.names.contains { $0.0 == self } }
+
   public var isICMP: Bool { self == .icmp || self == .icmpv6 }
 }
 

@@ -1,7 +1,7 @@
 import Datapath
 import Flows
-import NodeMetrics
 import NodeAPI
+import NodeMetrics
 import Policy
 
 extension Agent {
@@ -35,13 +35,14 @@ extension Agent {
 
   /// How full the kernel's tables are: the line of `martlet status`.
   var tablesComponent: AgentStatus.Component {
-    let full = tables.usage.filter(\.isNearlyFull)
+    let usage = (try? datapath.mapUsage()) ?? tables.usage
+    let full = usage.filter(\.isNearlyFull)
     guard full.isEmpty else {
       return AgentStatus.Component(
         name: "Tables", ok: false,
         message: full.map { "\($0.map) \($0.entries)/\($0.capacity) entries" }.joined(separator: ", "))
     }
-    let fullest = tables.usage.max { $0.pressure < $1.pressure }
+    let fullest = usage.max { $0.pressure < $1.pressure }
     return AgentStatus.Component(
       name: "Tables", ok: true,
       message: "OK" + (fullest.map { ", fullest \($0.map) \($0.entries)/\($0.capacity)" } ?? ""))
@@ -91,7 +92,7 @@ extension Agent {
       family("martlet_forward_bytes_total", "Octets let through, by direction.", dropped: false, \.bytes),
       MetricFamily(
         "martlet_lost_events_total", .counter, "Events that found the kernel's ring full.",
-        [.init(["source": "perf_event_ring_buffer"], (try? datapath.counters.lostEvents()) ?? 0)]),
+        [.init(["source": "PERF_EVENT_RING_BUFFER"], (try? datapath.counters.lostEvents()) ?? 0)]),
     ]
   }
 

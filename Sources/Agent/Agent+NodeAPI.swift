@@ -30,6 +30,8 @@ extension Agent {
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"):
         return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/policies/diff"):
+        return .json(try await policyDifference(try request.json()).json)
       case ("POST", "/v1/why"):
         return .json(try await explain(TraceRequest(decoding: JSONCursor(try request.json()))).json)
       case ("POST", "/v1/cni"):

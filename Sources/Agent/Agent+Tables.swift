@@ -1,4 +1,5 @@
 import Datapath
+import Identity
 import KubernetesAPI
 
 extension Agent {
@@ -26,23 +27,32 @@ extension Agent {
         let count = (try? datapath.counters.refusedConnections()) ?? refused
         if count > refused {
           refused = count
-          reportFull("martlet_conntrack", "new connections are dropped for want of room in the connection table")
+          reportFull("martlet_conntrack", "new connections are dropped: martlet_conntrack has no room for them")
           break
         }
       }
     }
   }
 
-  /// Says when a table fills up, and when there is room again.
+  /// Says when a table fills up, when there is room again, and which identities are denied meanwhile.
   func watchTables() async {
+    var denied: [NumericIdentity: String] = [:]
     while !Task.isCancelled {
+      let problems = await policy.problems
+      for (identity, problem) in problems where denied[identity] != problem {
+        record(.warning, "IdentityDenied", "identity \(identity) is denied all traffic: \(problem)")
+      }
+      for identity in denied.keys where problems[identity] == nil {
+        record(.normal, "IdentityAdmitted", "the policy of identity \(identity) is in force")
+      }
+      denied = problems
       do {
         for usage in try datapath.mapUsage() {
           let wasNearlyFull = tables.set(usage)
           if usage.isNearlyFull, !wasNearlyFull {
             let percent = Int(MapUsage.watermark * 100)
             reportFull(
-              usage.map, "\(usage.map) is more than \(percent) % full: it has room for \(usage.capacity) entries")
+              usage.map, "\(usage.map) is more than \(percent) % full, it can hold \(usage.capacity) entries")
           } else if !usage.isNearlyFull, wasNearlyFull {
             logger.notice("\(usage.map) has room again: \(usage.entries) of \(usage.capacity) entries")
             record(.normal, "TableHasRoom", "\(usage.map) has room again")
@@ -65,6 +75,7 @@ extension Agent {
     events.record(
       EventRecorder.Entry(
         subject: ObjectKey(kind: Node.resource.kind, namespace: nil, name: configuration.nodeName),
-        apiVersion: Node.resource.apiVersion, kind: kind, reason: reason, message: message))
+        apiVersion: Node.resource.apiVersion, uid: configuration.nodeName, kind: kind, reason: reason, message: message)
+    )
   }
 }

@@ -1,4 +1,5 @@
 import Addressing
+import CMartletABI
 import Datapath
 import Flows
 import NodeAPI
@@ -31,33 +32,22 @@ extension Agent {
 
   /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
   func judge(_ request: TraceRequest) async throws -> Judgement {
-    let protocols: [String: UInt8] = ["TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPV4": 1, "ICMPV6": 58]
-    guard let ipProtocol = protocols[request.protocol.uppercased()] else {
+    guard let asked = TransportProtocol(name: request.protocol) else {
       throw TraceError(description: "protocol \(request.protocol) is not known; TCP, UDP, SCTP, ICMP or ICMPv6")
     }
-    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (ipProtocol == 58)
+    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (asked == .icmpv6)
     let source = try await end(request.from, wantsIPv6: wantsIPv6)
     let destination = try await end(request.to, wantsIPv6: wantsIPv6)
-    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: ipProtocol, port: request.port)
-    var stages: [Judgement.Stage] = []
+    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: asked.rawValue, port: request.port)
+    let sides = TraceSides(verdict: verdict, from: source.endpoint != nil, to: destination.endpoint != nil).sides
+    var stages = sides.map { side in
+      let stage = side.direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)"
+      return Judgement.Stage(direction: side.direction, step: step(side, stage, verdict))
+    }
     func judgement(_ result: TraceResult.Verdict, by set: HTTPRuleSet? = nil) -> Judgement {
       Judgement(
-        source: source, destination: destination, ipProtocol: ipProtocol, result: result, stages: stages, ruleSet: set)
-    }
-    // A drop on egress leaves nothing to say about ingress.
-    let deniedAtEgress =
-      verdict.dropReason != 0 && source.endpoint != nil && verdict.ingressRule == 0
-      && (verdict.egressRule == 0 || isDeny(verdict.egressRule))
-    if source.endpoint != nil {
-      let step = step(
-        "egress of \(request.from)", verdict.egressRule, denied: deniedAtEgress, reason: verdict.dropReason)
-      stages.append(Judgement.Stage(direction: .egress, step: step))
-    }
-    if destination.endpoint != nil, !deniedAtEgress {
-      let step = step(
-        "ingress of \(request.to)", verdict.ingressRule, denied: verdict.dropReason != 0, reason: verdict.dropReason,
-        redirected: verdict.verdict == .proxy)
-      stages.append(Judgement.Stage(direction: .ingress, step: step))
+        source: source, destination: destination, ipProtocol: asked.rawValue, result: result, stages: stages,
+        ruleSet: set)
     }
     guard verdict.dropReason == 0 else { return judgement(.denied) }
     guard verdict.verdict == .proxy else { return judgement(.allowed) }
@@ -84,25 +74,20 @@ extension Agent {
       rule: rule.flatMap { citation($0) })
   }
 
-  private func isDeny(_ rule: UInt32) -> Bool {
-    directory.origin(rule: rule)?.path.contains("egressDeny") ?? false
-  }
-
-  private func step(
-    _ stage: String, _ rule: UInt32, denied: Bool, reason: UInt8, redirected: Bool = false
-  ) -> TraceResult.Step {
-    let origin = directory.origin(rule: rule)
+  private func step(_ side: TraceSides.Side, _ stage: String, _ verdict: TraceVerdict) -> TraceResult.Step {
+    let origin = directory.origin(rule: side.rule)
+    let reason = DropReason.name(verdict.dropReason)
     let text: String =
-      if denied {
-        rule == 0 ? "no rule allows it (\(DropReason.name(reason)))" : "a rule denies it (\(DropReason.name(reason)))"
-      } else if let origin, origin.object == nil {
-        origin.description
-      } else {
-        redirected ? "a rule allows it by HTTP request" : "a rule allows it"
+      switch side.outcome {
+      case .denied where side.rule != 0: "a rule denies it (\(reason))"
+      case .denied where verdict.dropReason == UInt8(MARTLET_DROP_POLICY_DENIED.rawValue):
+        "no rule allows it (\(reason))"
+      case .denied: "it is dropped before policy is asked (\(reason))"
+      case .redirected: "a rule allows it by HTTP request"
+      case .allowed:
+        if let origin, origin.object == nil { origin.description } else { "a rule allows it" }
       }
-    return TraceResult.Step(
-      stage: stage, verdict: denied ? .denied : redirected ? .redirected : .allowed, reason: text,
-      rule: citation(rule))
+    return TraceResult.Step(stage: stage, verdict: side.outcome, reason: text, rule: citation(side.rule))
   }
 
   private func citation(_ rule: UInt32) -> RuleCitation? {

@@ -1,7 +1,7 @@
 import Addressing
 import Datapath
-import NodeMetrics
 import NodeAPI
+import NodeMetrics
 
 /// What one node's agent is told at its start.
 public struct AgentConfiguration: Sendable {

@@ -46,11 +46,10 @@ extension Pod {
   }
 
   var namedPorts: Set<NamedPort> {
-    let numbers: [L4Protocol: UInt8] = [.tcp: 6, .udp: 17, .sctp: 132]
     var named: Set<NamedPort> = []
     for port in spec.containers.flatMap(\.ports) {
-      guard let name = port.name, let number = numbers[port.protocol] else { continue }
-      named.insert(NamedPort(name: name, protocol: number, port: port.containerPort))
+      guard let name = port.name, let known = TransportProtocol(name: port.protocol.rawValue) else { continue }
+      named.insert(NamedPort(name: name, protocol: known.rawValue, port: port.containerPort))
     }
     return named
   }

@@ -17,6 +17,8 @@ final class EventRecorder: Sendable {
     let subject: ObjectKey
     /// `v1`, `cilium.io/v2`.
     let apiVersion: String
+    /// `kubectl describe` asks for the events of an object by it; a node's is its name.
+    let uid: String
     let kind: Kind
     /// `CamelCase`, for programs.
     let reason: String
@@ -90,6 +92,7 @@ final class EventRecorder: Sendable {
         "involvedObject": [
           "apiVersion": .string(entry.apiVersion), "kind": .string(entry.subject.kind),
           "namespace": .string(entry.subject.namespace ?? ""), "name": .string(entry.subject.name),
+          "uid": .string(entry.uid),
         ],
         "type": .string(entry.kind.rawValue), "reason": .string(entry.reason), "message": .string(entry.message),
         "count": 1, "firstTimestamp": now, "lastTimestamp": now,

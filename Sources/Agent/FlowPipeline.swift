@@ -53,7 +53,7 @@ struct FlowPipeline: Sendable {
       time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
       direction: .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
-      ipProtocol: 6)
+      ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
     if let author = directory.author(rule: record.rule) {
       if author.rule.contains(".egress[") {
@@ -74,7 +74,7 @@ struct FlowPipeline: Sendable {
     var flow = Flow(
       time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .egress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
-      ipProtocol: record.isTCP ? 6 : 17)
+      ipProtocol: (record.isTCP ? TransportProtocol.tcp : .udp).rawValue)
     if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
     if let author = directory.author(rule: record.rule) { flow.egressAllowedBy = [author] }
     flow.dns = Flow.DNS(

@@ -8,7 +8,9 @@ import Synchronization
 final class NodeDirectory: FlowResolver {
   private struct State {
     var endpoints: [UInt32: (namespace: String, pod: String)] = [:]
-    var owners: [IPAddress: (namespace: String, pod: String)] = [:]
+    var owners: [IPAddress: (id: UInt32, namespace: String, pod: String)] = [:]
+    /// Ids of endpoints that have gone, oldest first.
+    var retired: [UInt32] = []
     var labels: [UInt32: [String]] = [:]
     var rules: RuleTable?
   }
@@ -21,7 +23,9 @@ final class NodeDirectory: FlowResolver {
 
   func endpoint(id: UInt32) -> (namespace: String, pod: String)? { state.withLock { $0.endpoints[id] } }
   func labels(identity: UInt32) -> [String] { state.withLock { $0.labels[identity] ?? [] } }
-  func owner(address: IPAddress) -> (namespace: String, pod: String)? { state.withLock { $0.owners[address] } }
+  func owner(address: IPAddress) -> (namespace: String, pod: String)? {
+    state.withLock { state in state.owners[address].map { ($0.namespace, $0.pod) } }
+  }
 
   func author(rule: UInt32) -> Flow.PolicyReference? {
     guard let origin = state.withLock({ $0.rules?[rule] }), let object = origin.object else { return nil }
@@ -33,17 +37,25 @@ final class NodeDirectory: FlowResolver {
 
   func setEndpoint(_ id: UInt32, namespace: String, pod: String, addresses: [IPAddress]) {
     state.withLock { state in
+      state.retired.removeAll { $0 == id }
       state.endpoints[id] = (namespace, pod)
-      for address in addresses { state.owners[address] = (namespace, pod) }
+      for address in addresses { state.owners[address] = (id, namespace, pod) }
     }
   }
 
-  /// Forgets who has the addresses; the endpoint's id keeps its name, as events of it may still be on their way.
+  /// Forgets who has the addresses, unless another endpoint has them already. The id keeps its name for a while, as events
+  /// of it may still be on their way.
   func removeEndpoint(_ id: UInt32, addresses: [IPAddress]) {
     state.withLock { state in
-      for address in addresses { state.owners[address] = nil }
+      for address in addresses where state.owners[address]?.id == id { state.owners[address] = nil }
+      guard state.endpoints[id] != nil, !state.retired.contains(id) else { return }
+      state.retired.append(id)
+      if state.retired.count > NodeDirectory.remembered { state.endpoints[state.retired.removeFirst()] = nil }
     }
   }
+
+  /// How many endpoints that have gone still have names.
+  static let remembered = 256
 
   func setLabels(_ identity: NumericIdentity, _ labels: IdentityLabels?) {
     state.withLock { $0.labels[identity.rawValue] = labels?.labels.map(\.description) }

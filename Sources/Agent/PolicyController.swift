@@ -46,6 +46,15 @@ actor PolicyController {
   /// The rule set that judges requests, as the compiler has it.
   func ruleSet(_ id: UInt32) -> RuleSet? { compiler.ruleSets[id] }
 
+  /// Everything as it is, and as it would be with these policies; nothing of it is put in force.
+  func trial(_ documents: [PolicyDocument]) -> (before: CompiledPolicy, after: CompiledPolicy) {
+    var copy = compiler
+    var delta = PolicyDelta()
+    delta.changedPolicies = documents
+    _ = copy.update(delta)
+    return (compiler.compiled, copy.compiled)
+  }
+
   /// What the policies that select `subject` say of its connections with `peer`.
   func readings(
     of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, protocol: UInt8, port: UInt16
@@ -144,7 +153,7 @@ actor PolicyController {
     let sets = new + kept
     var authors: [UInt32: RuleAuthor] = [:]
     for rule in Set(sets.flatMap { $0.rules.ids }) {
-      if let author = compiler.rules[rule]?.author() {
+      if let author = compiler.rules[rule]?.author {
         authors[rule] = author
       } else if let author = proxy.current.authors[rule] {
         authors[rule] = author

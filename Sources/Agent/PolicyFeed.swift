@@ -13,9 +13,11 @@ struct PolicyFeed {
     let (stream, continuation) = AsyncStream.makeStream(of: PolicyInput.self)
     inputs = stream
     self.continuation = continuation
-    func watch<Object>(_ type: Object.Type, _ input: @escaping @Sendable (ReflectorDelta<Object>) -> PolicyInput) -> Task<
-      Void, Never
-    > {
+    func watch<Object>(_ type: Object.Type, _ input: @escaping @Sendable (ReflectorDelta<Object>) -> PolicyInput)
+      -> Task<
+        Void, Never
+      >
+    {
       let reflector = Reflector<Object>(client: client, logger: logger)
       return Task { await reflector.run { continuation.yield(input($0)) } }
     }

@@ -18,7 +18,8 @@ extension PolicyStatusReporter {
       let event: JSONValue = [
         "apiVersion": "v1", "kind": "Event",
         "metadata": [
-          "name": .string("\(key.name).\(String(Timestamp.now(), radix: 16))"), "namespace": .string(key.namespace ?? ""),
+          "name": .string("\(key.name).\(String(Timestamp.now(), radix: 16))"),
+          "namespace": .string(key.namespace ?? ""),
         ],
         "involvedObject": [
           "apiVersion": .string(NetworkPolicy.resource.apiVersion), "kind": .string(key.kind),

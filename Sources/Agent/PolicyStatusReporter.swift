@@ -79,7 +79,7 @@ final class PolicyStatusReporter: Sendable {
           "status": ["conditions": .array(conditions)],
         ],
         subresource: "status")
-      record(key, conditions, before, type.apiVersion, events)
+      record(key, conditions, before, object, events)
     } catch {
       if !error.isNotFound { throw error }
     }
@@ -87,7 +87,7 @@ final class PolicyStatusReporter: Sendable {
 
   /// An event when a policy stops being enforced as written, and when it is again.
   private static func record(
-    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ apiVersion: String, _ events: EventRecorder?
+    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ object: JSONValue, _ events: EventRecorder?
   ) {
     func enforced(_ conditions: [JSONValue]) -> JSONValue? {
       conditions.first { $0["type"]?.stringValue == "Enforced" }
@@ -100,7 +100,9 @@ final class PolicyStatusReporter: Sendable {
     if isEnforced, wasEnforced { return }
     events?.record(
       EventRecorder.Entry(
-        subject: key, apiVersion: apiVersion, kind: isEnforced ? .normal : .warning, reason: reason, message: message))
+        subject: key, apiVersion: object["apiVersion"]?.stringValue ?? "",
+        uid: object[path: "metadata", "uid"]?.stringValue ?? "", kind: isEnforced ? .normal : .warning, reason: reason,
+        message: message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {

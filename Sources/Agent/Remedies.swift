@@ -83,15 +83,17 @@ struct Remedies {
     } else {
       lines += ["- \(end)CIDR:", "  - \(peer.address)/\(peer.address.isIPv4 ? 32 : 128)"]
     }
-    switch ipProtocol {
-    case 1, 58:
+    let asked = TransportProtocol(ipProtocol)
+    let carriesPorts = [.tcp, .udp, .sctp].contains(asked)
+    switch asked {
+    case .icmp, .icmpv6:
       lines += [
-        "  icmps:", "  - fields:", "    - family: \(ipProtocol == 1 ? "IPv4" : "IPv6")", "      type: \(port)",
+        "  icmps:", "  - fields:", "    - family: \(asked == .icmp ? "IPv4" : "IPv6")", "      type: \(port)",
       ]
     default:
       lines += [
         "  toPorts:", "  - ports:", "    - port: \"\(port)\"",
-        "      protocol: \([6: "TCP", 17: "UDP", 132: "SCTP"][ipProtocol] ?? "ANY")",
+        "      protocol: \(carriesPorts ? asked.description : "ANY")",
       ]
     }
     return lines.joined(separator: "\n") + "\n"

@@ -23,11 +23,15 @@ public struct BPFError: Error, Sendable, Hashable {
   public var name: String { String(cString: clinux_errno_name(errno)) }
 
   var isNoEntry: Bool { errno == ENOENT }
+
+  /// An update that found no room: hashes say E2BIG, tries ENOSPC.
+  public var isFullMap: Bool { call == "BPF_MAP_UPDATE_ELEM" && (errno == E2BIG || errno == ENOSPC) }
 }
 
 extension BPFError: CustomStringConvertible {
   public var description: String {
     var text = detail.isEmpty ? "\(call) failed: \(name)" : "\(call) failed for \(detail): \(name)"
+    if isFullMap { text += ", it is full" }
     if let reason = verifierLog?.lastMeaningfulLine { text += " (verifier: \(reason))" }
     return text
   }

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Synchronization
+import Threads
 
 /// Lets tasks wait for descriptors to become readable without holding a thread of the cooperative pool: one thread of its own
 /// sleeps in epoll_wait(2) for all of them.
@@ -70,10 +71,7 @@ final class Readiness: Sendable {
   }
 
   private func startThread() {
-    var thread = pthread_t()
-    // The shared instance lives as long as the process, so the thread needs no ownership of it.
-    pthread_create(&thread, nil, { _ in Readiness.shared.run() }, nil)
-    pthread_detach(thread)
+    DetachedThread.tryStart { Readiness.shared.run() }
   }
 
   private func run() -> Never {

@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import Threads
 
 /// Why a server can not start.
 public struct BookinfoError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -33,7 +34,7 @@ public final class BookinfoServer: Sendable {
     while true {
       let descriptor = accept(listener, nil, nil)
       if descriptor >= 0 {
-        startThread { [service] in BookinfoServer.serve(descriptor, service) }
+        DetachedThread.start(stackSize: 256 << 10) { [service] in BookinfoServer.serve(descriptor, service) }
       } else if errno == EMFILE || errno == ENFILE || errno == ENOMEM {
         usleep(10_000)
       } else if errno != EINTR && errno != ECONNABORTED {
@@ -169,27 +170,4 @@ public final class BookinfoServer: Sendable {
     let text = String(decoding: host.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     return text.hasPrefix("::ffff:") ? String(text.dropFirst(7)) : text
   }
-}
-
-/// Runs `body` on a detached thread with a small stack.
-func startThread(_ body: @escaping @Sendable () -> Void) {
-  final class Box: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  var attributes = pthread_attr_t()
-  pthread_attr_init(&attributes)
-  pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-  pthread_attr_setstacksize(&attributes, 256 << 10)
-  let box = Unmanaged.passRetained(Box(body))
-  var thread = pthread_t()
-  let status = pthread_create(
-    &thread, &attributes,
-    { pointer in
-      if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
-      return nil
-    }, box.toOpaque())
-  pthread_attr_destroy(&attributes)
-  // Without a thread the connection is served here: slow, but served.
-  if status != 0 { box.takeRetainedValue().body() }
 }

@@ -6,9 +6,12 @@ public struct AttachmentStore: Sendable {
 
   /// Makes the folder when it is missing.
   public init(stateDirectory: String) throws(FileError) {
-    directory = stateDirectory + "/cni/attachments"
+    directory = AttachmentStore.path(stateDirectory: stateDirectory)
     try StateFiles.makeDirectories(directory)
   }
+
+  /// Where the attachments of an instance are, whether or not there are any.
+  public static func path(stateDirectory: String) -> String { stateDirectory + "/cni/attachments" }
 
   /// Every record, oldest first, and what is wrong with those that can not be read.
   public func load() throws(FileError) -> (attachments: [PodAttachment], problems: [String]) {

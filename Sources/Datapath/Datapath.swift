@@ -2,7 +2,6 @@ import Addressing
 import BPF
 import CMartletABI
 import CMartletBPF
-import Glibc
 import Identity
 import Logging
 import Synchronization
@@ -114,8 +113,7 @@ public final class Datapath: Sendable {
     let attachments = [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)]
     for (program, direction) in attachments {
       _ = try TCAttachment.attach(
-        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction),
-        mechanism: getenv("FIGCLS") != nil ? .clsact : nil)
+        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
     }
   }
 

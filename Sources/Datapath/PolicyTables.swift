@@ -88,21 +88,6 @@ public struct PolicyTables: Sendable {
     }
     return found
   }
-
-  /// Writes what differs from `desired` and removes the identities that are not in it. Returns how many changed.
-  @discardableResult
-  public func reconcile(_ desired: [NumericIdentity: PolicyMapState]) throws -> Int {
-    var changes = 0
-    for identity in try identities() where desired[identity] == nil {
-      try remove(identity)
-      changes += 1
-    }
-    for (identity, state) in desired where try self.state(identity) != state {
-      try replace(identity, with: state)
-      changes += 1
-    }
-    return changes
-  }
 }
 
 extension martlet_policy_key {

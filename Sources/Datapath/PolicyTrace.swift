@@ -9,10 +9,24 @@ public struct TraceVerdict: Hashable, Sendable {
   public let verdict: Verdict?
   /// Hubble's drop reason; 0 when it was not dropped.
   public let dropReason: UInt8
+  /// The side that denied, or that sends the connection to the proxy; means nothing for one that is plainly allowed.
+  public let direction: Direction
   public let egressRule: UInt32
   public let ingressRule: UInt32
   /// The rule set that will judge its requests, when the verdict is `proxy`.
   public let proxyRules: UInt32
+
+  public init(
+    verdict: Verdict?, dropReason: UInt8, direction: Direction, egressRule: UInt32, ingressRule: UInt32,
+    proxyRules: UInt32
+  ) {
+    self.verdict = verdict
+    self.dropReason = dropReason
+    self.direction = direction
+    self.egressRule = egressRule
+    self.ingressRule = ingressRule
+    self.proxyRules = proxyRules
+  }
 }
 
 /// One end of a traced connection.
@@ -48,9 +62,12 @@ extension Datapath {
     context.interfaceIndex = attached.interfaceIndex
     _ = try (leaves ? fromContainer : toContainer).testRun(data: packet.bytes, context: &context)
     let words = context.controlBlock
+    let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
+    let side = UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_DIRECTION_SHIFT))
     return TraceVerdict(
-      verdict: UInt8(exactly: words[Int(MARTLET_TRACE_CB_VERDICT)]).flatMap(Verdict.init(rawValue:)),
+      verdict: Verdict(rawValue: UInt8(truncatingIfNeeded: decision)),
       dropReason: UInt8(truncatingIfNeeded: words[Int(MARTLET_TRACE_CB_REASON)]),
+      direction: Direction(rawValue: side) ?? .ingress,
       egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
       proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
   }

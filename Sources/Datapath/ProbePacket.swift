@@ -31,11 +31,11 @@ struct ProbePacket {
   }
 
   private var transport: [UInt8] {
-    switch ipProtocol {
-    case 6:
+    switch TransportProtocol(ipProtocol) {
+    case .tcp:
       big(sourcePort) + big(destinationPort) + [0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x02, 0xFF, 0xFF, 0, 0, 0, 0]
-    case 1, 58: [UInt8(truncatingIfNeeded: destinationPort), 0, 0, 0] + big(sourcePort) + [0, 1]
-    case 132: big(sourcePort) + big(destinationPort) + [UInt8](repeating: 0, count: 8)
+    case .icmp, .icmpv6: [UInt8(truncatingIfNeeded: destinationPort), 0, 0, 0] + big(sourcePort) + [0, 1]
+    case .sctp: big(sourcePort) + big(destinationPort) + [UInt8](repeating: 0, count: 8)
     default: big(sourcePort) + big(destinationPort) + [0, 8, 0, 0]
     }
   }

@@ -133,13 +133,9 @@ extension Flow {
   public var protocolName: String {
     if http != nil { return "HTTP" }
     if dns != nil { return "DNS" }
-    return switch ipProtocol {
-    case 6: "TCP"
-    case 17: "UDP"
-    case 1: "ICMPv4"
-    case 58: "ICMPv6"
-    case 132: "SCTP"
-    default: "protocol \(ipProtocol)"
-    }
+    let known = TransportProtocol(ipProtocol)
+    // Hubble tells the two by their names.
+    if known == .icmp { return "ICMPv4" }
+    return known.hasName ? known.description : "protocol \(ipProtocol)"
   }
 }

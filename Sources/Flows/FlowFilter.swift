@@ -52,8 +52,8 @@ public struct FlowFilter: Hashable, Sendable {
   private static func matches(protocol name: String, _ flow: Flow) -> Bool {
     let name = name.lowercased()
     switch name {
-    case "icmp": return flow.ipProtocol == 1 || flow.ipProtocol == 58
-    case "tcp": return flow.ipProtocol == 6
+    case "icmp": return TransportProtocol(flow.ipProtocol).isICMP
+    case "tcp": return flow.ipProtocol == TransportProtocol.tcp.rawValue
     default: return flow.protocolName.lowercased() == name
     }
   }

@@ -45,14 +45,14 @@ extension Flow {
       return .object(ports.merging(more) { $1 })
     }
     func message() -> JSONValue { ["type": .integer(Int64(icmpType)), "code": .integer(Int64(icmpCode))] }
-    switch ipProtocol {
-    case 6:
+    switch TransportProtocol(ipProtocol) {
+    case .tcp:
       let set = tcpFlagNames.map { ($0, JSONValue.bool(true)) }
       return ["TCP": ports(set.isEmpty ? [:] : ["flags": .object(Dictionary(uniqueKeysWithValues: set))])]
-    case 17: return ["UDP": ports()]
-    case 132: return ["SCTP": ports()]
-    case 1: return ["ICMPv4": message()]
-    case 58: return ["ICMPv6": message()]
+    case .udp: return ["UDP": ports()]
+    case .sctp: return ["SCTP": ports()]
+    case .icmp: return ["ICMPv4": message()]
+    case .icmpv6: return ["ICMPv6": message()]
     default: return nil
     }
   }

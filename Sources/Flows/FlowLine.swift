@@ -16,9 +16,9 @@ extension Flow {
     }
     if let dns { return dns.text }
     let detail =
-      switch ipProtocol {
-      case 6: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"
-      case 1, 58: "\(protocolName) type \(icmpType) code \(icmpCode)"
+      switch TransportProtocol(ipProtocol) {
+      case .tcp: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"
+      case .icmp, .icmpv6: "\(protocolName) type \(icmpType) code \(icmpCode)"
       default: protocolName
       }
     return "\(direction.rawValue.lowercased()) \(detail)"

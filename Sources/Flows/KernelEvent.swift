@@ -15,7 +15,7 @@ extension Flow {
   /// A flow from an event of the kernel. `bootTime` is the time of CLOCK_MONOTONIC's zero in nanoseconds since the
   /// epoch.
   public init(_ event: martlet_event, bootTime: UInt64, resolver: some FlowResolver, nodeName: String) {
-    let isPing = event.protocol == 1 || event.protocol == 58
+    let isPing = TransportProtocol(event.protocol).isICMP
     func end(_ address: martlet_addr, identity: UInt32, endpoint: UInt32, port: UInt16) -> Endpoint {
       var end = Endpoint(address: IPAddress(high: UInt64(bigEndian: address.hi), low: UInt64(bigEndian: address.lo)))
       end.id = endpoint

@@ -8,6 +8,7 @@ import KubernetesAPI
 import Logging
 import Netlink
 import NodeAPI
+import Operator
 import Workloads
 
 #if canImport(Glibc)
@@ -109,6 +110,10 @@ public struct Host: Sendable {
       }
       group.addTask {
         for await _ in apiEnd {}
+        return nil
+      }
+      group.addTask { [logger] in
+        await IdentityCollector(api: client, logger: logger).run()
         return nil
       }
       failure = await group.next() ?? nil

@@ -10,10 +10,17 @@ public struct IdentityAllocator: Sendable {
   private var labels: [NumericIdentity: IdentityLabels] = [:]
   private var numbers: [IdentityLabels: NumericIdentity] = [:]
   private var reserved: [IdentityLabels: NumericIdentity] = [:]
+  private let range: ClosedRange<UInt32>
   /// A number is given again as late as possible: a connection or a policy may still carry it.
-  private var next = NumericIdentity.clusterRange.lowerBound
+  private var next: UInt32
 
-  public init(_ known: [NumericIdentity: IdentityLabels] = [:]) { replace(known) }
+  public init(
+    _ known: [NumericIdentity: IdentityLabels] = [:], range: ClosedRange<UInt32> = NumericIdentity.clusterRange
+  ) {
+    self.range = range
+    next = range.lowerBound
+    replace(known)
+  }
 
   /// Makes these the known ones; reservations stay.
   public mutating func replace(_ known: [NumericIdentity: IdentityLabels]) {
@@ -28,11 +35,11 @@ public struct IdentityAllocator: Sendable {
   public subscript(identity: NumericIdentity) -> IdentityLabels? { labels[identity] }
 
   public mutating func insert(_ identity: NumericIdentity, _ new: IdentityLabels) {
-    guard identity.isCluster else { return }
+    guard range.contains(identity.rawValue) else { return }
     remove(identity)
     labels[identity] = new
     numbers[new] = min(numbers[new] ?? identity, identity)
-    next = max(next, identity.rawValue == NumericIdentity.clusterRange.upperBound ? next : identity.rawValue + 1)
+    if identity.rawValue >= next, identity.rawValue < range.upperBound { next = identity.rawValue + 1 }
   }
 
   public mutating func remove(_ identity: NumericIdentity) {
@@ -44,10 +51,9 @@ public struct IdentityAllocator: Sendable {
   public mutating func reserve(
     _ labels: IdentityLabels, preferring preferred: NumericIdentity? = nil
   ) throws(IdentitiesExhausted) -> NumericIdentity {
-    let range = NumericIdentity.clusterRange
     let held = Set(reserved.values)
     func isFree(_ identity: NumericIdentity) -> Bool { self.labels[identity] == nil && !held.contains(identity) }
-    if let preferred, preferred.isCluster, isFree(preferred) {
+    if let preferred, range.contains(preferred.rawValue), isFree(preferred) {
       reserved[labels] = preferred
       return preferred
     }
@@ -70,7 +76,6 @@ public struct IdentityAllocator: Sendable {
   public mutating func release(_ labels: IdentityLabels) { reserved[labels] = nil }
 
   private mutating func advance() {
-    let range = NumericIdentity.clusterRange
     next = next >= range.upperBound ? range.lowerBound : next + 1
   }
 }

@@ -34,7 +34,13 @@ public struct NodeClient: Sendable {
   public func post<Model: NodeModel>(
     _ path: String, _ body: some NodeModel, as type: Model.Type
   ) throws(NodeError) -> Model {
-    try NodeClient.decoded(try post(path, body.json))
+    try post(path, body.json, as: type)
+  }
+
+  public func post<Model: NodeModel>(
+    _ path: String, _ body: JSONValue, as type: Model.Type
+  ) throws(NodeError) -> Model {
+    try NodeClient.decoded(try post(path, body))
   }
 
   /// Reads an answer of JSON lines as it comes, until it ends or `body` returns false. Between two lines any time may

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// Serves the node API on a Unix socket: HTTP/1.1, one request per connection, one thread for each.
 ///
@@ -29,6 +30,9 @@ public final class NodeServer: Sendable {
   /// Ends the accepting thread.
   private let stopping: WakeUp
   private let connections = Mutex(0)
+
+  /// Of the threads that wait for requests and answer them, in bytes.
+  static let stackSize = 512 << 10
 
   /// Listens when it returns. The socket has mode 0600; a file left by an agent that died is replaced, and one on which
   /// somebody listens is an error.
@@ -61,7 +65,7 @@ public final class NodeServer: Sendable {
       throw error.errno == EADDRINUSE
         ? .inUse(socketPath: socketPath) : .system(socketPath: socketPath, reason: error.description)
     }
-    guard NodeThread.start({ [self] in accepting() }) else {
+    guard DetachedThread.tryStart(stackSize: NodeServer.stackSize, { [self] in accepting() }) == 0 else {
       throw .system(socketPath: socketPath, reason: "can not start a thread")
     }
   }
@@ -88,11 +92,11 @@ public final class NodeServer: Sendable {
       }
       let socket = UnixSocket(descriptor: Descriptor(number))
       connections.withLock { $0 += 1 }
-      let started = NodeThread.start { [self] in
+      let started = DetachedThread.tryStart(stackSize: NodeServer.stackSize) { [self] in
         NodeConnection(socket: socket, limits: limits, handler: handler).serve()
         connections.withLock { $0 -= 1 }
       }
-      if !started { connections.withLock { $0 -= 1 } }
+      if started != 0 { connections.withLock { $0 -= 1 } }
     }
   }
 

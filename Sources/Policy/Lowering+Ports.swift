@@ -1,23 +1,15 @@
+import Addressing
 import KubernetesAPI
 import ProxyRules
-
-/// Protocol numbers (IANA, "Protocol Numbers").
-enum IPProtocol {
-  static let icmp: UInt8 = 1
-  static let tcp: UInt8 = 6
-  static let udp: UInt8 = 17
-  static let icmpv6: UInt8 = 58
-  static let sctp: UInt8 = 132
-}
 
 extension L4Protocol {
   /// `any` is each of the protocols that carry ports.
   var numbers: [UInt8] {
     switch self {
-    case .any: [IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp]
-    case .tcp: [IPProtocol.tcp]
-    case .udp: [IPProtocol.udp]
-    case .sctp: [IPProtocol.sctp]
+    case .any: [TransportProtocol.tcp.rawValue, TransportProtocol.udp.rawValue, TransportProtocol.sctp.rawValue]
+    case .tcp: [TransportProtocol.tcp.rawValue]
+    case .udp: [TransportProtocol.udp.rawValue]
+    case .sctp: [TransportProtocol.sctp.rawValue]
     case .igmp: [2]
     case .ipip: [4]
     case .ipv6: [41]
@@ -35,7 +27,7 @@ extension Lowering {
     if let icmps = rule.icmps, !icmps.isEmpty || (rule.toPorts ?? []).isEmpty {
       if icmps.isEmpty { return noneNamed("\(rule.path).icmps", "ICMP type", rule) }
       return icmps.map { field in
-        let number = field.family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6
+        let number = field.family == .ipv4 ? TransportProtocol.icmp.rawValue : TransportProtocol.icmpv6.rawValue
         return PolicyTerm(
           protocol: number, ports: .range(UInt16(field.type)...UInt16(field.type)), effect: effect, path: field.path)
       }
@@ -76,7 +68,7 @@ extension Lowering {
     let isDNS = portRule.rules?.dns != nil
     return portRule.ports.flatMap { port in
       // Names are asked for by UDP and TCP; ANY means the two of them here.
-      port.protocol.numbers.filter { !isDNS || $0 != IPProtocol.sctp }.map {
+      port.protocol.numbers.filter { !isDNS || $0 != TransportProtocol.sctp.rawValue }.map {
         PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path)
       }
     }

@@ -178,7 +178,8 @@ public struct PolicyBook: Sendable {
       isNews = true
     }
     if isNews { delta = lowerAgain(.services) }
-    guard changed.contains(ServiceDirectory.apiServer), nodes.setAPIServers(services.addresses(ServiceDirectory.apiServer))
+    guard changed.contains(ServiceDirectory.apiServer),
+      nodes.setAPIServers(services.addresses(ServiceDirectory.apiServer))
     else { return delta }
     delta = delta ?? PolicyDelta()
     delta?.nodes = nodes.identities()

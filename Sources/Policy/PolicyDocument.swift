@@ -70,7 +70,8 @@ public struct PolicyRule: Hashable, Sendable {
   public let isRefused: Bool
 
   public init(
-    direction: Direction, peers: PolicyPeers, areEndpoints: Bool = false, requires: [IdentitySelector] = [], action: TrafficRule.Action = .allow,
+    direction: Direction, peers: PolicyPeers, areEndpoints: Bool = false, requires: [IdentitySelector] = [],
+    action: TrafficRule.Action = .allow,
     terms: [PolicyTerm], path: String, isRefused: Bool = false
   ) {
     self.direction = direction

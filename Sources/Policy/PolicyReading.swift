@@ -1,3 +1,4 @@
+import Addressing
 import Identity
 import KubernetesAPI
 
@@ -107,8 +108,7 @@ extension ResolvedPolicy.Term {
 
   fileprivate var portsDescription: String {
     guard let number = self.protocol else { return "any port" }
-    let names: [UInt8: String] = [1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP"]
-    let name = names[number] ?? String(number)
+    let name = TransportProtocol(number).description
     return switch ports {
     case .range(let range) where range == 0...UInt16.max: "any/\(name)"
     case .range(let range) where range.count == 1: "\(range.lowerBound)/\(name)"

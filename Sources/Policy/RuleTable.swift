@@ -23,8 +23,8 @@ public struct RuleOrigin: Hashable, Sendable {
 
 extension RuleOrigin {
   /// The form that the proxy's configuration carries; nil for what no object wrote.
-  public func author(line: Int? = nil) -> RuleAuthor? {
-    object.map { RuleAuthor(kind: $0.kind, namespace: $0.namespace, name: $0.name, path: path, line: line) }
+  public var author: RuleAuthor? {
+    object.map { RuleAuthor(kind: $0.kind, namespace: $0.namespace, name: $0.name, path: path) }
   }
 }
 

@@ -38,20 +38,15 @@ extension ProxyConfiguration {
 
 extension RuleAuthor {
   public init(_ cursor: JSONCursor) throws(FieldError) {
-    try cursor.allowOnly(["kind", "namespace", "name", "path", "line"])
+    try cursor.allowOnly(["kind", "namespace", "name", "path"])
     self.init(
       kind: try cursor.required("kind").string(), namespace: try cursor.member("namespace")?.string(),
       name: try cursor.required("name").string(), path: try cursor.required("path").string())
-    if let line = try cursor.member("line") {
-      guard let number = Int(exactly: try line.integer()), number > 0 else { throw line.error("must be 1 or more") }
-      self.line = number
-    }
   }
 
   public var json: JSONValue {
     var members: [String: JSONValue] = ["kind": .string(kind), "name": .string(name), "path": .string(path)]
     if let namespace { members["namespace"] = .string(namespace) }
-    if let line { members["line"] = .integer(Int64(line)) }
     return .object(members)
   }
 }

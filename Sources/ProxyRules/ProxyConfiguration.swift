@@ -24,14 +24,11 @@ public struct RuleAuthor: Hashable, Sendable {
   public var name: String
   /// The rule in the object: `spec.ingress[0].toPorts[0].rules.http[2]`.
   public var path: String
-  /// The line in the file that was applied, from 1; nil when it is not known.
-  public var line: Int?
 
-  public init(kind: String, namespace: String? = nil, name: String, path: String, line: Int? = nil) {
+  public init(kind: String, namespace: String? = nil, name: String, path: String) {
     self.kind = kind
     self.namespace = namespace
     self.name = name
     self.path = path
-    self.line = line
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Threads
 
 /// A few threads for work that blocks (executing a plugin, killing a cgroup), so that it neither starves Swift's
 /// cooperative pool nor takes a thread for each pod.
@@ -8,7 +9,7 @@ final class BlockingPool: Sendable {
   init(threads: Int) {
     jobs = JobQueue()
     for _ in 0..<threads {
-      startThread { [jobs] in
+      DetachedThread.tryStart(stackSize: 512 << 10) { [jobs] in
         while let job = jobs.next() { job() }
       }
     }
@@ -27,30 +28,6 @@ final class BlockingPool: Sendable {
     }
     return try result.get()
   }
-}
-
-/// Runs `body` on a new detached thread; false when there can be no more threads.
-@discardableResult
-func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-  final class Box: Sendable {
-    let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-  }
-  var attributes = pthread_attr_t()
-  pthread_attr_init(&attributes)
-  pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-  pthread_attr_setstacksize(&attributes, 512 << 10)
-  defer { pthread_attr_destroy(&attributes) }
-  let box = Unmanaged.passRetained(Box(body))
-  var thread = pthread_t()
-  let status = pthread_create(
-    &thread, &attributes,
-    { pointer in
-      if let pointer { Unmanaged<Box>.fromOpaque(pointer).takeRetainedValue().body() }
-      return nil
-    }, box.toOpaque())
-  if status != 0 { box.release() }
-  return status == 0
 }
 
 // Sendable by its lock: every access to `waiting` and `closed` happens while holding it.

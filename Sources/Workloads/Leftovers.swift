@@ -58,7 +58,7 @@ struct Leftovers: Sendable {
   /// Attachments that nobody will delete any more. Waits a little for the agent, without which no Pod could start
   /// either.
   private func collectAttachments(keeping records: [PodRecord]) {
-    let folder = context.configuration.stateDirectory + "/cni/attachments"
+    let folder = AttachmentStore.path(stateDirectory: context.configuration.stateDirectory)
     let wanted = Set(records.map { $0.sandbox.key.fileName })
     guard let names = try? StateFiles.list(folder), !wanted.isSuperset(of: names) else { return }
     for attempt in 0..<25 {

@@ -2,6 +2,7 @@ import CLinux
 import CNI
 import Glibc
 import Synchronization
+import Threads
 
 /// How a process ended.
 public enum ProcessExit: Hashable, Sendable {
@@ -45,7 +46,7 @@ final class ProcessWatcher: Sendable {
       close(epoll)
       throw FileError("create", "an eventfd", errno: errno)
     }
-    startThread { [weak self, epoll, wake] in
+    DetachedThread.tryStart(stackSize: 512 << 10) { [weak self, epoll, wake] in
       while true {
         guard let token = ProcessWatcher.wait(epoll) else { break }
         guard token != 0, let watcher = self else { break }

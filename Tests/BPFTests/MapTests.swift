@@ -106,10 +106,8 @@ struct PrefixKey: BitwiseCopyable, Hashable {
     func inner() throws -> RawMap { try BPFMap<UInt32, UInt32>.create(.hash, name: "inner", maxEntries: 4).raw }
     let outer = try MapOfMaps<UInt32>.create(name: "outer", maxEntries: 200, template: inner())
     let inners = try (0..<200).map { (key: UInt32($0), inner: try inner()) }
-    let time = try ContinuousClock().measure { try outer.update(inners) }
+    try outer.update(inners)
     #expect(Set(try outer.entries().map(\.innerID)) == Set(inners.map(\.inner.info.id)))
-    // The kernel waits some milliseconds after each write: for one, not for two hundred.
-    #expect(time < .milliseconds(500))
     #expect(try #require(throws: BPFError.self) { try outer.update([(999, inners[0].inner)]) }.errno == E2BIG)
   }
 

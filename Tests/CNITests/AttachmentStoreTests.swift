@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import JSON
+import TestSupport
 import Testing
 
 @Suite struct AttachmentStoreTests {

@@ -1,6 +1,7 @@
 import CNI
 import Glibc
 import JSON
+import TestSupport
 import Testing
 
 @Suite struct CNIPluginTests {

@@ -5,6 +5,7 @@ import Glibc
 import JSON
 import NodeAPI
 import Synchronization
+import TestSupport
 import Testing
 
 /// The plugin and an agent over a real socket.

@@ -22,10 +22,19 @@ struct Attempt: CustomStringConvertible {
 struct PolicyCase: CustomTestStringConvertible {
   let name: String
   var clusterwide = false
+  /// `cilium.io/v2`'s, or Kubernetes' own.
+  var isKubernetes = false
   let spec: String
+  /// Manifests of what the policy refers to.
+  var objects = ""
   let attempts: [Attempt]
 
-  init(_ name: String, clusterwide: Bool = false, spec: String, _ attempts: Attempt...) {
+  init(
+    _ name: String, clusterwide: Bool = false, isKubernetes: Bool = false, spec: String, objects: String = "",
+    _ attempts: Attempt...
+  ) {
+    self.isKubernetes = isKubernetes
+    self.objects = objects
     self.name = name
     self.clusterwide = clusterwide
     self.spec = spec
@@ -36,9 +45,11 @@ struct PolicyCase: CustomTestStringConvertible {
 
   var manifest: String {
     let lines = spec.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+    let kind =
+      isKubernetes ? "NetworkPolicy" : clusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy"
     return """
-      apiVersion: cilium.io/v2
-      kind: \(clusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy")
+      apiVersion: \(isKubernetes ? "networking.k8s.io/v1" : "cilium.io/v2")
+      kind: \(kind)
       metadata:
         name: under-test
       spec:

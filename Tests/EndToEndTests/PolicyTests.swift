@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 extension EndToEnd {
@@ -20,6 +21,10 @@ extension EndToEnd {
     @Test(arguments: PolicyCase.ports) func ports(_ policy: PolicyCase) throws { try check(policy) }
 
     @Test(arguments: PolicyCase.denials) func denials(_ policy: PolicyCase) throws { try check(policy) }
+
+    @Test(arguments: PolicyCase.references) func references(_ policy: PolicyCase) throws { try check(policy) }
+
+    @Test(arguments: PolicyCase.kubernetes) func kubernetes(_ policy: PolicyCase) throws { try check(policy) }
 
     @Test(arguments: Family.allCases) func `without a policy everything arrives`(_ family: Family) throws {
       let node = try SharedNode.node
@@ -56,9 +61,12 @@ extension EndToEnd {
         server?.signal(9)
         server?.wait()
       }
-      try node.apply(policy.manifest)
+      let manifest = policy.objects.isEmpty ? policy.manifest : policy.objects + "\n---\n" + policy.manifest
+      try node.apply(manifest)
+      // Each kind of object is watched on its own, so a policy may come before what it names.
+      if !policy.objects.isEmpty { usleep(300_000) }
       #expect(try node.surprises(policy.attempts) == [])
-      try node.delete(policy.manifest)
+      try node.delete(manifest)
       let refused = policy.attempts.filter { !$0.arrives }
       #expect(try node.surprises(refused.map { .allowed($0.source, $0.destination, port: $0.port) }) == [])
     }

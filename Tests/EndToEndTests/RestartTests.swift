@@ -49,6 +49,29 @@ extension EndToEnd {
       #expect(try node.surprises([.allowed(.pod("late"))]) == [])
     }
 
+    /// Tracked connections and policies in the kernel still name the old numbers: none of them may come to mean other
+    /// rules, even when the file that tells of them is lost.
+    @Test func `numbers of rule sets are not used again`() throws {
+      let node = try SharedNode.node
+      let file = node.state + "/proxy/config.json"
+      func numbers() -> Set<Int64> {
+        let sets = (try? JSONValue(parsing: read(file)))?["ruleSets"]?.arrayValue ?? []
+        return Set(sets.compactMap { $0["id"]?.integerValue })
+      }
+      #expect(
+        try node.request(from: .pod("reviews"), to: .pod("productpage"), family: .ipv4) == "200")
+      let before = numbers()
+      let pid = try #require(node.pid(of: "agent"))
+      unlink(file)
+      kill(pid, SIGKILL)
+      let again = try eventually(within: 10) {
+        try node.pid(of: "agent") != pid && node.martlet("status").status == 0 && !numbers().isEmpty
+      }
+      #expect(again)
+      #expect(!before.isEmpty && numbers().isDisjoint(with: before))
+      try expectPolicy()
+    }
+
     @Test func `the proxy is killed`() throws {
       let node = try SharedNode.node
       let pid = try #require(node.pid(of: "proxy"))

@@ -211,5 +211,9 @@ import Testing
     _ = try node.leaves(frame)
     try node.rules(Peer.b, [])
     #expect(try node.traceLeaving(frame).control == [2, 133, 1, 0, 0])
+    // The side that denied is named, although the receiver has no rule for it either.
+    try node.rules(Peer.a, [.init(.egress, .deny, 5)])
+    let egress = UInt32(MARTLET_EGRESS.rawValue) << UInt32(MARTLET_TRACE_DIRECTION_SHIFT)
+    #expect(try node.traceLeaving(frame).control == [2 | egress, 181, 5, 0, 0])
   }
 }

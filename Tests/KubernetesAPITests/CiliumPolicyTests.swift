@@ -79,15 +79,23 @@ import Testing
           - toPorts: [{ports: [{port: "443", protocol: TCP}], serverNames: [a.b]}]
           """
       ).rules.first)
-    #expect(rule.ingress?[0].requires?.path == "spec.ingress[0].fromRequires")
+    #expect(rule.ingress?[0].requires?.map(\.path) == ["spec.ingress[0].fromRequires[0]"])
     #expect(rule.ingress?[0].authentication?.path == "spec.ingress[0].authentication")
-    #expect(rule.egress?[0].services?.path == "spec.egress[0].toServices")
+    #expect(rule.egress?[0].services?.map(\.path) == ["spec.egress[0].toServices[0].k8sService"])
     #expect(rule.egress?[1].toPorts?[0].serverNames?.path == "spec.egress[1].toPorts[0].serverNames")
   }
 
   /// A spec, and the path and a part of the message of the error that it earns.
   static let refused: [(spec: String, path: String, message: String)] = [
     ("{ingress: [{}]}", "spec", "endpointSelector or nodeSelector"),
+    (
+      "{endpointSelector: {}, egress: [{toServices: [{}]}]}", "spec.egress[0].toServices[0]",
+      "k8sService and k8sServiceSelector"
+    ),
+    (
+      "{endpointSelector: {}, egress: [{toServices: [{k8sService: {namespace: n}}]}]}",
+      "spec.egress[0].toServices[0].k8sService.serviceName", "required"
+    ),
     ("{endpointSelector: {}}", "spec", "at least one element"),
     ("{endpointSelector: {}, ingress: []}", "spec", "at least one element"),
     ("{nodeSelector: {}, ingress: [{}]}", "spec.nodeSelector", "Clusterwide"),

@@ -72,7 +72,8 @@ import Testing
       switch number {
       case 0:
         answer.json(
-          Self.list([configMap("a", version: 2), configMap("same", version: 3), configMap("old", version: 4)], version: "5"))
+          Self.list(
+            [configMap("a", version: 2), configMap("same", version: 3), configMap("old", version: 4)], version: "5"))
       case 1 where asEvent:
         answer.startChunks()
         answer.event("ERROR", status(410, "Expired", "too old"))

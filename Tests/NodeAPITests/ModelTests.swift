@@ -40,7 +40,7 @@ import Testing
         TraceResult(
           verdict: .denied,
           steps: [
-            .init(stage: "egress", verdict: .allowed, reason: "r", rule: RuleCitation(object: "o", path: "p", line: 3)),
+            .init(stage: "egress", verdict: .allowed, reason: "r", rule: RuleCitation(object: "o", path: "p")),
             .init(stage: "ingress", verdict: .denied, reason: "no rule allows it", rule: nil),
           ])))
     #expect(try survives(FlowModel(json: ["verdict": "FORWARDED"])))

@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import Synchronization
 import Testing
+import Threads
 
 @testable import NodeAPI
 
@@ -46,8 +47,8 @@ func raw(_ path: String, _ text: String) throws -> String {
 /// Runs what blocks on a thread of its own: the tests' tasks and the handlers share few threads.
 func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await withCheckedThrowingContinuation { continuation in
-    let started = NodeThread.start { continuation.resume(with: Result { try body() }) }
-    precondition(started)
+    let started = DetachedThread.tryStart { continuation.resume(with: Result { try body() }) }
+    precondition(started == 0)
   }
 }
 
@@ -64,7 +65,7 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
       defer { pair.close() }
       #expect(
         try pair.client.get("/v1/x?a=" + NodeClient.escaped("ä &=+"))
-          == ["method": "GET", "path": "/v1/x", "body": nil, "q": "ä &=+"])
+          == ["method": "GET", "path": "/v1/x", "body": .null, "q": "ä &=+"])
       let big = JSONValue.array(Array(repeating: .string("0123456789"), count: 100_000))
       #expect(try pair.client.post("/v1/y", big)["body"] == big)
     }
@@ -100,7 +101,7 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 
     let pair = try Pair(timeout: .milliseconds(100)) { _ in
       try? await Task.sleep(for: .seconds(60))
-      return .json(nil)
+      return .json(.null)
     }
     defer { pair.close() }
     let client = pair.client

@@ -51,8 +51,8 @@ import Testing
     #expect(map[egress] == PolicyEntry(verdict: .allow, rule: RuleTable.unrestrictedEgress))
     let host = PolicyKey(peer: ReservedIdentity.host.identity, direction: .ingress, prefixLength: 40)
     #expect(map[host] == PolicyEntry(verdict: .allow, rule: RuleTable.localHost))
-    #expect(compiled.rules[RuleTable.localHost]?.author() == nil)
-    #expect(compiled.rules[entry.rule]?.author(line: 7)?.line == 7)
+    #expect(compiled.rules[RuleTable.localHost]?.author == nil)
+    #expect(compiled.rules[entry.rule]?.author?.path.isEmpty == false)
   }
 
   @Test func idsOfHTTPRuleSetsOutliveTheirContent() throws {

@@ -24,7 +24,7 @@ import Testing
     func blocks(_ texts: [String]) throws -> [CIDR: NumericIdentity] {
       try texts.reduce(into: [:]) { $0[try #require(CIDR($1))] = $1 == "10.0.0.0/8" ? wide : narrow }
     }
-    return try IdentityGaps.subjects(
+    return IdentityGaps.subjects(
       of: [subject: map(entries)], missing: try blocks(missing), held: try blocks(held))[subject]
   }
 

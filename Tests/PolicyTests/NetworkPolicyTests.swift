@@ -45,7 +45,11 @@ import Testing
         ], ["from": [["namespaceSelector": [:]]], "ports": [["port": 4]]],
         [
           "from": [
-            ["namespaceSelector": ["matchExpressions": [["key": "team", "operator": "NotIn", "values": ["team-other"]]]]]
+            [
+              "namespaceSelector": [
+                "matchExpressions": [["key": "team", "operator": "NotIn", "values": ["team-other"]]]
+              ]
+            ]
           ], "ports": [["port": 5]],
         ],
       ]),
@@ -68,7 +72,11 @@ import Testing
     Scenario(
       "ipBlock with exceptions never means pods",
       ingress([
-        ["from": [["ipBlock": ["cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]]], ["ipBlock": ["cidr": "2001:db8::/32"]]]]
+        [
+          "from": [
+            ["ipBlock": ["cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]]], ["ipBlock": ["cidr": "2001:db8::/32"]],
+          ]
+        ]
       ]),
       """
       8.8.8.8 => default/productpage 80/TCP allow
@@ -79,7 +87,13 @@ import Testing
       """),
     Scenario(
       "ports: a range, a name, a whole protocol",
-      ingress([["ports": [["port": 8000, "endPort": 8010], ["port": "http"], ["protocol": "UDP"], ["protocol": "SCTP", "port": 7]]]]),
+      ingress([
+        [
+          "ports": [
+            ["port": 8000, "endPort": 8010], ["port": "http"], ["protocol": "UDP"], ["protocol": "SCTP", "port": 7],
+          ]
+        ]
+      ]),
       """
       8.8.8.8 => default/productpage 8000/TCP allow
       8.8.8.8 => default/productpage 8010/TCP allow
@@ -109,9 +123,14 @@ import Testing
       [
         networkPolicy("a", spec: ["podSelector": [:]]),
         networkPolicy(
-          "b", spec: ["podSelector": [:], "ingress": [["from": [["podSelector": ["matchLabels": ["app": "reviews"]]]]]]]),
+          "b",
+          spec: ["podSelector": [:], "ingress": [["from": [["podSelector": ["matchLabels": ["app": "reviews"]]]]]]]),
         policy(
-          "c", spec: ["endpointSelector": [:], "ingress": [["fromEntities": ["world"]]], "ingressDeny": [["fromCIDR": ["9.0.0.0/8"]]]]),
+          "c",
+          spec: [
+            "endpointSelector": [:], "ingress": [["fromEntities": ["world"]]],
+            "ingressDeny": [["fromCIDR": ["9.0.0.0/8"]]],
+          ]),
       ],
       """
       default/reviews => default/productpage 80/TCP allow

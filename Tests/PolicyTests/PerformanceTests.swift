@@ -1,3 +1,4 @@
+import Addressing
 import Identity
 import JSON
 import KubernetesAPI
@@ -126,6 +127,42 @@ import Testing
     delta.changedIdentities[NumericIdentity(rawValue: 60_000)] = IdentityDetails(
       labels: IdentityLabels(podLabels: [:], namespace: "x"))
     PerformanceTests.measure("one more peer of 20 maps", limit: .milliseconds(100)) { _ = compiler.update(delta) }
+  }
+
+  /// Ten thousand identities, each of which a hundred namespaces' worth of policies may name, and 100 local endpoints.
+  @Test func thousandPoliciesAndTenThousandIdentities() throws {
+    let identities = Dictionary(
+      uniqueKeysWithValues: (0..<10_000 / PerformanceTests.scale).map { index in
+        (
+          NumericIdentity(rawValue: UInt32(256 + index)),
+          IdentityDetails(
+            labels: IdentityLabels(
+              podLabels: ["app": "app-\(index / 50 % 100)", "version": "v\(index % 3)", "pod": "\(index)"],
+              namespace: "namespace-\(index % 50)"),
+            namedPorts: [NamedPort(name: "http", protocol: 6, port: 8080)])
+        )
+      })
+    let documents = try (0..<1000 / PerformanceTests.scale).map { try document(PerformanceTests.rule($0)) }
+    let snapshot = PolicySnapshot(
+      identities: identities, subjects: Set(identities.keys.sorted().prefix(100)), policies: documents)
+    var compiler = PolicyCompiler()
+    PerformanceTests.measure("10,000 identities x 1,000 policies from nothing", limit: .seconds(3)) {
+      _ = compiler.update(PolicyDelta(snapshot))
+    }
+    var delta = PolicyDelta()
+    delta.changedPolicies = [try document(PerformanceTests.rule(0, method: "PUT"))]
+    PerformanceTests.measure("one changed policy of 1,000", limit: .milliseconds(20)) { _ = compiler.update(delta) }
+  }
+
+  @Test func tenThousandBlocksOfAddresses() {
+    let blocks = (0..<10_000 / PerformanceTests.scale).compactMap { CIDR("10.\($0 >> 8).\($0 & 255).0/24") }
+    var identities = CIDRIdentities()
+    PerformanceTests.measure("10,000 new blocks", limit: .seconds(1)) {
+      #expect(identities.change(adding: blocks, removing: []).count == blocks.count)
+    }
+    PerformanceTests.measure("one block around 10,000", limit: .milliseconds(50)) {
+      #expect(identities.change(adding: [CIDR("10.0.0.0/8")].compactMap { $0 }, removing: []).count == blocks.count + 1)
+    }
   }
 
   @Test func lowering() throws {

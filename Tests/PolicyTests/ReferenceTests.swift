@@ -105,7 +105,9 @@ import Testing
       """),
     Scenario(
       "a Service that is not there names nobody, and the status says so",
-      about(["egressDeny": [["toServices": [["k8sService": ["serviceName": "s"]]]]], "egress": [["toEntities": ["all"]]]]),
+      about([
+        "egressDeny": [["toServices": [["k8sService": ["serviceName": "s"]]]]], "egress": [["toEntities": ["all"]]],
+      ]),
       "default/productpage -> default/reviews 80/TCP allow", state: .partial,
       issues: ["spec.egressDeny[0].toServices[0].k8sService"]),
   ]
@@ -127,14 +129,16 @@ import Testing
       default/productpage -> default/reviews 80/TCP drop
       """),
     Scenario(
-      "this node by its labels", about(["egress": [["toNodes": [["matchLabels": ["zone": "a"]]]]]], node("n1", labels: ["zone": "a"])),
+      "this node by its labels",
+      about(["egress": [["toNodes": [["matchLabels": ["zone": "a"]]]]]], node("n1", labels: ["zone": "a"])),
       """
       default/productpage -> host 80/TCP allow
       default/productpage -> remote-node 80/TCP drop
       """),
     Scenario(
       "labels of nodes are none of pods",
-      about(["ingress": [["fromEndpoints": [["matchExpressions": [["key": "zone", "operator": "Exists"]]]]]]],
+      about(
+        ["ingress": [["fromEndpoints": [["matchExpressions": [["key": "zone", "operator": "Exists"]]]]]]],
         node("n2", labels: ["zone": "a"], "192.0.2.2")),
       "192.0.2.2 => default/productpage 80/TCP drop"),
     Scenario(

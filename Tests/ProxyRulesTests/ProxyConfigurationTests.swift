@@ -20,7 +20,7 @@ import Testing
     authors: [
       10: RuleAuthor(
         kind: "CiliumNetworkPolicy", namespace: "default", name: "l7-rule",
-        path: "spec.ingress[0].toPorts[0].rules.http[0]", line: 21),
+        path: "spec.ingress[0].toPorts[0].rules.http[0]"),
       13: RuleAuthor(kind: "CiliumClusterwideNetworkPolicy", name: "all", path: "spec.ingress[1]"),
     ])
 
@@ -62,7 +62,7 @@ import Testing
     ),
     (
       #"{"generation": 1, "authors": {"1": {"kind": "a", "name": "b", "path": "c", "line": 0}}}"#,
-      "authors.1.line: must be 1 or more"
+      "authors.1.line: unknown field"
     ),
     ("{", "invalid JSON at byte 1: expected a key"),
   ]

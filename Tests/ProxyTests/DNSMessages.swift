@@ -33,7 +33,12 @@ struct DNSBuilder {
     bytes += owner + DNSBuilder.words(type, 1, UInt16(ttl >> 16), UInt16(ttl & 0xFFFF), UInt16(data.count)) + data
   }
 
-  mutating func answer(_ owner: [UInt8] = questionPointer, _ address: String, ttl: UInt32 = 60) {
+  /// Answers the question.
+  mutating func answer(_ address: String, ttl: UInt32 = 60) {
+    answer(DNSBuilder.questionPointer, address, ttl: ttl)
+  }
+
+  mutating func answer(_ owner: [UInt8], _ address: String, ttl: UInt32 = 60) {
     let address = IPAddress(address)!
     answer(owner, type: address.isIPv4 ? DNSType.a : DNSType.aaaa, ttl: ttl, address.familyBytes)
   }

@@ -252,7 +252,9 @@ extension LoopbackTests {
       var datagram = [UInt8](repeating: 0, count: 65536)
       let count = recv(receiver, &datagram, datagram.count, 0)
       let records = datagram.withUnsafeBytes {
-        AccessRecord.decode(UnsafeRawBufferPointer(rebasing: $0[..<max(0, count)]))
+        ProxyRecord.decode(UnsafeRawBufferPointer(rebasing: $0[..<max(0, count)])).compactMap { record in
+          if case .http(let request) = record { request } else { nil }
+        }
       }
       #expect(records.map(\.path) == ["/ok/recorded"])
       #expect(records.first?.client.address == IPAddress("127.0.0.1"))

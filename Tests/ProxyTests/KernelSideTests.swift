@@ -75,3 +75,57 @@ import Testing
     return value
   }
 }
+
+/// What the proxy reads of the datapath's maps.
+@Suite(.enabled(if: geteuid() == 0, "needs root")) struct ConntrackResolverTests {
+  /// The maps that the proxy opens, pinned as the datapath pins them.
+  private struct Maps {
+    let configuration: BPFMap<UInt32, martlet_config>
+    let connections: BPFMap<martlet_ct_key, martlet_ct_entry>
+
+    init(pins: String) throws {
+      configuration = try .create(.array, name: "test_config", maxEntries: 1, flags: .memoryMapped)
+      connections = try .create(.hash, name: "test_ct", maxEntries: 8, flags: .noPreallocation)
+      try configuration.raw.pin(at: pins + "/martlet_config", replacing: true)
+      try connections.raw.pin(at: pins + "/martlet_conntrack", replacing: true)
+    }
+
+    func set(revision: UInt32) throws {
+      var entry = martlet_config()
+      entry.policy_revision = revision
+      try configuration.update(0, entry)
+    }
+  }
+
+  @Test func theRevisionIsSharedMemory() throws {
+    let pins = "/sys/fs/bpf/martlet-test-\(getpid())-proxy"
+    try BPFFS.ensureMounted()
+    try BPFFS.makeDirectories(pins)
+    defer {
+      for name in ["martlet_config", "martlet_conntrack"] { unlink("\(pins)/\(name)") }
+      rmdir(pins)
+    }
+    let first = try Maps(pins: pins)
+    try first.set(revision: 7)
+    let resolver = try ConntrackResolver(pins: pins)
+    #expect(resolver.revision == 7)
+    try first.set(revision: 8)
+    #expect(resolver.revision == 8)
+    #expect(try !resolver.reopen())
+
+    // An agent that makes the maps anew: the proxy goes over to them when it is told of a new configuration.
+    let second = try Maps(pins: pins)
+    try second.set(revision: 30)
+    #expect(resolver.revision == 8)
+    #expect(try resolver.reopen())
+    #expect(resolver.revision == 30)
+    let client = SocketAddress(IPAddress("10.0.0.1")!, port: 40000)
+    let server = SocketAddress(IPAddress("10.0.0.2")!, port: 80)
+    #expect(resolver.resolve(client: client, server: server) == nil)
+    var entry = martlet_ct_entry()
+    entry.flags = UInt32(MARTLET_CT_PROXY.rawValue)
+    entry.proxy_rules = 5
+    try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
+    #expect(resolver.resolve(client: client, server: server)?.proxyRules == 5)
+  }
+}

@@ -1,6 +1,7 @@
 import CNI
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Workloads

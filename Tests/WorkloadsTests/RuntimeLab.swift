@@ -2,6 +2,7 @@ import CNI
 import Glibc
 import JSON
 import Logging
+import TestSupport
 import Testing
 
 @testable import Workloads

@@ -225,8 +225,11 @@ enum martlet_listener {
  * which is positive.
  */
 #define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
-#define MARTLET_TRACE_CB_VERDICT 0 /* enum martlet_verdict */
-#define MARTLET_TRACE_CB_REASON 1  /* drop reason or 0 */
+/* enum martlet_verdict; above it the side (enum martlet_direction) that denied, or that sends to
+ * the proxy */
+#define MARTLET_TRACE_CB_VERDICT 0
+#define MARTLET_TRACE_DIRECTION_SHIFT 8
+#define MARTLET_TRACE_CB_REASON 1 /* drop reason or 0 */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
 #define MARTLET_TRACE_CB_PROXY_RULES 4

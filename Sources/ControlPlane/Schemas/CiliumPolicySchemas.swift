@@ -3,6 +3,7 @@ let ciliumPolicySchemas = #"""
   pattern dnsName = ^[-a-zA-Z0-9_]+([.][-a-zA-Z0-9_]+)*[.]?$
   pattern dnsPattern = ^[-a-zA-Z0-9_*]+([.][-a-zA-Z0-9_*]+)*[.]?$
   pattern port = ^([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]|([a-zA-Z0-9]-?)*[a-zA-Z](-?[a-zA-Z0-9])*)$
+  pattern labelValue = ^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$
   pattern printable = ^\PC*$
 
   type CiliumNetworkPolicy anyOf(spec,specs) # Which traffic the selected endpoints of a namespace may have.
@@ -47,7 +48,7 @@ let ciliumPolicySchemas = #"""
     ingress: bool
     egress: bool
   type PolicySelector atomic # Selects by labels; all requirements must hold.
-    matchLabels: {string}
+    matchLabels: {string} maxLength=63 pattern=@labelValue
     matchExpressions: [PolicySelectorRequirement]
   type PolicySelectorRequirement
     key!: string
@@ -56,7 +57,7 @@ let ciliumPolicySchemas = #"""
 
   type IngressAllow
     fromEndpoints: [PolicySelector] # Endpoints that may send.
-    fromEntities: [string] enum(all,world,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
+    fromEntities: [string] enum(all,world,world-ipv4,world-ipv6,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
     fromCIDR: [string] format=cidr # Addresses that may send.
     fromCIDRSet: [CIDRRule]
     fromGroups: [PeerGroup]
@@ -67,7 +68,7 @@ let ciliumPolicySchemas = #"""
     authentication: Authentication
   type IngressDeny
     fromEndpoints: [PolicySelector]
-    fromEntities: [string] enum(all,world,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
+    fromEntities: [string] enum(all,world,world-ipv4,world-ipv6,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
     fromCIDR: [string] format=cidr
     fromCIDRSet: [CIDRRule]
     fromGroups: [PeerGroup]
@@ -77,7 +78,7 @@ let ciliumPolicySchemas = #"""
     icmps: [ICMPRule]
   type EgressAllow
     toEndpoints: [PolicySelector] # Endpoints that may be reached.
-    toEntities: [string] enum(all,world,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
+    toEntities: [string] enum(all,world,world-ipv4,world-ipv6,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
     toCIDR: [string] format=cidr
     toCIDRSet: [CIDRRule]
     toFQDNs: [FQDNSelector] # Names whose addresses may be reached.
@@ -90,7 +91,7 @@ let ciliumPolicySchemas = #"""
     authentication: Authentication
   type EgressDeny
     toEndpoints: [PolicySelector]
-    toEntities: [string] enum(all,world,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
+    toEntities: [string] enum(all,world,world-ipv4,world-ipv6,cluster,cluster-mesh,host,init,ingress,unmanaged,remote-node,health,none,kube-apiserver)
     toCIDR: [string] format=cidr
     toCIDRSet: [CIDRRule]
     toServices: [ServicePeer]

@@ -48,7 +48,8 @@ public struct TrafficRule: Hashable, Sendable {
   public init(
     direction: Direction, action: Action = .allow, endpoints: [EndpointSelector]? = nil, cidr: [CIDRPeer]? = nil,
     cidrSet: [CIDRRule]? = nil, entities: [EntityPeer]? = nil, nodes: [EndpointSelector]? = nil,
-    fqdns: [FQDNSelector]? = nil, services: [ServicePeer]? = nil, groups: RawField? = nil, requires: [EndpointSelector]? = nil,
+    fqdns: [FQDNSelector]? = nil, services: [ServicePeer]? = nil, groups: RawField? = nil,
+    requires: [EndpointSelector]? = nil,
     toPorts: [PortRule]? = nil, icmps: [ICMPField]? = nil, authentication: RawField? = nil, path: String = ""
   ) {
     self.direction = direction

@@ -48,23 +48,18 @@ public struct RuleCitation: NodeModel {
   public let object: String
   /// `spec.ingress[0].toPorts[0].rules.http[0]`.
   public let path: String
-  /// In the file that was applied; nil where that is not known.
-  public let line: Int?
 
-  public init(object: String, path: String, line: Int? = nil) {
+  public init(object: String, path: String) {
     self.object = object
     self.path = path
-    self.line = line
   }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
-    self.init(
-      object: try cursor.text("object"), path: try cursor.text("path"),
-      line: try cursor.member("line") == nil ? nil : try cursor.number("line"))
+    self.init(object: try cursor.text("object"), path: try cursor.text("path"))
   }
 
   public var json: JSONValue {
-    .compact(["object": .string(object), "path": .string(path), "line": line.map { .number($0) } ?? .null])
+    ["object": .string(object), "path": .string(path)]
   }
 }
 

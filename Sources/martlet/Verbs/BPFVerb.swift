@@ -1,3 +1,4 @@
+import Addressing
 import ArgumentParser
 import BPF
 import Datapath
@@ -20,7 +21,7 @@ struct BPFVerb: ParsableCommand {
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "list") var verb = "list"
+    @Argument(help: "list") var verb = ListVerb.list
 
     func run() throws {
       try readingKernel {
@@ -64,7 +65,7 @@ struct BPFVerb: ParsableCommand {
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "list") var verb = "list"
+    @Argument(help: "list") var verb = ListVerb.list
 
     func run() throws {
       try readingKernel {
@@ -99,7 +100,7 @@ struct BPFVerb: ParsableCommand {
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "list") var verb = "list"
+    @Argument(help: "list") var verb = ListVerb.list
     @Argument(help: "Only of this identity.") var identity: UInt32?
 
     func run() throws {
@@ -146,7 +147,7 @@ struct BPFVerb: ParsableCommand {
 
     private static func port(_ key: PolicyKey) -> String {
       guard key.prefixLength > PolicyKey.peerPrefix else { return "any" }
-      let name = [6: "TCP", 17: "UDP", 132: "SCTP", 1: "ICMP", 58: "ICMPv6"][Int(key.protocol)] ?? "\(key.protocol)"
+      let name = TransportProtocol(key.protocol).description
       guard key.prefixLength > PolicyKey.protocolPrefix else { return "any/\(name)" }
       let ports = key.ports
       return ports.count == 1 ? "\(ports.lowerBound)/\(name)" : "\(ports.lowerBound)-\(ports.upperBound)/\(name)"
@@ -167,7 +168,7 @@ struct BPFVerb: ParsableCommand {
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "list") var verb = "list"
+    @Argument(help: "list") var verb = ListVerb.list
 
     func run() throws {
       try readingKernel {
@@ -193,7 +194,7 @@ struct BPFVerb: ParsableCommand {
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
-    @Argument(help: "list") var verb = "list"
+    @Argument(help: "list") var verb = ListVerb.list
 
     func run() throws {
       try readingKernel {
@@ -203,7 +204,8 @@ struct BPFVerb: ParsableCommand {
           var table = Table("PROTOCOL", "SOURCE", "DESTINATION", "IDENTITIES", "EXPIRES", "STATE")
           for connection in connections {
             table.add(
-              Connections.name(connection.ipProtocol), "\(connection.source.bracketed):\(connection.sourcePort)",
+              TransportProtocol(connection.ipProtocol).description,
+              "\(connection.source.bracketed):\(connection.sourcePort)",
               "\(connection.destination.bracketed):\(connection.destinationPort)",
               "\(connection.originIdentity)->\(connection.replyIdentity)", "\(connection.secondsLeft)s",
               Connections.state(connection))
@@ -211,10 +213,6 @@ struct BPFVerb: ParsableCommand {
           return table.text
         }
       }
-    }
-
-    private static func name(_ number: UInt8) -> String {
-      [6: "TCP", 17: "UDP", 132: "SCTP", 1: "ICMP", 58: "ICMPv6"][Int(number)] ?? String(number)
     }
 
     private static func state(_ connection: Connection) -> String {
@@ -227,7 +225,8 @@ struct BPFVerb: ParsableCommand {
 
     private static func document(_ connection: Connection) -> JSONValue {
       [
-        "protocol": .string(name(connection.ipProtocol)), "source": .string(connection.source.description),
+        "protocol": .string(TransportProtocol(connection.ipProtocol).description),
+        "source": .string(connection.source.description),
         "sourcePort": .integer(Int64(connection.sourcePort)),
         "destination": .string(connection.destination.description),
         "destinationPort": .integer(Int64(connection.destinationPort)),
@@ -240,6 +239,9 @@ struct BPFVerb: ParsableCommand {
     }
   }
 }
+
+/// What can be done with a kind of the kernel's tables.
+enum ListVerb: String, ExpressibleByArgument, CaseIterable { case list }
 
 extension InstanceOptions {
   /// Where the instance's maps are pinned, through the root of `martlet up`, whose mount namespace may be another one.

@@ -11,7 +11,7 @@ import NodeAPI
 struct PolicyVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "policy", abstract: "What the policies do.", discussion: "Example: martlet policy get",
-    subcommands: [Get.self, Trace.self, Wait.self, Validate.self],
+    subcommands: [Get.self, Trace.self, Wait.self, Validate.self, Diff.self],
     defaultSubcommand: Get.self)
 
   struct Get: ParsableCommand {

@@ -3,8 +3,8 @@ import Agent
 import ArgumentParser
 import CNI
 import Datapath
-import NodeMetrics
 import NodeAPI
+import NodeMetrics
 import Proxy
 
 #if canImport(Glibc)

@@ -1,9 +1,8 @@
-import JSON
-
 /// Writes a JSON document as block YAML. Strings that another reader could take for something else are quoted as JSON,
 /// which YAML 1.2 contains.
-enum YAMLText {
-  static func of(_ value: JSONValue) -> String {
+public enum YAMLText {
+  /// The document, with keys in their order and a line break at the end.
+  public static func of(_ value: JSONValue) -> String {
     switch value {
     case .object(let members) where !members.isEmpty: lines(object: members, indent: 0)
     case .array(let elements) where !elements.isEmpty: lines(array: elements, indent: 0)

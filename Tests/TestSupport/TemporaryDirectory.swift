@@ -1,16 +1,16 @@
 import Glibc
 
 /// A folder that is removed with all that is in it.
-final class TemporaryDirectory: Sendable {
-  let path: String
+public final class TemporaryDirectory: Sendable {
+  public let path: String
 
-  init() throws {
-    var template = Array("/tmp/martlet-cni-XXXXXX".utf8CString)
+  public init() throws {
+    var template = Array("/tmp/martlet-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure() }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
-  struct Failure: Error {}
+  public struct Failure: Error {}
 
   deinit { TemporaryDirectory.remove(path) }
 

@@ -1,0 +1,167 @@
+import CNI
+import Identity
+import KubernetesAPI
+import Testing
+
+@testable import Agent
+
+@Suite struct EndpointManagerTests {
+  private let lab: NodeLab
+  private let manager: EndpointManager
+
+  init() throws {
+    lab = try NodeLab()
+    manager = try lab.manager()
+  }
+
+  /// The identity that the pod's present labels make.
+  private func wanted(app: String, team: String? = nil) async throws -> NumericIdentity {
+    let namespaceLabels = team.map { ["team": $0] } ?? [:]
+    return try await lab.identities.identity(
+      of: IdentityLabels(podLabels: ["app": app], namespace: "default", namespaceLabels: namespaceLabels))
+  }
+
+  @Test func connectsAndDisconnects() async throws {
+    try lab.pod()
+    let invocation = try NodeLab.add()
+    let result = try await manager.add(invocation, mtu: nil)
+    #expect(try await manager.add(invocation, mtu: nil) == result)
+    let identity = try await wanted(app: "web")
+    #expect(lab.kernelIdentities == [identity])
+    #expect(lab.subjects == [identity])
+    #expect(lab.published == ["web": identity])
+    await manager.delete(invocation.key)
+    #expect(try lab.leftovers() == [])
+  }
+
+  @Test(arguments: ["pod", "identity", "device", "policy"])
+  func aDeletionDuringAddLeavesNothing(_ step: String) async throws {
+    try lab.pod()
+    let gate = Gate()
+    switch step {
+    case "pod": lab.api.before { (verb, _) async throws(KubernetesError) in if verb == "get" { await gate.pass() } }
+    case "identity":
+      lab.api.before { (verb, _) async throws(KubernetesError) in if verb == "create" { await gate.pass() } }
+    case "device": lab.creating.withLock { $0 = gate }
+    default: lab.applying.withLock { $0 = gate }
+    }
+    let invocation = try NodeLab.add()
+    let adding = Task { [manager] in try await manager.add(invocation, mtu: nil) }
+    await gate.visited()
+    let deleting = Task { [manager] in await manager.delete(invocation.key) }
+    // The DEL has come when the ADD is cancelled; let both go on.
+    for _ in 0..<50 { await Task.yield() }
+    await gate.open()
+    await deleting.value
+    #expect(try lab.leftovers() == [])
+    await #expect(throws: CNIError.self) { try await adding.value }
+    #expect(await manager.all.isEmpty)
+    // All that the ADD took is free again.
+    #expect(try await manager.add(invocation, mtu: nil).addresses.count == 2)
+  }
+
+  @Test func labelsThatChangeWhileAnEarlierChangeIsUnderWayWin() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    // The object for the first change's labels is slow to make, that for the second is there.
+    let newest = try await wanted(app: "second")
+    let gate = Gate()
+    lab.api.before { (verb, _) async throws(KubernetesError) in if verb == "create" { await gate.pass() } }
+    await manager.podApplied(try lab.pod(app: "first"))
+    await gate.visited()
+    await manager.podApplied(try lab.pod(app: "second"))
+    for _ in 0..<50 { await Task.yield() }
+    await gate.open()
+    #expect(await eventually { lab.kernelIdentities == [newest] && lab.subjects == [newest] })
+    try? await Task.sleep(for: .milliseconds(20))
+    #expect(lab.kernelIdentities == [newest])
+    #expect(lab.published == ["web": newest])
+  }
+
+  @Test func podAndNamespaceChangesConverge() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    for round in 0..<30 {
+      let pod = try lab.pod(app: "v\(round % 4)")
+      async let first: Void = manager.podApplied(pod)
+      async let second: Void = manager.namespaceApplied("default", labels: ["team": "t\(round % 3)"])
+      _ = await (first, second)
+    }
+    let last = try await wanted(app: "v1", team: "t2")
+    #expect(await eventually { lab.kernelIdentities == [last] && lab.subjects == [last] })
+    #expect(await eventually { lab.published == ["web": last] })
+  }
+
+  @Test func labelsThatChangeDuringAddCount() async throws {
+    try lab.pod()
+    let gate = Gate()
+    lab.creating.withLock { $0 = gate }
+    let invocation = try NodeLab.add()
+    let adding = Task { [manager] in try await manager.add(invocation, mtu: nil) }
+    await gate.visited()
+    await manager.podApplied(try lab.pod(app: "changed"))
+    await gate.open()
+    _ = try await adding.value
+    let identity = try await wanted(app: "changed")
+    #expect(lab.kernelIdentities == [identity])
+    #expect(lab.subjects == [identity])
+  }
+
+  @Test func anIdentityThatCouldNotBeMadeIsTriedAgain() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    lab.api.before { (_, _) async throws(KubernetesError) in throw MemoryObjects.unavailable }
+    await manager.podApplied(try lab.pod(app: "changed"))
+    try? await Task.sleep(for: .milliseconds(20))
+    lab.api.before { (_, _) async throws(KubernetesError) in }
+    #expect(await eventually { lab.api.log.filter { $0.hasPrefix("create") }.count > 2 })
+    let identity = try await wanted(app: "changed")
+    #expect(await eventually { lab.kernelIdentities == [identity] })
+  }
+
+  @Test func anIdentityDeletedWhileInUseIsMadeAgain() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    let identity = try await wanted(app: "web")
+    let name = String(identity.rawValue)
+    lab.api.remove(CiliumIdentity.resource, namespace: nil, name: name)
+    await manager.identityDeleted(name)
+    #expect(await eventually { lab.api[CiliumIdentity.resource, nil, name] != nil })
+    #expect(lab.kernelIdentities == [identity])
+    #expect(lab.subjects == [identity])
+  }
+
+  @Test func anEndpointKeepsItsOwnPodsLabels() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    let identity = try await wanted(app: "web")
+    await manager.podApplied(try lab.pod(uid: "u2", app: "successor"))
+    try? await Task.sleep(for: .milliseconds(30))
+    #expect(lab.kernelIdentities == [identity])
+  }
+
+  @Test func aDeleteWrittenDownIsDoneBeforeTheNextAdd() async throws {
+    try lab.pod()
+    let invocation = try NodeLab.add()
+    let first = try await manager.add(invocation, mtu: nil)
+    try PendingDeletes(stateDirectory: lab.path).add(invocation.key)
+    let second = try await manager.add(invocation, mtu: nil)
+    #expect(first != second)
+    await manager.replayDeletes()
+    #expect(await manager.all.count == 1)
+    try PendingDeletes(stateDirectory: lab.path).add(invocation.key)
+    await manager.replayDeletes()
+    #expect(try lab.leftovers() == [])
+  }
+
+  @Test func aNewAgentTakesOverWhatItFinds() async throws {
+    try lab.pod()
+    _ = try await manager.add(try NodeLab.add(), mtu: nil)
+    let successor = try lab.manager()
+    // Its pod is no longer in the API: the identity and what it stands for stay.
+    let identity = try await wanted(app: "web")
+    let delta = try await successor.adopt(pods: [], namespaces: [:])
+    #expect(delta.addedSubjects == [identity])
+    #expect(delta.changedIdentities[identity]?.labels.contains(SecurityLabel("k8s:app=web")) == true)
+  }
+}

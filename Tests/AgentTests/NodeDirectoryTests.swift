@@ -1,0 +1,32 @@
+import Addressing
+import Testing
+
+@testable import Agent
+
+@Suite struct NodeDirectoryTests {
+  @Test func anAddressIsItsNewOwnersWhenTheOldOneGoesLate() throws {
+    let directory = NodeDirectory()
+    let address = try #require(IPAddress("10.0.0.1"))
+    directory.setEndpoint(1, namespace: "a", pod: "old", addresses: [address])
+    directory.setEndpoint(2, namespace: "a", pod: "new", addresses: [address])
+    directory.removeEndpoint(1, addresses: [address])
+    #expect(directory.owner(address: address)?.pod == "new")
+    directory.removeEndpoint(2, addresses: [address])
+    #expect(directory.owner(address: address)?.pod == nil)
+  }
+
+  @Test func namesOfGoneEndpointsAreKeptForAWhile() {
+    let directory = NodeDirectory()
+    for id in 1...UInt32(NodeDirectory.remembered) + 1 {
+      directory.setEndpoint(id, namespace: "a", pod: "p\(id)", addresses: [])
+      directory.removeEndpoint(id, addresses: [])
+    }
+    #expect(directory.endpoint(id: 1)?.pod == nil)
+    #expect(directory.endpoint(id: 2)?.pod == "p2")
+    // An id that is used again is not forgotten with its predecessor.
+    directory.setEndpoint(2, namespace: "a", pod: "again", addresses: [])
+    directory.setEndpoint(9999, namespace: "a", pod: "x", addresses: [])
+    directory.removeEndpoint(9999, addresses: [])
+    #expect(directory.endpoint(id: 2)?.pod == "again")
+  }
+}

@@ -1,0 +1,149 @@
+import Addressing
+import CNI
+import Datapath
+import Identity
+import JSON
+import KubernetesAPI
+import Logging
+import NodeAPI
+import Policy
+import Synchronization
+import TestSupport
+
+@testable import Agent
+
+/// An `EndpointManager` over a kernel, devices and a policy that only take notes and can be made to wait.
+final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
+  private struct State {
+    var endpoints: [IPAddress: DatapathEndpoint] = [:]
+    var attached: Set<String> = []
+    var devices: Set<String> = []
+    var subjects: Set<NumericIdentity> = []
+    var published: [String: NumericIdentity] = [:]
+  }
+
+  let api = MemoryObjects()
+  let directory = NodeDirectory()
+  let identities: IdentityService
+  var path: String { folder.path }
+  private let folder: TemporaryDirectory
+  let configuration: AgentConfiguration
+  /// What the next steps wait for.
+  let creating = Mutex<Gate?>(nil)
+  let applying = Mutex<Gate?>(nil)
+  private let state = Mutex(State())
+
+  init() throws {
+    folder = try TemporaryDirectory()
+    let blocks = ["10.1.0.0/24", "fd00:1::/64"].compactMap { CIDR($0) }
+    configuration = AgentConfiguration(directory: StateDirectory(folder.path), nodeName: "node", podCIDRs: blocks)
+    identities = IdentityService(api: api, logger: Logger(label: "test"))
+    try configuration.directory.create()
+    api.put(Namespace.resource, NodeLab.namespace([:]))
+  }
+
+  func manager() throws -> EndpointManager {
+    try EndpointManager(
+      configuration: configuration, kernel: self, devices: self, policy: self, reports: self, api: api,
+      identities: identities, directory: directory, logger: Logger(label: "test"))
+  }
+
+  // MARK: Objects
+
+  static func namespace(_ labels: [String: JSONValue]) -> JSONValue {
+    ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "default", "labels": .object(labels)]]
+  }
+
+  @discardableResult
+  func pod(_ name: String = "web", uid: String = "u1", app: String = "web") throws -> Pod {
+    try Pod(
+      api.put(
+        Pod.resource,
+        [
+          "apiVersion": "v1", "kind": "Pod",
+          "metadata": [
+            "name": .string(name), "namespace": "default", "uid": .string(uid), "labels": ["app": .string(app)],
+          ],
+          "spec": ["containers": [["name": "c"]]],
+        ]))
+  }
+
+  static func add(_ container: String = "c1", pod: String = "web") throws -> CNIInvocation {
+    try CNIInvocation(environment: [
+      "CNI_COMMAND": "ADD", "CNI_CONTAINERID": container, "CNI_IFNAME": "eth0", "CNI_NETNS": "/run/netns/x",
+      "CNI_ARGS": "K8S_POD_NAMESPACE=default;K8S_POD_NAME=\(pod)", "CNI_PATH": "/",
+    ])
+  }
+
+  // MARK: What there is
+
+  var kernelIdentities: Set<NumericIdentity> { state.withLock { Set($0.endpoints.values.map(\.identity)) } }
+  var subjects: Set<NumericIdentity> { state.withLock { $0.subjects } }
+  var published: [String: NumericIdentity] { state.withLock { $0.published } }
+
+  /// The kinds of things that are left of pods.
+  func leftovers() throws -> [String] {
+    let records = try StateFiles.list(path + "/cni/attachments")
+    return state.withLock { state in
+      [
+        (state.endpoints.isEmpty, "entries"), (state.attached.isEmpty, "programs"), (state.devices.isEmpty, "devices"),
+        (state.subjects.isEmpty, "policies"), (state.published.isEmpty, "objects"), (records.isEmpty, "records"),
+      ].filter { !$0.0 }.map(\.1)
+    }
+  }
+
+  // MARK: Seams
+
+  func entries() throws -> [(address: IPAddress, id: UInt32, identity: UInt32)] {
+    state.withLock { $0.endpoints.map { ($0.key, $0.value.id, $0.value.identity.rawValue) } }
+  }
+  func set(_ endpoint: DatapathEndpoint) throws {
+    state.withLock { state in for address in endpoint.addresses { state.endpoints[address] = endpoint } }
+  }
+  func reconcile(_ endpoints: [DatapathEndpoint]) throws {
+    state.withLock { $0.endpoints = [:] }
+    for endpoint in endpoints { try set(endpoint) }
+  }
+  func remove(_ addresses: [IPAddress]) throws {
+    state.withLock { state in for address in addresses { state.endpoints[address] = nil } }
+  }
+  func attach(interface: String, index: UInt32) throws { state.withLock { _ = $0.attached.insert(interface) } }
+  func detach(interface: String) { state.withLock { _ = $0.attached.remove(interface) } }
+  func attachedInterfaces() -> Set<String> { state.withLock { $0.attached } }
+  func forgetConnections(of addresses: [IPAddress]) throws {}
+  func bumpRevision() throws {}
+
+  func index(of attachment: PodAttachment) throws -> UInt32? {
+    state.withLock { $0.devices.contains(attachment.hostInterface) } ? 7 : nil
+  }
+
+  func create(
+    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int
+  ) async throws -> (PodAttachment, UInt32) {
+    await creating.withLock { $0 }?.pass()
+    let name = PodInterface.hostName(for: invocation.key)
+    state.withLock { _ = $0.devices.insert(name) }
+    let attachment = PodAttachment(
+      key: invocation.key, podNamespace: invocation.podNamespace, podName: invocation.podName, podUID: uid,
+      netns: invocation.netns, hostInterface: name, hostMAC: MACAddress(random: 1), podMAC: MACAddress(random: 2),
+      mtu: mtu, addresses: addresses, createdAt: 1)
+    return (attachment, 7)
+  }
+
+  func remove(_ key: CNIAttachmentKey) {
+    state.withLock { _ = $0.devices.remove(PodInterface.hostName(for: key)) }
+  }
+
+  func apply(_ delta: PolicyDelta) async {
+    await applying.withLock { $0 }?.pass()
+    state.withLock { state in
+      state.subjects.subtract(delta.removedSubjects)
+      state.subjects.formUnion(delta.addedSubjects)
+    }
+  }
+
+  func publish(_ endpoint: Endpoint) {
+    state.withLock { $0.published[endpoint.attachment.podName] = endpoint.identity }
+  }
+  func withdraw(_ attachment: PodAttachment) { state.withLock { $0.published[attachment.podName] = nil } }
+}

@@ -1,0 +1,102 @@
+import CNI
+import JSON
+import KubernetesAPI
+import Logging
+import Policy
+import Synchronization
+import Testing
+
+@testable import Agent
+
+/// Writers of objects that nobody waits for.
+@Suite struct ObjectWriterTests {
+  private let lab: NodeLab
+  private let api: MemoryObjects
+  private let fast = Backoff(base: .milliseconds(1), maximum: .milliseconds(4))
+  private let logger = Logger(label: "test")
+
+  init() throws {
+    lab = try NodeLab()
+    api = lab.api
+  }
+
+  private var stored: JSONValue? { api[CiliumEndpoint.resource, "default", "web"] }
+  private var owner: String? {
+    stored?[path: "metadata", "ownerReferences"]?.arrayValue?.first?["uid"]?.stringValue
+  }
+
+  private func endpoint(uid: String, ports: Set<NamedPort> = []) async throws -> Endpoint {
+    let addresses = lab.configuration.podCIDRs.map(\.address)
+    let (attachment, index) = try await lab.create(try NodeLab.add(), uid: uid, addresses: addresses, mtu: 1500)
+    return Endpoint(
+      id: 5, attachment: attachment, interfaceIndex: index, identity: .init(rawValue: 256), labels: .init([]),
+      namedPorts: ports)
+  }
+
+  @Test func whatTheServerDidNotTakeIsWrittenLater() async throws {
+    let attempts = Mutex(0)
+    api.before { (_, _) async throws(KubernetesError) in
+      if attempts.withLock({
+        $0 += 1
+        return $0
+      }) < 5 {
+        throw MemoryObjects.unavailable
+      }
+    }
+    let publisher = EndpointPublisher(api: api, backoff: fast, logger: logger)
+    publisher.publish(
+      try await endpoint(uid: "u1", ports: [NamedPort(name: "diameter", protocol: 132, port: 3868)]))
+    #expect(await eventually { publisher.isIdle })
+    #expect(owner == "u1")
+    #expect(stored?[path: "status", "named-ports"]?.arrayValue?.first?["protocol"] == "SCTP")
+  }
+
+  @Test func aPodOfTheSameNameTakesTheObjectOver() async throws {
+    let publisher = EndpointPublisher(api: api, backoff: fast, logger: logger)
+    let (old, new) = (try await endpoint(uid: "u1"), try await endpoint(uid: "u2"))
+    publisher.publish(old)
+    #expect(await eventually { publisher.isIdle })
+    publisher.publish(new)
+    publisher.withdraw(old.attachment)
+    #expect(await eventually { publisher.isIdle })
+    #expect(owner == "u2")
+    publisher.withdraw(new.attachment)
+    #expect(await eventually { publisher.isIdle })
+    #expect(stored == nil)
+  }
+
+  @Test func theObjectOfAPodElsewhereStays() async throws {
+    let publisher = EndpointPublisher(api: api, backoff: fast, logger: logger)
+    let elsewhere = EndpointPublisher(api: api, backoff: fast, logger: logger)
+    let old = try await endpoint(uid: "u1")
+    publisher.publish(old)
+    #expect(await eventually { publisher.isIdle })
+    elsewhere.publish(try await endpoint(uid: "u2"))
+    #expect(await eventually { elsewhere.isIdle })
+    publisher.withdraw(old.attachment)
+    #expect(await eventually { publisher.isIdle })
+    #expect(owner == "u2")
+  }
+
+  @Test func aStatusIsWrittenInTheEndAndAgainstTheNewestObject() async throws {
+    let key = ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")
+    let object: JSONValue = [
+      "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": ["name": "p", "namespace": "default"],
+      "spec": ["endpointSelector": [:]],
+    ]
+    api.put(CiliumNetworkPolicy.resource, object)
+    let gate = Gate()
+    api.before { (verb, _) async throws(KubernetesError) in if verb == "patch" { await gate.pass() } }
+    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    reporter.report([key: PolicyObjectStatus(state: .rejected, issues: [])])
+    await gate.visited()
+    // Somebody writes between the reader's get and its patch, and the outcome changes.
+    api.put(CiliumNetworkPolicy.resource, object)
+    reporter.report([key: PolicyObjectStatus(state: .accepted, issues: [])])
+    await gate.open()
+    #expect(await eventually { reporter.isIdle })
+    let conditions = api[CiliumNetworkPolicy.resource, "default", "p"]?[path: "status", "conditions"]?.arrayValue ?? []
+    #expect(conditions.map { $0["status"]?.stringValue } == ["True", "True"])
+    #expect(api.log.filter { $0 == "get p" }.count >= 2)
+  }
+}

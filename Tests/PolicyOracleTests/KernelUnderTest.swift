@@ -1,0 +1,160 @@
+import Addressing
+import BPF
+import CMartletABI
+import CMartletBPF
+import Identity
+import JSON
+import KubernetesAPI
+import ProxyRules
+
+@testable import Datapath
+@testable import Policy
+
+/// The compiler and the programs: a world is compiled, written into real maps, and its questions are put to the loaded
+/// program (BPF_PROG_TEST_RUN) as packets.
+final class KernelUnderTest {
+  private let loaded: LoadedObject
+  private let endpoints: EndpointMap
+  private let ipcache: IPCache
+  private let policies: PolicyTables
+  private var ruleSets: [UInt32: RuleSet] = [:]
+  /// What user space says of the same entries.
+  private var verdicts: PolicyVerdicts?
+
+  init() throws {
+    var specification = try ObjectSpecification(bytes: BPFObjects.endpoint, name: "endpoint")
+    specification["martlet_conntrack"]?.maxEntries = 64
+    specification["martlet_fragments"]?.maxEntries = 64
+    specification["martlet_events"]?.maxEntries = 65536
+    loaded = try specification.load()
+    let configuration: BPFMap<UInt32, martlet_config> = try loaded.map("martlet_config")
+    try configuration.update(0, DatapathSettings().entry(revision: 1))
+    endpoints = EndpointMap(map: try loaded.map("martlet_endpoints"))
+    ipcache = IPCache(map: try loaded.map("martlet_ipcache"))
+    policies = PolicyTables(outer: try MapOfMaps(loaded.map("martlet_policy")), innerCapacity: 4096)
+  }
+
+  /// Makes the kernel hold the world and nothing else. Throws for a policy that can not be read.
+  func load(_ world: World) throws {
+    let documents = try world.policies.map(KernelUnderTest.document)
+    var identities: [NumericIdentity: IdentityDetails] = [:]
+    var subjects: Set<NumericIdentity> = []
+    for pod in world.pods {
+      identities[pod.identity] = IdentityDetails(
+        labels: IdentityLabels(
+          podLabels: pod.labels, namespace: pod.namespace, namespaceLabels: World.namespaceLabels(pod.namespace),
+          serviceAccount: pod.account),
+        namedPorts: Set(pod.ports.map { NamedPort(name: $0.name, protocol: $0.number, port: $0.port) }))
+      if pod.isLocal { subjects.insert(pod.identity) }
+    }
+    var allocations = PolicyAllocations()
+    let compiled = PolicyCompiler.compile(
+      PolicySnapshot(identities: identities, subjects: subjects, policies: documents), allocations: &allocations)
+    try policies.reconcile(compiled.maps)
+    try endpoints.reconcile(world.pods.filter(\.isLocal).map(\.endpoint))
+    var blocks = compiled.ipcache
+    for host in WorldHost.all {
+      guard let entity = ReservedIdentity.allCases.first(where: { $0.name == host.entity }) else { continue }
+      for address in [host.v4, host.v6].compactMap({ $0 }).compactMap({ IPAddress($0) }) {
+        blocks[CIDR(address)] = entity.identity
+      }
+    }
+    for pod in world.pods where !pod.isLocal {
+      for address in pod.endpoint.addresses { blocks[CIDR(address)] = pod.identity }
+    }
+    _ = try ipcache.reconcile(blocks)
+    verdicts = PolicyVerdicts(compiled)
+    ruleSets = Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0) })
+  }
+
+  static func document(_ value: JSONValue) throws(FieldError) -> PolicyDocument {
+    switch value["kind"]?.stringValue {
+    case CiliumClusterwideNetworkPolicy.resource.kind:
+      PolicyDocument(try CiliumClusterwideNetworkPolicy(value))
+    default: PolicyDocument(try CiliumNetworkPolicy(value))
+    }
+  }
+
+  /// nil when no program of this node would see the packet.
+  func fate(_ question: Question) throws -> Fate? {
+    let ends = [question.from, question.to].map { end in
+      if case .pod(let pod) = end, pod.isLocal { pod.endpoint } else { nil as DatapathEndpoint? }
+    }
+    guard let attached = ends[0] ?? ends[1],
+      let source = question.from.address(ipv6: question.ipv6).flatMap({ IPAddress($0) }),
+      let destination = question.to.address(ipv6: question.ipv6).flatMap({ IPAddress($0) })
+    else { return nil }
+    let leaves = ends[0] != nil
+    let packet = ProbePacket(
+      sourceMAC: leaves ? attached.podMAC : attached.hostMAC,
+      destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source, destination: destination,
+      ipProtocol: question.number, sourcePort: 40_000, destinationPort: question.port)
+    var context = SocketBufferContext(interfaceIndex: 1)
+    context.ingressInterfaceIndex = MARTLET_TRACE_INGRESS_IFINDEX
+    let program = try loaded.program(leaves ? "from_container" : "to_container")
+    _ = try program.testRun(data: packet.bytes, context: &context)
+    let words = context.controlBlock
+    switch words[Int(MARTLET_TRACE_CB_REASON)] {
+    case 0: break
+    case MARTLET_DROP_POLICY_DENY.rawValue: return .denied
+    case MARTLET_DROP_POLICY_DENIED.rawValue: return .notAllowed
+    case MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL.rawValue: return .unreadable
+    case let reason: throw UnexpectedDrop(reason: reason)
+    }
+    guard words[Int(MARTLET_TRACE_CB_VERDICT)] == MARTLET_PROXY.rawValue else { return .forwarded }
+    return try said(words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
+  }
+
+  /// As `fate`, told by `PolicyVerdicts` from the compiled entries alone.
+  func prediction(_ question: Question) throws -> Fate? {
+    guard let verdicts else { return nil }
+    func identity(_ end: WorldEnd) -> NumericIdentity? {
+      switch end {
+      case .pod(let pod): return pod.identity
+      case .host(let host):
+        if let entity = ReservedIdentity.allCases.first(where: { $0.name == host.entity }) { return entity.identity }
+        return end.address(ipv6: question.ipv6).flatMap { IPAddress($0) }.map(verdicts.identity)
+      }
+    }
+    guard let from = identity(question.from), let to = identity(question.to) else { return nil }
+    switch verdicts.answer(from: from, to: to, protocol: question.number, port: question.port) {
+    case .allow: return .forwarded
+    case .deny(_, rule: 0): return .notAllowed
+    case .deny: return .denied
+    case .unreadable: return .unreadable
+    case .proxy(let set): return try said(set.id)
+    }
+  }
+
+  struct UnexpectedDrop: Error {
+    let reason: UInt32
+  }
+
+  private func said(_ id: UInt32) throws -> Fate {
+    if let http = ruleSets[id]?.http {
+      let matcher = try HTTPRuleMatcher(http)
+      return .requests(
+        Question.requests.map { matcher.decide(HTTPRequestDescription(method: $0.0, path: $0.1)) != .deny })
+    }
+    if let dns = ruleSets[id]?.dns {
+      let matcher = DNSRuleMatcher(dns)
+      return .names(Question.names.map { matcher.decide($0) != .deny })
+    }
+    return .requests(Question.requests.map { _ in false })
+  }
+}
+
+extension WorldPod {
+  fileprivate var identity: NumericIdentity { NumericIdentity(rawValue: 1000 + UInt32(number)) }
+
+  fileprivate var endpoint: DatapathEndpoint {
+    DatapathEndpoint(
+      id: UInt32(number), addresses: [false, true].compactMap { IPAddress(address(ipv6: $0)) }, interfaceIndex: 1,
+      identity: identity, podMAC: mac(2),
+      hostMAC: mac(1))
+  }
+}
+
+extension WorldPod {
+  private func mac(_ end: UInt64) -> MACAddress { MACAddress(random: end << 40 | UInt64(number) << 32) }
+}

@@ -1,0 +1,261 @@
+import JSON
+
+/// Deterministic random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+struct Dice: RandomNumberGenerator {
+  private var state: UInt64
+
+  init(seed: Int) { state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  mutating func pick<Element>(_ elements: [Element]) -> Element {
+    elements[Int.random(in: 0..<elements.count, using: &self)]
+  }
+
+  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
+
+  mutating func list(_ range: ClosedRange<Int>, _ make: (inout Dice) -> JSONValue) -> JSONValue {
+    var elements: [JSONValue] = []
+    for _ in 0..<Int.random(in: range, using: &self) { elements.append(make(&self)) }
+    return .array(elements)
+  }
+}
+
+/// Makes worlds of a small vocabulary, so that what their policies say overlaps often.
+struct WorldGenerator {
+  var dice: Dice
+
+  init(seed: Int) { dice = Dice(seed: seed) }
+
+  mutating func world() -> World {
+    var pods: [WorldPod] = []
+    for number in 1...7 {
+      var labels = ["app": dice.pick(["x", "y", "z"])]
+      if dice.chance(50) { labels["tier"] = dice.pick(["1", "2"]) }
+      var ports: [WorldPod.Port] = []
+      if dice.chance(60) { ports.append(.init(name: "web", number: 6, port: dice.pick([80, 81, 90]))) }
+      if dice.chance(30) { ports.append(.init(name: "dns", number: 17, port: 53)) }
+      pods.append(
+        WorldPod(
+          namespace: dice.pick(["a", "b"]), name: "p\(number)", labels: labels, account: dice.pick(["s", "t"]),
+          ports: ports, isLocal: number < 6, number: UInt8(number)))
+    }
+    return World(pods: pods, policies: (0..<Int.random(in: 1...5, using: &dice)).map { policy("p\($0)") })
+  }
+
+  mutating func question(_ world: World) -> Question? {
+    let pods = world.pods
+    let local = pods.filter(\.isLocal)
+    let subject = WorldEnd.pod(dice.pick(local))
+    let other: WorldEnd = dice.chance(65) ? .pod(dice.pick(pods)) : .host(dice.pick(WorldHost.all))
+    let ipv6 = dice.chance(50)
+    let isFromSubject = dice.chance(50)
+    if case .pod(let one) = subject, case .pod(let two) = other, one.number == two.number { return nil }
+    var question = Question(
+      from: isFromSubject ? subject : other, to: isFromSubject ? other : subject, ipv6: ipv6,
+      number: dice.chance(60) ? 6 : dice.pick([6, 17, 132, ipv6 ? 58 : 1]), port: dice.pick(WorldGenerator.ports))
+    if question.number == 1 { question.port = dice.pick([8, 13]) }
+    if question.number == 58 { question.port = 128 }
+    return question
+  }
+
+  static let ports: [UInt16] = [
+    1, 52, 53, 53, 54, 79, 80, 80, 81, 81, 82, 89, 90, 90, 91, 99, 100, 127, 128, 1080, 1091, 60080, 65535,
+  ]
+
+  // MARK: Policies
+
+  private mutating func policy(_ name: String) -> JSONValue {
+    if WorldGenerator.knowsNetworkPolicy, dice.chance(25) { return networkPolicy(name) }
+    let isClusterwide = dice.chance(33)
+    var metadata: JSONValue = ["name": .string(name)]
+    if !isClusterwide { metadata["namespace"] = .string(dice.pick(["a", "b"])) }
+    var policy: JSONValue = [
+      "apiVersion": "cilium.io/v2",
+      "kind": isClusterwide ? "CiliumClusterwideNetworkPolicy" : "CiliumNetworkPolicy", "metadata": metadata,
+    ]
+    if dice.chance(85) { policy["spec"] = spec() }
+    if policy["spec"] == nil || dice.chance(15) { policy["specs"] = .array([spec(), spec()]) }
+    return policy
+  }
+
+  private mutating func spec() -> JSONValue {
+    var spec: JSONValue = ["endpointSelector": selector(isSubject: true)]
+    let sides = ["ingress", "ingressDeny", "egress", "egressDeny"]
+    // Most policies are about one direction: else too little passes both ends to be read along.
+    let prefix = dice.pick(["ingress", "ingress", "egress", ""])
+    for side in sides where side.hasPrefix(prefix) && dice.chance(side.hasSuffix("Deny") ? 20 : 65) {
+      spec[side] = rules(side)
+    }
+    if sides.allSatisfy({ spec[$0] == nil }) { spec["ingress"] = rules("ingress") }
+    if dice.chance(15) {
+      var flags: JSONValue = [:]
+      for side in ["ingress", "egress"] where dice.chance(70) { flags[side] = .bool(dice.chance(50)) }
+      spec["enableDefaultDeny"] = flags
+    }
+    return spec
+  }
+
+  private mutating func rules(_ side: String) -> JSONValue {
+    let count = Int.random(in: 1...3, using: &dice)
+    return .array((0..<count).map { _ in rule(isIngress: side.hasPrefix("i"), isDeny: side.hasSuffix("Deny")) })
+  }
+
+  private mutating func rule(isIngress: Bool, isDeny: Bool) -> JSONValue {
+    let prefix = isIngress ? "from" : "to"
+    var rule: JSONValue = [:]
+    switch Int.random(in: 0..<100, using: &dice) {
+    case ..<40:
+      rule["\(prefix)Endpoints"] = .array((0..<dice.pick([0, 1, 1, 2])).map { _ in selector(isSubject: false) })
+    case ..<55: rule["\(prefix)Entities"] = dice.list(1...2) { .string($0.pick(WorldGenerator.entities)) }
+    case ..<65: rule["\(prefix)CIDR"] = dice.list(1...2) { .string($0.pick(WorldGenerator.blocks)) }
+    case ..<80: rule["\(prefix)CIDRSet"] = dice.list(1...2) { $0.pick(WorldGenerator.blockSets) }
+    default: break
+    }
+    switch Int.random(in: 0..<100, using: &dice) {
+    case ..<62: rule["toPorts"] = .array((0..<dice.pick([1, 1, 2])).map { _ in ports(isIngress, isDeny) })
+    case ..<72: rule["icmps"] = dice.list(1...2) { ["fields": $0.list(1...2) { $0.pick(WorldGenerator.icmps) }] }
+    default: break
+    }
+    return rule
+  }
+
+  private mutating func ports(_ isIngress: Bool, _ isDeny: Bool) -> JSONValue {
+    if !isDeny, dice.chance(40) {
+      if !isIngress, dice.chance(30) {
+        return [
+          "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],
+          "rules": ["dns": dice.list(1...2) { $0.pick(WorldGenerator.names) }],
+        ]
+      }
+      let ports = dice.list(1...2) { ["port": .string($0.pick(["80", "81", "90", "web"])), "protocol": "TCP"] }
+      return [
+        "ports": ports,
+        "rules": [
+          "http": dice.list(1...2) { dice in
+            var rule: JSONValue = [:]
+            if dice.chance(70) { rule["method"] = .string(dice.pick(["GET", "PUT", "GET|POST", "P.*"])) }
+            if dice.chance(60) { rule["path"] = .string(dice.pick(["/", "/a.*", "/(a|b).*", "/a+b?", ".*\\?a=1"])) }
+            return rule
+          }
+        ],
+      ]
+    }
+    return ["ports": dice.list(1...2) { WorldGenerator.port(&$0) }]
+  }
+
+  private static func port(_ dice: inout Dice) -> JSONValue {
+    let text = dice.pick(["80", "81", "90", "0", "53", "web", "dns"])
+    var port: JSONValue = ["port": .string(text)]
+    if dice.chance(70) { port["protocol"] = .string(dice.pick(["TCP", "UDP", "ANY", "SCTP"])) }
+    if let number = Int64(text), number > 0, dice.chance(30) {
+      port["endPort"] = .integer(number + dice.pick([0, 1, 9, 47, 1000, 60000]))
+    }
+    return port
+  }
+
+  private mutating func selector(isSubject: Bool) -> JSONValue {
+    var labels: JSONValue = [:]
+    var expressions: [JSONValue] = []
+    if dice.chance(60) { labels[dice.pick(["app", "k8s:app", "any:app"])] = .string(dice.pick(["x", "y", "z"])) }
+    if dice.chance(20) {
+      expressions.append([
+        "key": .string(dice.pick(["tier", "app"])), "operator": .string(dice.pick(["In", "NotIn"])),
+        "values": dice.list(1...2) { .string($0.pick(["1", "2", "x"])) },
+      ])
+    }
+    if dice.chance(15) {
+      expressions.append(["key": "tier", "operator": .string(dice.pick(["Exists", "DoesNotExist"]))])
+    }
+    if !isSubject {
+      if dice.chance(20) { labels["k8s:io.kubernetes.pod.namespace"] = .string(dice.pick(["a", "b"])) }
+      if dice.chance(10) { labels["io.cilium.k8s.policy.serviceaccount"] = .string(dice.pick(["s", "t"])) }
+      if dice.chance(10) {
+        labels["k8s:io.cilium.k8s.namespace.labels.team"] = .string(dice.pick(["team-a", "team-b"]))
+      }
+      if dice.chance(5) { return ["matchLabels": .object(["reserved:\(dice.pick(["host", "remote-node"]))": ""])] }
+    }
+    var selector: JSONValue = [:]
+    if labels != [:] { selector["matchLabels"] = labels }
+    if !expressions.isEmpty { selector["matchExpressions"] = .array(expressions) }
+    return selector
+  }
+
+  // MARK: Kubernetes' own
+
+  private mutating func networkPolicy(_ name: String) -> JSONValue {
+    var spec: JSONValue = ["podSelector": plainSelector()]
+    if dice.chance(70) { spec["ingress"] = .array((0..<dice.pick([0, 1, 2])).map { _ in kubernetesRule("from") }) }
+    if dice.chance(50) { spec["egress"] = .array((0..<dice.pick([0, 1, 2])).map { _ in kubernetesRule("to") }) }
+    if dice.chance(50) { spec["policyTypes"] = dice.pick([["Ingress"], ["Egress"], ["Ingress", "Egress"]]) }
+    return [
+      "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+      "metadata": ["name": .string(name), "namespace": .string(dice.pick(["a", "b"]))], "spec": spec,
+    ]
+  }
+
+  private mutating func plainSelector() -> JSONValue {
+    dice.pick([
+      [:], ["matchLabels": ["app": "x"]], ["matchLabels": ["app": "y", "tier": "1"]],
+      ["matchExpressions": [["key": "app", "operator": "NotIn", "values": ["x"]]]],
+    ])
+  }
+
+  private mutating func kubernetesRule(_ peers: String) -> JSONValue {
+    var rule: JSONValue = [:]
+    if dice.chance(70) {
+      rule[peers] = .array(
+        (0..<dice.pick([1, 2])).map { _ in
+          if dice.chance(30) { return ["ipBlock": dice.pick(WorldGenerator.blockSets)] }
+          var peer: JSONValue = [:]
+          if dice.chance(60) { peer["podSelector"] = plainSelector() }
+          if peer["podSelector"] == nil || dice.chance(40) {
+            peer["namespaceSelector"] = dice.pick([[:], ["matchLabels": ["team": "team-b"]]])
+          }
+          return peer
+        })
+    }
+    if dice.chance(60) {
+      rule["ports"] = dice.list(1...2) { dice in
+        var port: JSONValue = ["port": dice.pick([80, 81, "web", 53])]
+        if dice.chance(60) { port["protocol"] = .string(dice.pick(["TCP", "UDP", "SCTP"])) }
+        if let number = port["port"]?.integerValue, dice.chance(30) { port["endPort"] = .integer(number + 10) }
+        return port
+      }
+    }
+    return rule
+  }
+
+  static let knowsNetworkPolicy = false
+
+  private static let entities = [
+    "all", "world", "cluster", "host", "remote-node", "kube-apiserver", "health", "none",
+  ]
+
+  private static let blocks = [
+    "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "0.0.0.0/0", "192.0.2.0/24", "2001:db8::/32",
+    "2001:db8::1/128", "2001:db8:8000::/33", "::/0", "::/8",
+  ]
+
+  private static let blockSets: [JSONValue] = [
+    ["cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]],
+    ["cidr": "10.1.0.0/16", "except": ["10.1.2.0/24", "10.1.9.0/24"]],
+    ["cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]], ["cidr": "2001:db8::/32", "except": ["2001:db8::1/128"]],
+    ["cidr": "::/0", "except": ["2001:db8::/32"]], ["cidr": "10.1.2.0/24"],
+  ]
+
+  private static let icmps: [JSONValue] = [
+    ["type": 8], ["type": "EchoRequest", "family": "IPv6"], ["type": 13, "family": "IPv4"], ["type": "Timestamp"],
+    ["type": 128, "family": "IPv6"],
+  ]
+
+  private static let names: [JSONValue] = [
+    ["matchName": "a.b"], ["matchPattern": "*.b"], ["matchPattern": "*"], ["matchPattern": "a*.c"],
+  ]
+}
