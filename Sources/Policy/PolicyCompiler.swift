@@ -91,6 +91,7 @@ public struct PolicyCompiler: Sendable {
     updatePolicies(delta, &change)
     updateNames(delta, &change)
     addSubjects(delta.addedSubjects)
+    followHost(&change)
     rebuild(&change)
     return change
   }
@@ -125,6 +126,16 @@ public struct PolicyCompiler: Sendable {
       }
       subjects[identity] = subject
       dirty[identity] = .all
+    }
+  }
+
+  /// The node itself is a subject as long as some policy selects it.
+  private mutating func followHost(_ change: inout PolicyChange) {
+    let host = ReservedIdentity.host.identity
+    if selectors.selectors(matching: host).contains(where: { subjectUsers[$0] != nil }) {
+      addSubjects([host])
+    } else {
+      removeSubjects([host], &change)
     }
   }
 
