@@ -35,6 +35,7 @@ struct FlowPipeline: Sendable {
         switch record {
         case .http(let record): flow(record)
         case .dns(let record): flow(record)
+        case .tls(let record): flow(record)
         }
       })
   }
@@ -55,19 +56,36 @@ struct FlowPipeline: Sendable {
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    if let author = directory.author(rule: record.rule) {
-      if author.rule.contains(".egress[") {
-        flow.direction = .egress
-        flow.egressAllowedBy = [author]
-      } else {
-        flow.ingressAllowedBy = [author]
-      }
-    }
+    cite(record.rule, &flow)
     flow.http = Flow.HTTP(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
       version: "HTTP/1.1", latency: record.latency)
     flow.nodeName = nodeName
     return flow
+  }
+
+  private func flow(_ record: TLSAccessRecord) -> Flow {
+    var flow = Flow(
+      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
+      direction: .ingress,
+      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
+      ipProtocol: TransportProtocol.tcp.rawValue)
+    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    cite(record.rule, &flow)
+    flow.serverName = record.name
+    flow.nodeName = nodeName
+    return flow
+  }
+
+  /// Names the rule that allowed, and the side that it is about.
+  private func cite(_ rule: UInt32, _ flow: inout Flow) {
+    guard let author = directory.author(rule: rule) else { return }
+    if author.rule.contains(".egress[") {
+      flow.direction = .egress
+      flow.egressAllowedBy = [author]
+    } else {
+      flow.ingressAllowedBy = [author]
+    }
   }
 
   private func flow(_ record: DNSRecord) -> Flow {

@@ -114,6 +114,8 @@ public struct Flow: Hashable, Sendable {
   public var ingressDeniedBy: [PolicyReference] = []
   public var http: HTTP?
   public var dns: DNS?
+  /// The name that a TLS client asks for (SNI), where a rule read it; empty when it asked for none.
+  public var serverName: String?
   public var nodeName = ""
 
   public init(

@@ -25,6 +25,7 @@ extension Flow {
       flow["drop_reason_desc"] = .string(DropReason.name(dropReason))
     }
     if let l4 { flow["l4"] = l4 }
+    if let serverName, !serverName.isEmpty { flow["destination_names"] = [.string(serverName)] }
     if let http { flow["l7"] = http.json }
     if let dns { flow["l7"] = dns.json }
     func cite(_ key: String, _ policies: [PolicyReference]) {

@@ -15,6 +15,9 @@ extension Flow {
       return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
     }
     if let dns { return dns.text }
+    if let serverName {
+      return "\(direction.rawValue.lowercased()) TLS \(serverName.isEmpty ? "without a server name" : "SNI \(serverName)")"
+    }
     let detail =
       switch TransportProtocol(ipProtocol) {
       case .tcp: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"

@@ -106,7 +106,11 @@ extension PolicyCompiler {
         }
       case .dns(let terms):
         ruleList(effect) {
-          .dns(terms.map { DNSRule(id: rule($0.path, section), pattern: $0.pattern) })
+          .dns(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
+        }
+      case .tls(let terms):
+        ruleList(effect) {
+          .tls(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
         }
       }
     }

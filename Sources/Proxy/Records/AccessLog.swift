@@ -84,9 +84,8 @@ struct AccessLog {
     if waitingSince == nil { waitingSince = now }
   }
 
-  /// Adds the record of a query.
-  mutating func append(_ record: DNSRecord, now: UInt64) {
-    let bytes = record.encoded
+  /// Adds a record as it is sent.
+  mutating func append(_ bytes: [UInt8], now: UInt64) {
     if count + bytes.count > Self.capacity { flush(now: now) }
     bytes.withUnsafeBytes {
       (buffer + count).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count)
