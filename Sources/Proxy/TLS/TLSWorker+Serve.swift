@@ -37,7 +37,7 @@ extension TLSWorker {
   }
 
   private func judge(_ stream: TLSStream) {
-    guard let decision = decide(stream) else { return refuse(stream, nil) }
+    guard let decision = decide(stream, resolve(stream)) else { return refuse(stream, nil) }
     proxy.counters.allowed.add()
     record(stream, rule: decision.rule, isDenied: false, isAudited: decision.isAudited)
     let fd = proxy.dialer.dial(client: stream.client, server: stream.server)
@@ -50,12 +50,13 @@ extension TLSWorker {
     watch(stream, .server, UInt32(CLINUX_EPOLL_OUT))
   }
 
+  private func resolve(_ stream: TLSStream) -> ConnectionPolicy {
+    proxy.resolver.resolve(client: stream.client, server: stream.server, transport: .tcp) ?? .denied
+  }
+
   /// What the rules in force say; nil for no.
-  private func decide(_ stream: TLSStream) -> (rule: UInt32, isAudited: Bool)? {
+  private func decide(_ stream: TLSStream, _ policy: ConnectionPolicy) -> (rule: UInt32, isAudited: Bool)? {
     refreshRules()
-    guard let policy = proxy.resolver.resolve(client: stream.client, server: stream.server, transport: .tcp) else {
-      return nil
-    }
     stream.policy = policy
     stream.rulesVersion = tableVersion
     if policy.proxyRules == 0 { return (0, false) }
@@ -65,9 +66,12 @@ extension TLSWorker {
     return policy.isAudit ? (0, true) : nil
   }
 
-  /// A connection that policy forbids now does not go on.
+  /// A connection that policy forbids now does not go on. The datapath judges it again by its next packet: until then
+  /// its rule set is one of the past, which may be gone.
   func judgeAgain(_ stream: TLSStream) {
-    guard decide(stream) == nil else { return }
+    let policy = resolve(stream)
+    guard policy == .denied || policy.revision == proxy.resolver.revision else { return }
+    guard decide(stream, policy) == nil else { return }
     proxy.counters.denied.add()
     record(stream, rule: 0, isDenied: true, isAudited: false)
     end(stream, resets: true)
@@ -76,10 +80,7 @@ extension TLSWorker {
   /// Says no: with an alert to who speaks TLS, and without to who does not.
   func refuse(_ stream: TLSStream, _ fault: TLSFault?) {
     if fault == nil { proxy.counters.denied.add() } else { proxy.counters.malformed.add() }
-    if stream.policy == .denied {
-      stream.policy =
-        proxy.resolver.resolve(client: stream.client, server: stream.server, transport: .tcp) ?? .denied
-    }
+    if stream.policy == .denied { stream.policy = resolve(stream) }
     record(stream, rule: 0, isDenied: true, isAudited: false)
     guard fault != .notTLS else { return end(stream, resets: true) }
     // RFC 8446, 6.2: access_denied tells that this is policy's doing, which no server would say of a name.
