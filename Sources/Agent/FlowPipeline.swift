@@ -59,7 +59,8 @@ struct FlowPipeline: Sendable {
     cite(record.rule, &flow)
     flow.http = Flow.HTTP(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
-      version: "HTTP/1.1", latency: record.latency)
+      version: "HTTP/1.1", latency: record.latency,
+      mismatches: (0..<16).filter { record.mismatches & 1 << $0 != 0 })
     flow.nodeName = nodeName
     return flow
   }

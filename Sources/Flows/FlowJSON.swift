@@ -87,12 +87,13 @@ extension Flow.PolicyReference {
 
 extension Flow.HTTP {
   fileprivate var json: JSONValue {
-    [
-      "type": code == 0 ? "REQUEST" : "RESPONSE",
-      "latency_ns": .string(String(latency)),
-      "http": [
-        "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
-      ],
+    var http: [String: JSONValue] = [
+      "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
+    ]
+    // Hubble has no field for them.
+    if !mismatches.isEmpty { http["mismatches"] = .array(mismatches.map { .string("headerMatches[\($0)]") }) }
+    return [
+      "type": code == 0 ? "REQUEST" : "RESPONSE", "latency_ns": .string(String(latency)), "http": .object(http),
     ]
   }
 }

@@ -12,11 +12,13 @@ extension Flow {
   private var what: String {
     if let http {
       let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
-      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
+      let mismatches = http.mismatches.map { " headerMatches[\($0)] mismatch" }.joined(separator: ",")
+      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)\(mismatches)"
     }
     if let dns { return dns.text }
     if let serverName {
-      return "\(direction.rawValue.lowercased()) TLS \(serverName.isEmpty ? "without a server name" : "SNI \(serverName)")"
+      return
+        "\(direction.rawValue.lowercased()) TLS \(serverName.isEmpty ? "without a server name" : "SNI \(serverName)")"
     }
     let detail =
       switch TransportProtocol(ipProtocol) {

@@ -102,13 +102,10 @@ extension Lowering {
   private mutating func http(_ match: HTTPMatch) -> HTTPTerm? {
     var headers: [HTTPHeaderMatch] = []
     for header in match.headerMatches {
-      if let secret = header.secret {
-        refuse(secret.path, "values from secrets are not enforced yet; the HTTP rule matches no request")
-        return nil
-      }
+      guard let value = value(of: header) else { return nil }
       headers.append(
         HTTPHeaderMatch(
-          name: header.name, value: header.value ?? "",
+          name: header.name, value: value,
           mismatch: HTTPHeaderMatch.Mismatch(rawValue: header.mismatch.rawValue)))
     }
     let rule = HTTPRule(

@@ -66,24 +66,34 @@ struct HelloBuilder {
     ("capitals", HelloBuilder("WWW.Example.COM").records(), .hello(name: "www.example.com")),
     ("no name", HelloBuilder().records(), .hello(name: nil)),
     ("no extensions at all", changed { $0.extensions = nil }, .hello(name: nil)),
-    ("an encrypted hello has an outer name", changed { $0.extensions?.append((0xFE0D, [0, 1, 2])) },
-      .hello(name: "www.example.com")),
+    (
+      "an encrypted hello has an outer name", changed { $0.extensions?.append((0xFE0D, [0, 1, 2])) },
+      .hello(name: "www.example.com")
+    ),
     ("a name in ESNI is none", changed(nil) { $0.extensions = [(0xFFCE, [1, 2, 3])] }, .hello(name: nil)),
     ("early data behind it", HelloBuilder("a.example").records() + [23, 3, 3, 0, 1, 9], .hello(name: "a.example")),
-    ("the name twice",
-      changed { $0.extensions?.append((0, HelloBuilder.list(Array("other.example".utf8)))) }, .fault(.malformed)),
+    (
+      "the name twice",
+      changed { $0.extensions?.append((0, HelloBuilder.list(Array("other.example".utf8)))) }, .fault(.malformed)
+    ),
     ("any extension twice", changed { $0.extensions?.append((10, [])) }, .fault(.malformed)),
-    ("two names in the list",
+    (
+      "two names in the list",
       changed(nil) {
         let one = HelloBuilder.list(Array("a".utf8)).dropFirst(2)
         $0.extensions = [(0, HelloBuilder.word(one.count * 2) + one + one)]
-      }, .fault(.malformed)),
+      }, .fault(.malformed)
+    ),
     ("an empty list", changed(nil) { $0.extensions = [(0, [0, 0])] }, .fault(.malformed)),
     ("an empty name", changed(nil) { $0.extensions = [(0, HelloBuilder.list([]))] }, .fault(.malformed)),
-    ("another type of name", changed(nil) { $0.extensions = [(0, HelloBuilder.list([97], type: 1))] },
-      .fault(.malformed)),
-    ("octets behind the list", changed(nil) { $0.extensions = [(0, HelloBuilder.list([97]) + [0])] },
-      .fault(.malformed)),
+    (
+      "another type of name", changed(nil) { $0.extensions = [(0, HelloBuilder.list([97], type: 1))] },
+      .fault(.malformed)
+    ),
+    (
+      "octets behind the list", changed(nil) { $0.extensions = [(0, HelloBuilder.list([97]) + [0])] },
+      .fault(.malformed)
+    ),
     ("a dot at the end", HelloBuilder("www.example.com.").records(), .fault(.malformed)),
     ("a NUL", HelloBuilder("www.example.com\0.evil").records(), .fault(.malformed)),
     ("an empty label", HelloBuilder("www..com").records(), .fault(.malformed)),
@@ -94,16 +104,20 @@ struct HelloBuilder {
     ("half a cipher suite", changed { $0.suites = [1] }, .fault(.malformed)),
     ("no compression", changed { $0.compression = [] }, .fault(.malformed)),
     ("version 4", changed { $0.version = [4, 0] }, .fault(.malformed)),
-    ("a message behind it in the record",
-      HelloBuilder.records(HelloBuilder("a.example").message + [1, 0, 0, 0], of: 16384), .fault(.malformed)),
+    (
+      "a message behind it in the record",
+      HelloBuilder.records(HelloBuilder("a.example").message + [1, 0, 0, 0], of: 16384), .fault(.malformed)
+    ),
     ("a server's hello", [22, 3, 1, 0, 4, 2, 0, 0, 0], .fault(.malformed)),
     ("an empty record", [22, 3, 1, 0, 0], .fault(.malformed)),
     ("a record that is too long", [22, 3, 1, 0x40, 1], .fault(.tooLarge)),
     ("a message that is too long", [22, 3, 1, 0, 4, 1, 0, 0x40, 1], .fault(.tooLarge)),
     ("HTTP", Array("GET / HTTP/1.1\r\n".utf8), .fault(.notTLS)),
     ("an SSL 2 hello", [0x80, 0x2E, 1, 3, 1], .fault(.notTLS)),
-    ("an alert in between", Array(HelloBuilder("a.example").records(of: 20).prefix(25)) + [21, 3, 1, 0, 2, 1, 0],
-      .fault(.notTLS)),
+    (
+      "an alert in between", Array(HelloBuilder("a.example").records(of: 20).prefix(25)) + [21, 3, 1, 0, 2, 1, 0],
+      .fault(.notTLS)
+    ),
   ]
 
   @Test(arguments: cases.indices) func reads(_ index: Int) {
@@ -155,7 +169,8 @@ struct HelloBuilder {
     static func isName(_ name: String) -> Bool {
       name.utf8.count <= 255
         && name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
-          (1...63).contains(label.utf8.count) && label.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-_".contains($0) }
+          (1...63).contains(label.utf8.count)
+            && label.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789-_".contains($0) }
         }
     }
   }

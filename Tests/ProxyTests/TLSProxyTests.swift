@@ -3,11 +3,11 @@ import ProxyRules
 import Synchronization
 import Testing
 
+@testable import Proxy
+
 #if canImport(Glibc)
   import Glibc
 #endif
-
-@testable import Proxy
 
 extension LoopbackTests {
   /// The TLS engine between a client and a server that only echoes: to the engine, what follows the hello is octets.
@@ -82,7 +82,9 @@ extension LoopbackTests {
       }
     }
 
-    @Test(arguments: ["127.0.0.1", "::1"]) func `a name that is allowed gets through as it is`(_ host: String) async throws {
+    @Test(arguments: ["127.0.0.1", "::1"]) func `a name that is allowed gets through as it is`(_ host: String)
+      async throws
+    {
       let server = try Self.mirror(host)
       let setup = try Setup(server.address, host: host)
       let client = setup.connect()

@@ -44,7 +44,8 @@ extension PortRule {
       rules: try cursor.member("rules").map { (rules) throws(FieldError) in try L7Rules(rules) },
       terminatingTLS: try PortRule.tls(cursor.member("terminatingTLS")),
       originatingTLS: try PortRule.tls(cursor.member("originatingTLS")),
-      serverNames: try cursor.list("serverNames", ServerName.init), listener: try PortRule.listener(cursor), path: cursor.path)
+      serverNames: try cursor.list("serverNames", ServerName.init), listener: try PortRule.listener(cursor),
+      path: cursor.path)
     guard ports.count <= PortRule.maximumPorts else {
       throw FieldError(path: "\(path).ports", message: "too many ports, at most \(PortRule.maximumPorts)")
     }

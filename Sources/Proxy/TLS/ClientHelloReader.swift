@@ -68,12 +68,21 @@ struct ClientHelloReader {
   }
 
   private mutating func judgeMessage() {
-    if let first = message.first, first != TLSRecord.clientHello { return outcome = .fault(.malformed) }
+    if let first = message.first, first != TLSRecord.clientHello {
+      outcome = .fault(.malformed)
+      return
+    }
     guard message.count >= 4 else { return }
     let length = Int(message[1]) << 16 | Int(message[2]) << 8 | Int(message[3])
-    if length > ClientHelloReader.maximumMessage { return outcome = .fault(.tooLarge) }
+    if length > ClientHelloReader.maximumMessage {
+      outcome = .fault(.tooLarge)
+      return
+    }
     // Nothing may stand behind it: a client has nothing to say before the server has answered.
-    if message.count + rest > 4 + length { return outcome = .fault(.malformed) }
+    if message.count + rest > 4 + length {
+      outcome = .fault(.malformed)
+      return
+    }
     guard message.count == 4 + length else { return }
     do throws(TLSFault) {
       outcome = .hello(name: try ClientHello.serverName(message[4...]))

@@ -70,7 +70,8 @@ public final class TLSProxy: Sendable {
         "martlet_proxy_tls_connections_total", .counter,
         "TLS connections by what was decided on the name that they ask for.",
         [
-          .init(["verdict": "forwarded"], counters.allowed.current), .init(["verdict": "denied"], counters.denied.current),
+          .init(["verdict": "forwarded"], counters.allowed.current),
+          .init(["verdict": "denied"], counters.denied.current),
           .init(["verdict": "malformed"], counters.malformed.current),
         ]),
       MetricFamily(
