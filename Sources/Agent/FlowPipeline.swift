@@ -60,7 +60,8 @@ struct FlowPipeline: Sendable {
       flow.source.port = record.client.port
       flow.http = Flow.HTTP(
         code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
-        version: "HTTP/1.1", latency: record.latency)
+        version: "HTTP/1.1", latency: record.latency,
+        mismatches: (0..<16).filter { record.mismatches & 1 << $0 != 0 })
       return flow
     }
     ring.append(
@@ -68,6 +69,7 @@ struct FlowPipeline: Sendable {
         switch record {
         case .http(let record): flow(record)
         case .dns(let record): self.flow(record)
+        case .tls(let record): self.flow(record)
         }
       })
   }
@@ -88,16 +90,33 @@ struct FlowPipeline: Sendable {
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    if let author = directory.author(rule: record.rule) {
-      if author.rule.contains(".egress[") {
-        flow.direction = .egress
-        flow.egressAllowedBy = [author]
-      } else {
-        flow.ingressAllowedBy = [author]
-      }
-    }
+    cite(record.rule, &flow)
     flow.nodeName = nodeName
     return flow
+  }
+
+  private func flow(_ record: TLSAccessRecord) -> Flow {
+    var flow = Flow(
+      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
+      direction: .ingress,
+      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
+      ipProtocol: TransportProtocol.tcp.rawValue)
+    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    cite(record.rule, &flow)
+    flow.serverName = record.name
+    flow.nodeName = nodeName
+    return flow
+  }
+
+  /// Names the rule that allowed, and the side that it is about.
+  private func cite(_ rule: UInt32, _ flow: inout Flow) {
+    guard let author = directory.author(rule: rule) else { return }
+    if author.rule.contains(".egress[") {
+      flow.direction = .egress
+      flow.egressAllowedBy = [author]
+    } else {
+      flow.ingressAllowedBy = [author]
+    }
   }
 
   private func flow(_ record: DNSRecord) -> Flow {

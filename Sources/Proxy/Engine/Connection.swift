@@ -54,6 +54,8 @@ struct Connection {
   var hasRemovedClose = false
   var statusCode: UInt16 = 0
   var rule: UInt32 = 0
+  /// Bit i: the request is not as `headerMatches[i]` of the rule says; those from 16 on have none.
+  var mismatches: UInt16 = 0
   var startedAt: UInt64 = 0
   var requestOctets: UInt64 = 0
   var responseOctets: UInt64 = 0

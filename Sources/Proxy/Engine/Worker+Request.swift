@@ -52,6 +52,7 @@ extension Worker {
     c.pointee.hasRemovedClose = false
     c.pointee.statusCode = 0
     c.pointee.rule = 0
+    c.pointee.mismatches = 0
     c.pointee.requestOctets = 0
     c.pointee.responseOctets = 0
     c.pointee.discarded = 0
