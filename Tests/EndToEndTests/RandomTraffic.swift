@@ -71,7 +71,7 @@ struct RandomTraffic {
       return made("TCP", dice.pick(Prober.tcpPorts), said)
     case ..<75: return made("UDP", 53, ["query": .string(dice.pick(["a.b", "www.a.b", "b.a", "a-b.c"]))])
     case ..<85: return made("UDP", 5000)
-    default: return family == .ipv4 ? made("ICMP", dice.pick([8, 13])) : made("ICMPv6", 128)
+    default: return family == .ipv4 ? made("ICMP", 8) : made("ICMPv6", 128)
     }
   }
 
@@ -89,7 +89,7 @@ struct RandomTraffic {
           "apiVersion": "cilium.io/v2", "kind": "CiliumClusterwideNetworkPolicy", "metadata": metadata, "spec": spec(),
         ]
       case 9:
-        metadata["namespace"] = .string(dice.pick(["b"]))
+        metadata["namespace"] = .string(namespace)
         return [
           "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": kubernetesSpec(),
         ]
@@ -133,29 +133,29 @@ struct RandomTraffic {
     let prefix = isIngress ? "from" : "to"
     var rule: JSONValue = [:]
     switch Int.random(in: 0..<100, using: &dice) {
-    case ..<40: rule["\(prefix)Endpoints"] = dice.list([1, 1, 2]) { selector(&$0, isSubject: false) }
-    case ..<60: rule["\(prefix)Entities"] = dice.list([1, 2]) { .string($0.pick(entities)) }
-    case ..<68: rule["\(prefix)CIDR"] = dice.list([1, 2]) { .string($0.pick(blocks)) }
-    case ..<76: rule["\(prefix)CIDRSet"] = dice.list([1]) { $0.pick(blockSets) }
+    case ..<30: rule["\(prefix)Endpoints"] = dice.list([1, 1, 2]) { selector(&$0, isSubject: false) }
+    case ..<42: rule["\(prefix)Entities"] = dice.list([1, 2]) { .string($0.pick(entities)) }
+    case ..<48: rule["\(prefix)CIDR"] = dice.list([1, 2]) { .string($0.pick(blocks)) }
+    case ..<54: rule["\(prefix)CIDRSet"] = dice.list([1]) { $0.pick(blockSets) }
     default: break
     }
     switch Int.random(in: 0..<100, using: &dice) {
     case ..<20: rule["toPorts"] = [["ports": dice.list([1, 2]) { port(&$0) }]]
-    case ..<45 where !isDeny:
+    case ..<60 where !isDeny:
       rule["toPorts"] = [
         [
           "ports": dice.list([1, 2]) { ["port": .string($0.pick(["80", "81", "9080", "web"])), "protocol": "TCP"] },
           "rules": ["http": dice.list([1, 2]) { httpRule(&$0) }],
         ]
       ]
-    case ..<60 where !isDeny && !isIngress:
+    case ..<80 where !isDeny && !isIngress:
       rule["toPorts"] = [
         [
           "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],
           "rules": ["dns": dice.list([1, 2]) { $0.pick(names) }],
         ]
       ]
-    case ..<70: rule["icmps"] = dice.list([1]) { ["fields": $0.list([1, 2]) { $0.pick(icmps) }] }
+    case ..<90: rule["icmps"] = dice.list([1]) { ["fields": $0.list([1, 2]) { $0.pick(icmps) }] }
     default: if rule == [:] { rule["\(prefix)Endpoints"] = [[:]] }
     }
     return rule
