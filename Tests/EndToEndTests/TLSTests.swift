@@ -1,6 +1,12 @@
 import Glibc
 import Testing
 
+/// One for each family: an openssl that listens on `::` may or may not take IPv4.
+private func tlsServers(_ node: Node) -> String {
+  let one = "openssl s_server -www -quiet -key \(node.directory)/key.pem -cert \(node.directory)/certificate.pem"
+  return "\(one) -4 -accept 8443 & exec \(one) -6 -accept '[::]:8443'"
+}
+
 extension EndToEnd {
   /// What serverNames says and what real TLS clients and servers see: in a pod by ingress and by egress, in the world, in
   /// both families.
@@ -13,15 +19,9 @@ extension EndToEnd {
         "-subj", "/CN=server", "-keyout", key, "-out", certificate,
       ])
       try node.runPod("client", labels: "app=client")
-      try node.runPod("tls", labels: "app=tls", command: ["sh", "-c", TLSTests.servers(node)])
+      try node.runPod("tls", labels: "app=tls", command: ["sh", "-c", tlsServers(node)])
     })
   struct TLSTests {
-    /// One for each family: an openssl that listens on `::` may or may not take IPv4.
-    fileprivate static func servers(_ node: Node) -> String {
-      let one = "openssl s_server -www -quiet -key \(node.directory)/key.pem -cert \(node.directory)/certificate.pem"
-      return "\(one) -4 -accept 8443 & exec \(one) -6 -accept '[::]:8443'"
-    }
-
     private func manifest(_ subject: String, _ direction: String, _ names: String) -> String {
       """
       apiVersion: cilium.io/v2
@@ -91,7 +91,7 @@ extension EndToEnd {
       let node = try SharedNode.node
       let server = try Child([
         "ip", "netns", "exec", node.name + "w", "setsid", "sh", "-c",
-        "trap 'kill 0' TERM; " + Self.servers(node).replacingExec,
+        "trap 'kill 0' TERM; " + tlsServers(node).replacingExec,
       ])
       defer { server.signal(SIGTERM) }
       try check(manifest("client", "egress", Self.names), at: .world)
