@@ -29,8 +29,7 @@ extension Agent {
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
       case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
-      case ("POST", "/v1/trace"):
-        return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/trace"): return .json(try await traces(JSONCursor(try request.json())))
       case ("POST", "/v1/policies/diff"):
         return .json(try await policyDifference(try request.json()).json)
       case ("POST", "/v1/why"):
@@ -64,7 +63,7 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
-      tablesComponent, metricsComponent,
+      tablesComponent, metricsComponent, hostFirewallComponent,
     ]
     let names = await self.names.counts
     components.append(
@@ -83,6 +82,18 @@ extension Agent {
       startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
       identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
       policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  /// As users know it: whether the node's own traffic is judged, and on which devices.
+  private var hostFirewallComponent: AgentStatus.Component {
+    let isOn = (try? datapath.hasHostPolicy()) ?? false
+    let attached = Set(datapath.host.devices.keys)
+    let missing = Set(configuration.devices).subtracting(attached).sorted()
+    let devices = attached.isEmpty ? "no device" : attached.sorted().joined(separator: ", ")
+    return AgentStatus.Component(
+      name: "Host firewall", ok: missing.isEmpty,
+      message: (isOn ? "Enabled" : "Disabled, no policy selects the node") + " [\(devices)]"
+        + (missing.isEmpty ? "" : ", not on \(missing.joined(separator: ", "))"))
   }
 
   private func endpointModels() async -> [EndpointModel] {

@@ -38,12 +38,15 @@ public struct Flow: Hashable, Sendable {
     public var name: String
     /// The field path of the rule: `spec.ingress[0].toPorts[0]`.
     public var rule: String
+    /// The rule's `log.value`; empty where it has none.
+    public var log: String
 
-    public init(kind: String, namespace: String, name: String, rule: String) {
+    public init(kind: String, namespace: String, name: String, rule: String, log: String = "") {
       self.kind = kind
       self.namespace = namespace
       self.name = name
       self.rule = rule
+      self.log = log
     }
   }
 
@@ -136,6 +139,16 @@ public struct Flow: Hashable, Sendable {
 }
 
 extension Flow {
+  /// What the policies that decided say in `log.value`, each once.
+  public var policyLog: [String] {
+    var logs: [String] = []
+    for reference in egressAllowedBy + ingressAllowedBy + egressDeniedBy + ingressDeniedBy
+    where !reference.log.isEmpty && !logs.contains(reference.log) {
+      logs.append(reference.log)
+    }
+    return logs
+  }
+
   /// The protocol's name as filters and tables write it.
   public var protocolName: String {
     if http != nil { return "HTTP" }

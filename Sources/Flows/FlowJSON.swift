@@ -35,6 +35,7 @@ extension Flow {
     cite("ingress_allowed_by", ingressAllowedBy)
     cite("egress_denied_by", egressDeniedBy)
     cite("ingress_denied_by", ingressDeniedBy)
+    if !policyLog.isEmpty { flow["policy_log"] = .array(policyLog.map(JSONValue.string)) }
     return ["flow": .object(flow), "node_name": .string(nodeName), "time": .string(Timestamp.text(time))]
   }
 

@@ -6,8 +6,11 @@ extension Flow {
   ///     Nov 22 10:20:30.123: default/a:40312 (ID:300) <> default/b:9080 (ID:301) policy-verdict:none INGRESS DROPPED (TCP Flags: SYN) (POLICY_DENIED: no rule allows it)
   public var line: String {
     let arrow = isReply ? "<-" : "->"
-    return "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)"
+    return
+      "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)\(log)"
   }
+
+  private var log: String { policyLog.isEmpty ? "" : " [\(policyLog.joined(separator: "; "))]" }
 
   private var what: String {
     if let http {

@@ -21,17 +21,14 @@ extension PolicyDocument {
       let subject: IdentitySelector
       switch rule.subject {
       case .endpoints(let selector): subject = lowering.subject(selector)
-      case .nodes(let selector):
-        subject = lowering.host(selector)
-        lowering.refuse(
-          "\(rule.path).nodeSelector", "policies about nodes are not enforced yet; this one has no effect")
+      case .nodes(let selector): subject = lowering.host(selector)
       }
       sections.append(
         PolicySection(
           subject: subject,
           defaultDeny: Set(Direction.allCases.filter { rule.defaultDeny($0.kubernetes) }),
           rules: rule.trafficRules.map { lowering.rule($0) }, description: rule.description, log: rule.logValue,
-          path: rule.path, isAboutNodes: rule.subject.isNodes))
+          path: rule.path))
       issues += lowering.issues
       references.formUnion(lowering.references)
     }
@@ -40,7 +37,7 @@ extension PolicyDocument {
 }
 
 extension CiliumRule.Subject {
-  fileprivate var isNodes: Bool {
+  var isNodes: Bool {
     if case .nodes = self { true } else { false }
   }
 }
@@ -69,12 +66,15 @@ struct Lowering {
   let context: PolicyContext
   /// Initializing pods have no namespace yet, so a clusterwide policy about them does not ask peers for one either.
   let subjectIsInit: Bool
+  /// The subject is a node: nobody reads what it says.
+  let subjectIsNode: Bool
   var issues: [PolicyIssue] = []
   var references: Set<PolicyContext.Reference> = []
 
   init(namespace: String?, context: PolicyContext, subject: CiliumRule.Subject) {
     self.namespace = namespace
     self.context = context
+    subjectIsNode = subject.isNodes
     subjectIsInit = subject.selector.requirements.contains {
       $0.key == LabelKey(source: LabelSource.reserved.rawValue, name: ReservedIdentity.`init`.name)
     }

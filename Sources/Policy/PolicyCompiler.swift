@@ -97,6 +97,7 @@ public struct PolicyCompiler: Sendable {
     updatePolicies(delta, &change)
     updateNames(delta, &change)
     addSubjects(delta.addedSubjects)
+    followHost(&change)
     rebuild(&change)
     reportConflicts(&change)
     return change
@@ -132,6 +133,16 @@ public struct PolicyCompiler: Sendable {
       }
       subjects[identity] = subject
       dirty[identity] = .all
+    }
+  }
+
+  /// The node itself is a subject as long as some policy selects it.
+  private mutating func followHost(_ change: inout PolicyChange) {
+    let host = ReservedIdentity.host.identity
+    if selectors.selectors(matching: host).contains(where: { subjectUsers[$0] != nil }) {
+      addSubjects([host])
+    } else {
+      removeSubjects([host], &change)
     }
   }
 

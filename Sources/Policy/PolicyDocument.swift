@@ -37,16 +37,13 @@ public struct PolicySection: Hashable, Sendable {
   /// `log.value`: what flows that it decides carry.
   public let log: String?
   public let path: String
-  /// It is about nodes, not about pods.
-  public let isAboutNodes: Bool
 
   public init(
     subject: IdentitySelector, defaultDeny: Set<Direction>, rules: [PolicyRule], description: String? = nil,
-    log: String? = nil, path: String = "spec", isAboutNodes: Bool = false
+    log: String? = nil, path: String = "spec"
   ) {
     self.subject = subject
     self.log = log
-    self.isAboutNodes = isAboutNodes
     self.defaultDeny = defaultDeny
     self.rules = rules
     self.description = description
@@ -188,9 +185,7 @@ public struct PolicyObjectStatus: Hashable, Sendable {
   }
 
   init(_ document: PolicyDocument) {
-    let enforced = document.sections.contains { section in
-      !section.isAboutNodes && section.rules.contains { !$0.isRefused }
-    }
+    let enforced = document.sections.contains { $0.rules.contains { !$0.isRefused } }
     self.init(
       state: document.issues.isEmpty
         ? .accepted : enforced || document.issues.allSatisfy(\.isMissing) ? .partial : .rejected,

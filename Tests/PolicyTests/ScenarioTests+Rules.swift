@@ -413,7 +413,29 @@ extension ScenarioTests {
       state: .partial, issues: ["spec.egress[0].toGroups"]),
     Scenario(
       "policies about nodes",
-      [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["host"]]]])],
-      "default/reviews => default/productpage 80/TCP allow", state: .rejected, issues: ["spec.nodeSelector"]),
+      [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["remote-node"]]]])],
+      """
+      default/reviews => default/productpage 80/TCP allow
+      default/reviews => host 80/TCP drop
+      remote-node => host 80/TCP allow
+      host -> default/reviews 80/TCP allow
+      """),
+    Scenario(
+      "policies about all pods are not about the node",
+      [policy(namespace: nil, spec: ["endpointSelector": [:], "egress": [[:]]])],
+      "default/productpage -> default/reviews 80/TCP allow"),
+    Scenario(
+      "nodes' requests are not read",
+      [
+        policy(
+          namespace: nil,
+          spec: [
+            "nodeSelector": [:],
+            "ingress": [
+              ["toPorts": [["ports": [["port": "80", "protocol": "TCP"]], "rules": ["http": [["method": "GET"]]]]]]
+            ],
+          ])
+      ],
+      "default/reviews => host 80/TCP drop", state: .rejected, issues: ["spec.ingress[0].toPorts[0].rules.http"]),
   ]
 }
