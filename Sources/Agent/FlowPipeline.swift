@@ -86,7 +86,7 @@ struct FlowPipeline: Sendable {
   private func common(_ record: AccessRecord) -> Flow {
     var flow = Flow(
       time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
-      direction: .ingress,
+      direction: record.isEgress ? .egress : .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
@@ -98,7 +98,7 @@ struct FlowPipeline: Sendable {
   private func flow(_ record: TLSAccessRecord) -> Flow {
     var flow = Flow(
       time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
-      direction: .ingress,
+      direction: record.isEgress ? .egress : .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }

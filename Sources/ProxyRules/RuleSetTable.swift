@@ -3,6 +3,7 @@ public struct RuleSetTable: Sendable {
   public let generation: UInt64
   public let authors: [UInt32: RuleAuthor]
   private let matchers: [UInt32: Matcher]
+  private let egressSets: Set<UInt32>
 
   private enum Matcher: Sendable {
     case http(HTTPRuleMatcher)
@@ -17,6 +18,7 @@ public struct RuleSetTable: Sendable {
     generation = 0
     authors = [:]
     matchers = [:]
+    egressSets = []
   }
 
   /// Compiles every set. A set that equals the one of the same id in `previous` is taken from there.
@@ -51,7 +53,14 @@ public struct RuleSetTable: Sendable {
       }
     }
     self.matchers = matchers
+    egressSets = Set(
+      configuration.ruleSets.filter { set in
+        set.rules.ids.contains { configuration.authors[$0]?.path.contains(".egress[") ?? false }
+      }.map(\.id))
   }
+
+  /// Whether a rule set is the initiator's, by where its rules are written.
+  public func isEgress(_ id: UInt32) -> Bool { egressSets.contains(id) }
 
   /// The protocol of a rule set; nil when the configuration has no such set, which must be treated as deny.
   public func kind(_ id: UInt32) -> RuleKind? {

@@ -1,10 +1,10 @@
 import Glibc
 import Testing
 
-/// One for each family: an openssl that listens on `::` may or may not take IPv4.
-private func tlsServers(_ node: Node) -> String {
+/// One server for each family: an openssl that listens on `::` may or may not take IPv4.
+private func servers(_ node: Node) -> [String] {
   let one = "openssl s_server -www -quiet -key \(node.directory)/key.pem -cert \(node.directory)/certificate.pem"
-  return "\(one) -4 -accept 8443 & exec \(one) -6 -accept '[::]:8443'"
+  return ["\(one) -4 -accept 8443", "\(one) -6 -accept '[::]:8443'"]
 }
 
 extension EndToEnd {
@@ -19,7 +19,7 @@ extension EndToEnd {
         "-subj", "/CN=server", "-keyout", key, "-out", certificate,
       ])
       try node.runPod("client", labels: "app=client")
-      try node.runPod("tls", labels: "app=tls", command: ["sh", "-c", tlsServers(node)])
+      try node.runPod("tls", labels: "app=tls", command: ["sh", "-c", servers(node).joined(separator: " & exec ")])
     })
   struct TLSTests {
     private func manifest(_ subject: String, _ direction: String, _ names: String) -> String {
@@ -89,11 +89,10 @@ extension EndToEnd {
 
     @Test func `a client's policy, to the world`() throws {
       let node = try SharedNode.node
-      let server = try Child([
-        "ip", "netns", "exec", node.name + "w", "setsid", "sh", "-c",
-        "trap 'kill 0' TERM; " + tlsServers(node).replacingExec,
-      ])
-      defer { server.signal(SIGTERM) }
+      let started = try servers(node).map {
+        try Child(["ip", "netns", "exec", node.name + "w", "sh", "-c", "exec \($0)"])
+      }
+      defer { for server in started { server.signal(SIGTERM) } }
       try check(manifest("client", "egress", Self.names), at: .world)
     }
 
@@ -106,12 +105,5 @@ extension EndToEnd {
       }
       try node.delete(policy)
     }
-  }
-}
-
-extension String {
-  /// The last server in the background too, so that the shell can end them both.
-  fileprivate var replacingExec: String {
-    split(separator: "& exec ").joined(separator: "& ") + " & wait"
   }
 }

@@ -383,9 +383,12 @@ extension ScenarioTests {
     ingress("no HTTP rule", port(["rules": ["http": []]]), "toPorts[0].rules.http"),
     ingress("no port", ["toPorts": [[:]]], "toPorts[0]"),
     ingress("no ICMP type", ["icmps": [["fields": []]]], "icmps"),
-    ingress(
-      "secrets in headers", port(["rules": ["http": [["headerMatches": [["name": "h", "secret": ["name": "s"]]]]]]]),
-      "toPorts[0].rules.http[0].headerMatches[0].secret"),
+    Scenario(
+      "a Secret that is not there",
+      about([
+        "ingress": [port(["rules": ["http": [["headerMatches": [["name": "h", "secret": ["name": "s"]]]]]]])]
+      ]), closedIngress, state: .partial,
+      issues: ["spec.ingress[0].toPorts[0].rules.http[0].headerMatches[0].secret"]),
     ingress(
       "an invalid expression", port(["rules": ["http": [["path": "/("]]]]), "toPorts[0].rules.http[0].path"),
     Scenario(

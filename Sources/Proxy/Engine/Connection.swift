@@ -47,6 +47,8 @@ struct Connection {
   var isDenied = false
   /// It would have been denied, but for audit mode.
   var isAudited = false
+  /// The rules are those of the client's egress.
+  var isEgress = false
   var sawResponse = false
   var hasForwardedResponse = false
   var sentHalfClose = false

@@ -47,6 +47,7 @@ extension Worker {
     c.pointee.isReplayable = false
     c.pointee.isDenied = false
     c.pointee.isAudited = false
+    c.pointee.isEgress = false
     c.pointee.sawResponse = false
     c.pointee.hasForwardedResponse = false
     c.pointee.hasRemovedClose = false

@@ -67,6 +67,7 @@ final class Worker {
   var tableVersion: UInt64
   var lastSet: UInt32 = 0
   var lastMatcher: HTTPRuleMatcher?
+  var lastIsEgress = false
   /// CLOCK_MONOTONIC when the present batch of events came.
   var now: UInt64
   /// Steps that a connection may still take before it is another's turn.

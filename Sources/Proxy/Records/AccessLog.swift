@@ -53,6 +53,7 @@ struct AccessLog {
     let flags =
       (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
       | (connection.isAudited ? AccessRecord.auditedFlag : 0)
+      | (connection.isEgress ? AccessRecord.egressFlag : 0)
     put(0, UInt16(length))
     put(2, AccessRecord.layout)
     put(3, flags)

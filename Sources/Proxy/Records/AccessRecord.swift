@@ -31,6 +31,8 @@ public struct AccessRecord: Hashable, Sendable {
   public var isDenied: Bool
   /// It would have been denied, but for audit mode.
   public var isAudited: Bool
+  /// The rules are those of the client's egress, not of the server's ingress.
+  public var isEgress: Bool
   /// The connection ended before the exchange did.
   public var isAborted: Bool
   public var requestOctets: UInt64
@@ -47,6 +49,7 @@ public struct AccessRecord: Hashable, Sendable {
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
+  static let egressFlag: UInt8 = 8
 
   init?(_ bytes: UnsafeRawBufferPointer) {
     func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
@@ -67,6 +70,7 @@ public struct AccessRecord: Hashable, Sendable {
     }
     isDenied = bytes[3] & Self.deniedFlag != 0
     isAudited = bytes[3] & Self.auditedFlag != 0
+    isEgress = bytes[3] & Self.egressFlag != 0
     isAborted = bytes[3] & Self.abortedFlag != 0
     rule = number(4, UInt32.self)
     mismatches = number(96, UInt16.self)

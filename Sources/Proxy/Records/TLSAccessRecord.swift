@@ -23,6 +23,8 @@ public struct TLSAccessRecord: Hashable, Sendable {
   public var isDenied: Bool
   /// It would have been denied, but for audit mode.
   public var isAudited: Bool
+  /// The rules are those of the client's egress, not of the server's ingress.
+  public var isEgress: Bool
   /// In lower case; empty when the client asked for none that could be read.
   public var name: String
 
@@ -42,7 +44,9 @@ public struct TLSAccessRecord: Hashable, Sendable {
     let name = Array(self.name.utf8.prefix(255))
     put(UInt16(Self.headerSize + name.count))
     put(Self.layout)
-    put((isDenied ? AccessRecord.deniedFlag : 0) | (isAudited ? AccessRecord.auditedFlag : 0))
+    put(
+      (isDenied ? AccessRecord.deniedFlag : 0) | (isAudited ? AccessRecord.auditedFlag : 0)
+        | (isEgress ? AccessRecord.egressFlag : 0))
     put(rule)
     put(time)
     put(proxyRules)
@@ -72,6 +76,7 @@ extension TLSAccessRecord {
       server: SocketAddress(address(48), port: number(30, UInt16.self)), sourceIdentity: number(20, UInt32.self),
       destinationIdentity: number(24, UInt32.self), proxyRules: number(16, UInt32.self), rule: number(4, UInt32.self),
       isDenied: bytes[3] & AccessRecord.deniedFlag != 0, isAudited: bytes[3] & AccessRecord.auditedFlag != 0,
+      isEgress: bytes[3] & AccessRecord.egressFlag != 0,
       name: String(decoding: bytes[Self.headerSize...], as: UTF8.self))
   }
 }

@@ -134,6 +134,7 @@ extension TLSWorker {
         time: Clock.realtime(), client: stream.client, server: stream.server,
         sourceIdentity: stream.policy.sourceIdentity, destinationIdentity: stream.policy.destinationIdentity,
         proxyRules: stream.policy.proxyRules, rule: rule, isDenied: isDenied, isAudited: isAudited,
+        isEgress: table.isEgress(stream.policy.proxyRules),
         name: stream.name ?? ""
       ).encoded, now: now)
   }
