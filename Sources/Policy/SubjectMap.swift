@@ -39,7 +39,9 @@ struct SubjectMap {
         .everything(direction == .ingress ? RuleTable.unrestrictedIngress : RuleTable.unrestrictedEgress))
     } else if direction == .ingress, compiler.options.hostAccess == .always {
       let host = ReservedIdentity.host.identity
-      if subject != host, only?.contains(host) ?? true { table.add(table.group([.everything(RuleTable.localHost)]), to: host) }
+      if subject != host, only?.contains(host) ?? true {
+        table.add(table.group([.everything(RuleTable.localHost)]), to: host)
+      }
     }
     emit(table, direction, withAny: only == nil)
   }

@@ -47,17 +47,20 @@ import Testing
 
   private static let host = ReservedIdentity.host.identity
 
-  @Test(arguments: [
-    (["fromEndpoints": [[:]]], [PeerClass.pods.peer]),
-    (["fromEntities": ["remote-node"]], [PeerClass.nodes.peer]),
-    (["fromEntities": ["world"]], [PeerClass.world.peer]),
-    (["fromNodes": [[:]]], [PeerClass.nodes.peer]),
-    (
-      ["fromEntities": ["cluster"]],
-      [PeerClass.pods.peer, PeerClass.nodes.peer]
-        + [.`init`, .health, .unmanaged, .kubeAPIServer, .ingress].map { (entity: ReservedIdentity) in entity.identity }
-    ),
-  ] as [(JSONValue, [NumericIdentity])]) func entriesAreFew(_ rule: JSONValue, _ expected: [NumericIdentity]) throws {
+  @Test(
+    arguments: [
+      (["fromEndpoints": [[:]]], [PeerClass.pods.peer]),
+      (["fromEntities": ["remote-node"]], [PeerClass.nodes.peer]),
+      (["fromEntities": ["world"]], [PeerClass.world.peer]),
+      (["fromNodes": [[:]]], [PeerClass.nodes.peer]),
+      (
+        ["fromEntities": ["cluster"]],
+        [PeerClass.pods.peer, PeerClass.nodes.peer]
+          + [.`init`, .health, .unmanaged, .kubeAPIServer, .ingress].map { (entity: ReservedIdentity) in entity.identity
+          }
+      ),
+    ] as [(JSONValue, [NumericIdentity])]) func entriesAreFew(_ rule: JSONValue, _ expected: [NumericIdentity]) throws
+  {
     let compiler = try WidePeersTests.compiler(WidePeersTests.rule(rule))
     #expect(peers(compiler) == Set(expected + [WidePeersTests.host]))
   }
