@@ -37,7 +37,6 @@ extension Agent {
     case CiliumNetworkPolicy.resource.kind: return PolicyDocument(try CiliumNetworkPolicy(value), in: context)
     case CiliumClusterwideNetworkPolicy.resource.kind:
       return PolicyDocument(try CiliumClusterwideNetworkPolicy(value), in: context)
-    case NetworkPolicy.resource.kind: return PolicyDocument(try NetworkPolicy(value))
     case let other: throw FieldError(path: "kind", message: "\"\(other ?? "")\" is not a policy")
     }
   }

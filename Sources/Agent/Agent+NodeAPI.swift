@@ -29,8 +29,7 @@ extension Agent {
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
       case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
-      case ("POST", "/v1/trace"):
-        return .json(try await trace(TraceRequest(decoding: JSONCursor(try request.json()))).json)
+      case ("POST", "/v1/trace"): return .json(try await traces(JSONCursor(try request.json())))
       case ("POST", "/v1/policies/diff"):
         return .json(try await policyDifference(try request.json()).json)
       case ("POST", "/v1/why"):

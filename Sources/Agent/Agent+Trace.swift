@@ -3,13 +3,14 @@ import CMartletABI
 import Datapath
 import Flows
 import Identity
+import JSON
 import NodeAPI
 import Policy
 import ProxyRules
 
-/// A connection or request as the loaded program and automaton judged it.
+/// A connection, and what is said on it, as the loaded program and the rules of the proxy judged it.
 struct Judgement {
-  /// What one part of the way said; `direction` is nil for the judgement of the request.
+  /// What one part of the way said; `direction` is nil for the judgement of what is said.
   struct Stage {
     let direction: Direction?
     let step: TraceResult.Step
@@ -20,8 +21,8 @@ struct Judgement {
   let ipProtocol: UInt8
   let result: TraceResult.Verdict
   let stages: [Stage]
-  /// The rules that judged the request.
-  var ruleSet: HTTPRuleSet?
+  /// The rules that judged what was said.
+  var ruleSet: RuleSet?
 
   /// Between a node that no policy selects and the outside.
   static func unjudged(
@@ -38,59 +39,61 @@ struct Judgement {
 }
 
 extension Agent {
-  /// What the loaded program says about a connection, and the loaded automaton about a request on it.
+  /// What the loaded program says about a connection, and the proxy's rules about what is said on it.
   func trace(_ request: TraceRequest) async throws -> TraceResult {
     let judgement = try await judge(request)
     return TraceResult(verdict: judgement.result, steps: judgement.stages.map(\.step))
   }
 
-  /// Asks the loaded program about a connection, and the loaded automaton about a request on it.
+  /// As `trace`, of one question or of an array of them; what can not be answered is `{"error": …}` among the answers.
+  func traces(_ cursor: JSONCursor) async throws -> JSONValue {
+    guard cursor.value.arrayValue != nil else { return try await trace(TraceRequest(decoding: cursor)).json }
+    var answers: [JSONValue] = []
+    for question in try cursor.elements() {
+      let request = try TraceRequest(decoding: question)
+      do { answers.append(try await trace(request).json) } catch { answers.append(["error": .string("\(error)")]) }
+    }
+    return .array(answers)
+  }
+
+  /// Asks the loaded program about a connection, and the proxy's rules about what is said on it.
   func judge(_ request: TraceRequest) async throws -> Judgement {
-    guard let asked = TransportProtocol(name: request.protocol) else {
+    guard let transport = TransportProtocol(name: request.protocol) else {
       throw TraceError(description: "protocol \(request.protocol) is not known; TCP, UDP, SCTP, ICMP or ICMPv6")
     }
-    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (asked == .icmpv6)
+    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (transport == .icmpv6)
     let source = try await end(request.from, wantsIPv6: wantsIPv6)
     let destination = try await end(request.to, wantsIPv6: wantsIPv6)
     let hasHostPolicy = try datapath.hasHostPolicy()
     func isJudged(_ end: TraceEnd) -> Bool { end.endpoint != nil || end.isNode && hasHostPolicy }
     if !isJudged(source), !isJudged(destination), source.isNode != destination.isNode {
-      return Judgement.unjudged(request, source, destination, asked.rawValue)
+      return Judgement.unjudged(request, source, destination, transport.rawValue)
     }
-    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: asked.rawValue, port: request.port)
+    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: transport.rawValue, port: request.port)
     let sides = TraceSides(verdict: verdict, from: isJudged(source), to: isJudged(destination)).sides
     var stages = sides.map { side in
       let stage = side.direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)"
       return Judgement.Stage(direction: side.direction, step: step(side, stage, verdict))
     }
-    func judgement(_ result: TraceResult.Verdict, by set: HTTPRuleSet? = nil) -> Judgement {
+    func judgement(_ result: TraceResult.Verdict, by set: RuleSet? = nil) -> Judgement {
       Judgement(
-        source: source, destination: destination, ipProtocol: asked.rawValue, result: result, stages: stages,
+        source: source, destination: destination, ipProtocol: transport.rawValue, result: result, stages: stages,
         ruleSet: set)
     }
     guard verdict.dropReason == 0 else { return judgement(.denied) }
     guard verdict.verdict == .proxy else { return judgement(.allowed) }
-    guard let method = request.method else { return judgement(.redirected) }
-    guard let set = await policy.ruleSet(verdict.proxyRules)?.http else {
-      throw TraceError(description: "rule set \(verdict.proxyRules) has just been replaced; ask again")
-    }
-    switch try HTTPRuleMatcher(set).decide(request.httpRequest(method)) {
-    case .deny:
-      let step = TraceResult.Step(
-        stage: "http", verdict: .denied, reason: "none of the \(set.rules.count) HTTP rules matches the request",
-        rule: nil)
-      stages.append(Judgement.Stage(direction: nil, step: step))
-      return judgement(.denied, by: set)
-    case .allow(let rule): stages.append(Judgement.Stage(direction: nil, step: allowed(by: rule)))
-    case .allowWithMismatches(let rule): stages.append(Judgement.Stage(direction: nil, step: allowed(by: rule)))
-    }
-    return judgement(.allowed, by: set)
+    guard let asked = request.spoken else { return judgement(.redirected) }
+    let set = try await rules(verdict.proxyRules)
+    let spoken = try SpokenVerdict(asked, by: set)
+    let last = TraceResult.Step(
+      stage: spoken.stage, verdict: spoken.verdict, reason: spoken.reason, rule: spoken.rule.flatMap { citation($0) })
+    stages.append(Judgement.Stage(direction: nil, step: last))
+    return judgement(spoken.verdict, by: set)
   }
 
-  private func allowed(by rule: UInt32?) -> TraceResult.Step {
-    TraceResult.Step(
-      stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request",
-      rule: rule.flatMap { citation($0) })
+  private func rules(_ id: UInt32) async throws -> RuleSet {
+    if let set = await policy.ruleSet(id) { return set }
+    throw TraceError(description: "rule set \(id) has just been replaced; ask again")
   }
 
   private func step(_ side: TraceSides.Side, _ stage: String, _ verdict: TraceVerdict) -> TraceResult.Step {
@@ -102,7 +105,7 @@ extension Agent {
       case .denied where verdict.dropReason == UInt8(MARTLET_DROP_POLICY_DENIED.rawValue):
         "no rule allows it (\(reason))"
       case .denied: "it is dropped before policy is asked (\(reason))"
-      case .redirected: "a rule allows it by HTTP request"
+      case .redirected: "a rule allows it by what is said on it"
       case .allowed:
         if let origin, origin.object == nil { origin.description } else { "a rule allows it" }
       }
@@ -135,13 +138,5 @@ extension Agent {
       throw TraceError(description: "\(text) has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
     }
     return TraceEnd(address: address, endpoint: endpoint.datapath)
-  }
-}
-
-extension TraceRequest {
-  func httpRequest(_ method: String) -> HTTPRequestDescription {
-    HTTPRequestDescription(
-      method: method, path: path ?? "/", host: headers.first { $0.key.lowercased() == "host" }?.value,
-      headers: headers.map { (name: $0.key, value: $0.value) })
   }
 }

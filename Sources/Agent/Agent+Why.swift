@@ -9,13 +9,13 @@ extension Agent {
   func explain(_ request: TraceRequest) async throws -> Explanation {
     let judgement = try await judge(request)
     let known = await policy.knownIdentities
-    let source = try end(judgement.source, request.from, known)
-    let destination = try end(judgement.destination, request.to, known)
+    let source = try await end(judgement.source, request.from, known)
+    let destination = try await end(judgement.destination, request.to, known)
     var stages: [Explanation.Stage] = []
     var remedies: [Explanation.Remedy] = []
     for stage in judgement.stages {
       guard let direction = stage.direction else {
-        let (policies, remedy) = try explainRequest(request, stage.step, judgement.ruleSet)
+        let (policies, remedy) = try explain(request.spoken, stage.step, judgement.ruleSet)
         stages.append(Explanation.Stage(step: stage.step, policies: policies))
         if let remedy { remedies.append(remedy) }
         continue
@@ -26,7 +26,7 @@ extension Agent {
       stages.append(Explanation.Stage(step: stage.step, policies: readings.map(Explanation.Policy.init)))
       guard stage.step.verdict == .denied else { continue }
       remedies += Remedies(
-        subject: (subject.name, subject.labels), peer: (peer.name, peer.labels, peer.address), direction: direction,
+        subject: subject, peer: peer, direction: direction,
         ipProtocol: judgement.ipProtocol, port: request.port
       ).connection(readings)
     }
@@ -35,43 +35,44 @@ extension Agent {
       remedies: remedies)
   }
 
-  private func explainRequest(
-    _ request: TraceRequest, _ step: TraceResult.Step, _ set: HTTPRuleSet?
+  /// What each rule of a set says of what is said, and what would have to be added.
+  private func explain(
+    _ spoken: Spoken?, _ step: TraceResult.Step, _ set: RuleSet?
   ) throws -> ([Explanation.Policy], Explanation.Remedy?) {
-    guard let set, let method = request.method else { return ([], nil) }
-    let asked = request.httpRequest(method)
+    guard let set, let spoken else { return ([], nil) }
     var order: [String] = []
     var rules: [String: [Explanation.Rule]] = [:]
     var descriptions: [String: String] = [:]
-    for rule in set.rules {
-      guard let origin = directory.origin(rule: rule.id), let object = origin.object?.description else { continue }
+    for (id, differences) in try set.differences(from: spoken) {
+      guard let origin = directory.origin(rule: id), let object = origin.object?.description else { continue }
       if rules[object] == nil { order.append(object) }
       descriptions[object] = origin.description
-      let differences = try rule.differences(from: asked)
       rules[object, default: []].append(
         Explanation.Rule(
           path: origin.path, effect: "allow", matches: differences.isEmpty,
-          reason: differences.isEmpty ? "the request matches" : differences.joined(separator: "; ")))
+          reason: differences.isEmpty ? spoken.match : differences.joined(separator: "; ")))
     }
     let policies = order.map { object in
       Explanation.Policy(
         object: object, description: descriptions[object] ?? "", deniesByDefault: true, rules: rules[object] ?? [],
         problems: [])
     }
-    guard step.verdict == .denied else { return (policies, nil) }
-    return (
-      policies,
-      Remedies.request(
-        method: method, path: asked.path, in: order.first, at: order.first.flatMap { rules[$0]?.first?.path })
-    )
+    guard step.verdict == .denied, spoken.stage == set.kind.rawValue else { return (policies, nil) }
+    let (object, path) = (order.first, order.first.flatMap { rules[$0]?.first?.path })
+    switch spoken {
+    case .http(let asked):
+      return (policies, Remedies.request(method: asked.method, path: asked.path, in: object, at: path))
+    case .dns(let name): return (policies, Remedies.query(name, in: object, at: path))
+    }
   }
 
   private func end(
     _ end: TraceEnd, _ name: String, _ known: [NumericIdentity: IdentityLabels]
-  ) throws -> ExplainedEnd {
+  ) async throws -> ExplainedEnd {
     let identity =
       try end.endpoint?.identity ?? datapath.ipcache.identity(of: end.address) ?? NumericIdentity(rawValue: 0)
     return ExplainedEnd(
-      name: name, address: end.address, identity: identity, labels: known[identity] ?? IdentityLabels([]))
+      name: name, address: end.address, identity: identity, labels: known[identity] ?? IdentityLabels([]),
+      names: end.endpoint == nil ? await names.owners(end.address) : [])
   }
 }

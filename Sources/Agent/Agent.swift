@@ -97,7 +97,11 @@ public final class Agent: Sendable {
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }
     snapshot.subjects = adopted.addedSubjects
-    let inputs = await feed.first()
+    var inputs = await feed.first()
+    // A rule whose Secret is not known yet must not deny what it allowed before this agent's start.
+    var draft = book
+    _ = draft.start(inputs)
+    inputs += await feed.first(draft.secretNames)
     (snapshot.policies, snapshot.nodes) = book.start(inputs)
     policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
@@ -186,6 +190,7 @@ public final class Agent: Sendable {
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
       for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
+      feed.follow(book.secretNames)
       policyContext.withLock { $0 = book.context }
       if !change.isEmpty { await policy.apply(change) }
       for input in inputs { progress.record(input) }

@@ -9,10 +9,13 @@ struct ExplainedEnd {
   let address: IPAddress
   let identity: NumericIdentity
   let labels: IdentityLabels
+  /// DNS names that the address was answered for, sorted.
+  var names: [String] = []
 
   var model: Explanation.End {
     Explanation.End(
-      name: name, address: address.description, identity: identity.rawValue, labels: labels.labels.map(\.description))
+      name: name, address: address.description, identity: identity.rawValue, labels: labels.labels.map(\.description),
+      names: names)
   }
 }
 

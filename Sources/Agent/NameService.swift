@@ -41,6 +41,9 @@ actor NameService {
   var counts: (names: Int, addresses: Int, evicted: Int) { (cache.names.count, cache.addressCount, cache.evicted) }
   var names: [String: [IPAddress: Int64]] { cache.names }
 
+  /// The names that an address was answered for, sorted.
+  func owners(_ address: IPAddress) -> [String] { cache.owners(address).sorted() }
+
   /// What an earlier agent knew.
   func restore() -> [IPAddress: Set<String>] {
     guard let content = try? StateFiles.read(path) else { return [:] }

@@ -33,7 +33,8 @@ final class NodeDirectory: FlowResolver {
   func author(rule: UInt32) -> Flow.PolicyReference? {
     guard let origin = state.withLock({ $0.rules?[rule] }), let object = origin.object else { return nil }
     return Flow.PolicyReference(
-      kind: object.kind, namespace: object.namespace ?? "", name: object.name, rule: origin.path)
+      kind: object.kind, namespace: object.namespace ?? "", name: object.name, rule: origin.path,
+      log: origin.log)
   }
 
   func origin(rule: UInt32) -> RuleOrigin? { state.withLock { $0.rules?[rule] } }

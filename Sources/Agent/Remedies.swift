@@ -7,8 +7,8 @@ import Policy
 /// of it. Nothing here decides anything.
 struct Remedies {
   /// Whose policies are in the way.
-  let subject: (name: String, labels: IdentityLabels)
-  let peer: (name: String, labels: IdentityLabels, address: IPAddress)
+  let subject: ExplainedEnd
+  let peer: ExplainedEnd
   let direction: Direction
   let ipProtocol: UInt8
   let port: UInt16
@@ -26,7 +26,13 @@ struct Remedies {
     var remedies: [Explanation.Remedy] = []
     for reading in readings {
       for term in reading.terms where term.effect != .deny {
-        if term.matchesPort, !term.matchesPeer, let labels = wanted(term.unmet) {
+        if term.matchesPort, !term.matchesPeer, let pattern = named(term.unmet) {
+          remedies.append(
+            .init(
+              text: "\(term.path) of \(reading.object) allows what \(pattern) was answered with, by way of rules.dns: "
+                + "\(peer.address) was answered for \(peer.names.isEmpty ? "no name" : peer.names.joined(separator: ", "))"
+            ))
+        } else if term.matchesPort, !term.matchesPeer, let labels = wanted(term.unmet) {
           remedies.append(.init(text: "give \(peer.name) \(labels), which \(term.path) of \(reading.object) asks for"))
         } else if term.matchesPeer, !term.matchesPort {
           remedies.append(
@@ -50,13 +56,31 @@ struct Remedies {
       yaml: "- method: \(method)\n  path: '\(escaped(path))'\n")
   }
 
+  /// For a query that no rule of the set allows.
+  static func query(_ name: String, in object: String?, at rulePath: String?) -> Explanation.Remedy {
+    let place = rulePath.flatMap { path in path.range(of: ".dns[").map { String(path[..<$0.lowerBound]) + ".dns" } }
+    return Explanation.Remedy(
+      text: "add this to \(place ?? "rules.dns")" + (object.map { " of \($0)" } ?? ""),
+      yaml: "- matchName: \(scalar(name))\n")
+  }
+
+  /// The pattern of names by which a peer outside of the cluster would be meant; nil where labels are asked for.
+  private func named(_ unmet: [IdentityRequirement]) -> String? {
+    guard isOutside else { return nil }
+    return unmet.first { $0.key.source == .fqdn }?.key.key
+  }
+
+  private var isOutside: Bool { !peer.labels.labels.contains { $0.source == .kubernetes } }
+
   /// The labels that would meet requirements; nil where no label would.
   private func wanted(_ unmet: [IdentityRequirement]) -> String? {
-    guard !unmet.isEmpty, !peer.labels.labels.contains(where: { $0.source != .kubernetes }) else { return nil }
+    guard !unmet.isEmpty, !isOutside else { return nil }
     var texts: [String] = []
     for requirement in unmet {
-      // The namespace, the account and the cluster are no labels that a user can give.
-      guard !IdentityLabels.isDerived(requirement.key.key) else { return nil }
+      // The namespace, the account and the cluster are no labels that a user can give, nor are addresses and names.
+      guard [nil, .kubernetes].contains(requirement.key.source), !IdentityLabels.isDerived(requirement.key.key) else {
+        return nil
+      }
       switch requirement.operation {
       case .in(let values):
         guard let value = values.min() else { return nil }
@@ -80,6 +104,8 @@ struct Remedies {
     } else if peer.labels.labels.contains(where: { $0.source == .kubernetes }) {
       lines += ["- \(end)Endpoints:", "  - matchLabels:"]
       lines += selector.map { "      \($0.key): \(Remedies.scalar($0.value))" }
+    } else if direction == .egress, let name = peer.names.first {
+      lines += ["- toFQDNs:", "  - matchName: \(Remedies.scalar(name))"]
     } else {
       lines += ["- \(end)CIDR:", "  - \(peer.address)/\(peer.address.isIPv4 ? 32 : 128)"]
     }

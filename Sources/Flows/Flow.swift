@@ -38,12 +38,15 @@ public struct Flow: Hashable, Sendable {
     public var name: String
     /// The field path of the rule: `spec.ingress[0].toPorts[0]`.
     public var rule: String
+    /// The rule's `log.value`; empty where it has none.
+    public var log: String
 
-    public init(kind: String, namespace: String, name: String, rule: String) {
+    public init(kind: String, namespace: String, name: String, rule: String, log: String = "") {
       self.kind = kind
       self.namespace = namespace
       self.name = name
       self.rule = rule
+      self.log = log
     }
   }
 
@@ -55,8 +58,13 @@ public struct Flow: Hashable, Sendable {
     public var version: String
     /// Time from the request's first byte to the answer's last, in nanoseconds.
     public var latency: UInt64
+    /// The places in the rule's `headerMatches` of those that the request was not as.
+    public var mismatches: [Int]
 
-    public init(code: UInt32, method: String, url: String, version: String, latency: UInt64) {
+    public init(
+      code: UInt32, method: String, url: String, version: String, latency: UInt64, mismatches: [Int] = []
+    ) {
+      self.mismatches = mismatches
       self.code = code
       self.method = method
       self.url = url
@@ -114,6 +122,8 @@ public struct Flow: Hashable, Sendable {
   public var ingressDeniedBy: [PolicyReference] = []
   public var http: HTTP?
   public var dns: DNS?
+  /// The name that a TLS client asks for (SNI), where a rule read it; empty when it asked for none.
+  public var serverName: String?
   public var nodeName = ""
 
   public init(
@@ -129,6 +139,16 @@ public struct Flow: Hashable, Sendable {
 }
 
 extension Flow {
+  /// What the policies that decided say in `log.value`, each once.
+  public var policyLog: [String] {
+    var logs: [String] = []
+    for reference in egressAllowedBy + ingressAllowedBy + egressDeniedBy + ingressDeniedBy
+    where !reference.log.isEmpty && !logs.contains(reference.log) {
+      logs.append(reference.log)
+    }
+    return logs
+  }
+
   /// The protocol's name as filters and tables write it.
   public var protocolName: String {
     if http != nil { return "HTTP" }

@@ -6,15 +6,23 @@ extension Flow {
   ///     Nov 22 10:20:30.123: default/a:40312 (ID:300) <> default/b:9080 (ID:301) policy-verdict:none INGRESS DROPPED (TCP Flags: SYN) (POLICY_DENIED: no rule allows it)
   public var line: String {
     let arrow = isReply ? "<-" : "->"
-    return "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)"
+    return
+      "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)\(log)"
   }
+
+  private var log: String { policyLog.isEmpty ? "" : " [\(policyLog.joined(separator: "; "))]" }
 
   private var what: String {
     if let http {
       let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
-      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
+      let mismatches = http.mismatches.map { " headerMatches[\($0)] mismatch" }.joined(separator: ",")
+      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)\(mismatches)"
     }
     if let dns { return dns.text }
+    if let serverName {
+      return
+        "\(direction.rawValue.lowercased()) TLS \(serverName.isEmpty ? "without a server name" : "SNI \(serverName)")"
+    }
     let detail =
       switch TransportProtocol(ipProtocol) {
       case .tcp: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"

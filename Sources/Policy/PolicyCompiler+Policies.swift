@@ -16,6 +16,7 @@ extension PolicyCompiler {
       release(old, replacedBy: nil)
       handles[key] = nil
       status[key] = nil
+      ownStatus[key] = nil
       change.status.insert(key)
       change.rules = true
     }
@@ -31,8 +32,11 @@ extension PolicyCompiler {
       patterns.added += new.patterns
       attach(new)
       let outcome = PolicyObjectStatus(document)
-      if status[document.key] != outcome { change.status.insert(document.key) }
+      if ownStatus[document.key] != outcome { change.status.insert(document.key) }
+      ownStatus[document.key] = outcome
+      // What others' rules make of it is found when the maps are made.
       status[document.key] = outcome
+      conflicted.insert(document.key)
       change.rules = true
     }
     updateCIDRs(adding: added, removing: removed, &change)

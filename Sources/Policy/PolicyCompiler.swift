@@ -21,6 +21,8 @@ public struct PolicyCompiler: Sendable {
     /// Handles of the policies that select it.
     var policies: Set<Int> = []
     var slots: Set<RuleSetSlot> = []
+    /// By the entry that they are about; only where there are some.
+    var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
   }
 
   public let options: PolicyOptions
@@ -30,6 +32,9 @@ public struct PolicyCompiler: Sendable {
   /// By id.
   public internal(set) var ruleSets: [UInt32: RuleSet] = [:]
   public internal(set) var status: [ObjectKey: PolicyObjectStatus] = [:]
+  /// What each object says by itself, and those of which others' rules change that.
+  var ownStatus: [ObjectKey: PolicyObjectStatus] = [:]
+  var conflicted: Set<ObjectKey> = []
   public internal(set) var cidrIdentities: [CIDR: CIDRIdentity] = [:]
   public private(set) var nodes = NodeIdentities()
 
@@ -52,6 +57,7 @@ public struct PolicyCompiler: Sendable {
   /// Policies whose maps depend on the named ports of peers.
   var namedPortUsers: Set<Int> = []
   var ruleLists: [Int: RuleList] = [:]
+  var listOrigins: [Int: RuleListOrigin] = [:]
   var lastRuleList = 0
   var dirty: [NumericIdentity: Dirt] = [:]
 
@@ -99,6 +105,7 @@ public struct PolicyCompiler: Sendable {
     addSubjects(delta.addedSubjects)
     followHost(&change)
     rebuild(&change)
+    reportConflicts(&change)
     return change
   }
 

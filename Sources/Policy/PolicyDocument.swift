@@ -107,7 +107,9 @@ public struct PolicyTerm: Hashable, Sendable {
     /// Requests that one of the rules matches.
     case http([HTTPTerm])
     /// Queries for names that one of the patterns matches.
-    case dns([DNSTerm])
+    case dns([NameTerm])
+    /// TLS connections to servers whose names one of the patterns matches.
+    case tls([NameTerm])
   }
 
   /// IPPROTO_*; nil for every protocol, with all ports.
@@ -135,8 +137,8 @@ public struct HTTPTerm: Hashable, Sendable {
   }
 }
 
-/// One element of `rules.dns`.
-public struct DNSTerm: Hashable, Sendable {
+/// One element of `rules.dns` or of `serverNames`.
+public struct NameTerm: Hashable, Sendable {
   public let pattern: DNSNamePattern
   public let path: String
 

@@ -93,11 +93,12 @@ extension PolicyCompiler {
         object: document.key, path: path, description: section.description ?? "", log: section.log ?? "")
       return id
     }
-    func ruleList(_ effect: PolicyTerm.Effect, _ make: () -> RuleList) -> Atom.Effect {
+    func ruleList(_ effect: PolicyTerm.Effect, at path: String?, _ make: () -> RuleList) -> Atom.Effect {
       if let list = lists[effect] { return .proxy(list) }
       lastRuleList += 1
       lists[effect] = lastRuleList
       ruleLists[lastRuleList] = make()
+      listOrigins[lastRuleList] = RuleListOrigin(object: document.key, path: path ?? "")
       return .proxy(lastRuleList)
     }
     func atomEffect(_ effect: PolicyTerm.Effect, _ section: PolicySection) -> Atom.Effect {
@@ -105,7 +106,7 @@ extension PolicyCompiler {
       case .allow: .allow
       case .deny: .deny
       case .http(let terms):
-        ruleList(effect) {
+        ruleList(effect, at: terms.first?.path) {
           .http(
             terms.map { term in
               var copy = term.rule
@@ -114,8 +115,12 @@ extension PolicyCompiler {
             })
         }
       case .dns(let terms):
-        ruleList(effect) {
-          .dns(terms.map { DNSRule(id: rule($0.path, section), pattern: $0.pattern) })
+        ruleList(effect, at: terms.first?.path) {
+          .dns(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
+        }
+      case .tls(let terms):
+        ruleList(effect, at: terms.first?.path) {
+          .tls(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
         }
       }
     }
@@ -155,7 +160,10 @@ extension PolicyCompiler {
   /// Gives back what `old` holds and `new` does not.
   mutating func release(_ old: ResolvedPolicy, replacedBy new: ResolvedPolicy?) {
     for selector in old.selectors { selectors.unregister(selector) }
-    for list in old.ruleLists { ruleLists[list] = nil }
+    for list in old.ruleLists {
+      ruleLists[list] = nil
+      listOrigins[list] = nil
+    }
     for reference in old.references where new?.references.contains(reference) != true {
       if let id = allocations.rules[reference] { rules.origins[id] = nil }
       allocations.rules.release(reference)

@@ -6,7 +6,8 @@ public struct RuleSetTable: Sendable {
 
   private enum Matcher: Sendable {
     case http(HTTPRuleMatcher)
-    case dns(DNSRuleMatcher)
+    case dns(NameRuleMatcher)
+    case tls(NameRuleMatcher)
   }
 
   /// A table without rule sets: every lookup gives nil, so the proxy refuses what reaches it.
@@ -34,11 +35,18 @@ public struct RuleSetTable: Sendable {
           matchers[set.id] = .http(try HTTPRuleMatcher(set))
         }
       case .dns(let rules):
-        let set = DNSRuleSet(id: set.id, rules: rules)
+        let set = NameRuleSet(id: set.id, rules: rules)
         if case .dns(let matcher)? = known, matcher.ruleSet == set {
           matchers[set.id] = known
         } else {
-          matchers[set.id] = .dns(DNSRuleMatcher(set))
+          matchers[set.id] = .dns(NameRuleMatcher(set))
+        }
+      case .tls(let rules):
+        let set = NameRuleSet(id: set.id, rules: rules)
+        if case .tls(let matcher)? = known, matcher.ruleSet == set {
+          matchers[set.id] = known
+        } else {
+          matchers[set.id] = .tls(NameRuleMatcher(set))
         }
       }
     }
@@ -50,6 +58,7 @@ public struct RuleSetTable: Sendable {
     switch matchers[id] {
     case .http: .http
     case .dns: .dns
+    case .tls: .tls
     case nil: nil
     }
   }
@@ -60,7 +69,12 @@ public struct RuleSetTable: Sendable {
   }
 
   /// The matcher of a DNS rule set; nil, which must be treated as deny, when there is no such set of DNS.
-  public func dns(_ id: UInt32) -> DNSRuleMatcher? {
+  public func dns(_ id: UInt32) -> NameRuleMatcher? {
     if case .dns(let matcher) = matchers[id] { matcher } else { nil }
+  }
+
+  /// The matcher of a TLS rule set; nil, which must be treated as deny, when there is no such set of TLS.
+  public func tls(_ id: UInt32) -> NameRuleMatcher? {
+    if case .tls(let matcher) = matchers[id] { matcher } else { nil }
   }
 }

@@ -36,7 +36,8 @@ final class KernelUnderTest {
 
   /// Makes the kernel hold the world and nothing else. Throws for a policy that can not be read.
   func load(_ world: World) throws {
-    let documents = try world.policies.map(KernelUnderTest.document)
+    var book = PolicyBook(node: "n1")
+    let (documents, nodes) = book.start(try KernelUnderTest.inputs(world))
     var identities: [NumericIdentity: IdentityDetails] = [:]
     var subjects: Set<NumericIdentity> = []
     for pod in world.pods {
@@ -49,12 +50,13 @@ final class KernelUnderTest {
     }
     var allocations = PolicyAllocations()
     let compiled = PolicyCompiler.compile(
-      PolicySnapshot(identities: identities, subjects: subjects, policies: documents), allocations: &allocations)
+      PolicySnapshot(identities: identities, subjects: subjects, policies: documents, nodes: nodes),
+      allocations: &allocations)
     for identity in try policies.identities() where compiled.maps[identity] == nil { try policies.remove(identity) }
     for (identity, state) in compiled.maps { try policies.replace(identity, with: state) }
     try endpoints.reconcile(world.pods.filter(\.isLocal).map(\.endpoint))
     var blocks = compiled.ipcache
-    for host in WorldHost.all {
+    for host in WorldHost.all where host.node == nil {
       guard let entity = ReservedIdentity.allCases.first(where: { $0.name == host.entity }) else { continue }
       for address in [host.v4, host.v6].compactMap({ $0 }).compactMap({ IPAddress($0) }) {
         blocks[CIDR(address)] = entity.identity
@@ -68,12 +70,31 @@ final class KernelUnderTest {
     ruleSets = Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0) })
   }
 
-  static func document(_ value: JSONValue) throws(FieldError) -> PolicyDocument {
+  private static func inputs(_ world: World) throws -> [PolicyInput] {
+    var inputs: [PolicyInput] = []
+    for host in WorldHost.all {
+      guard let name = host.node else { continue }
+      let addresses = [host.v4, host.v6].compactMap(\.self)
+      if host.entity == "host" { inputs.append(.hostAddresses(Set(addresses.compactMap { IPAddress($0) }))) }
+      let labels = (world.nodeLabels[name] ?? [:]).mapValues { JSONValue.string($0) }
+      let node: JSONValue = [
+        "apiVersion": "v1", "kind": "Node", "metadata": ["name": .string(name), "labels": .object(labels)],
+        "status": ["addresses": .array(addresses.map { ["type": "InternalIP", "address": .string($0)] })],
+      ]
+      inputs.append(.nodes(.applied(try Node(node))))
+    }
+    return try inputs + (world.objects + world.policies).map(input)
+  }
+
+  private static func input(_ value: JSONValue) throws(FieldError) -> PolicyInput {
     switch value["kind"]?.stringValue {
     case CiliumClusterwideNetworkPolicy.resource.kind:
-      PolicyDocument(try CiliumClusterwideNetworkPolicy(value))
-    case NetworkPolicy.resource.kind: PolicyDocument(try NetworkPolicy(value))
-    default: PolicyDocument(try CiliumNetworkPolicy(value))
+      .clusterwide(.applied(try CiliumClusterwideNetworkPolicy(value)))
+    case NetworkPolicy.resource.kind: .network(.applied(try NetworkPolicy(value)))
+    case CiliumCIDRGroup.resource.kind: .cidrGroups(.applied(try CiliumCIDRGroup(value)))
+    case Service.resource.kind: .services(.applied(try Service(value)))
+    case Endpoints.resource.kind: .endpoints(.applied(try Endpoints(value)))
+    default: .cilium(.applied(try CiliumNetworkPolicy(value)))
     }
   }
 
@@ -115,7 +136,9 @@ final class KernelUnderTest {
       switch end {
       case .pod(let pod): return pod.identity
       case .host(let host):
-        if let entity = ReservedIdentity.allCases.first(where: { $0.name == host.entity }) { return entity.identity }
+        if host.node == nil, let entity = ReservedIdentity.allCases.first(where: { $0.name == host.entity }) {
+          return entity.identity
+        }
         return end.address(ipv6: question.ipv6).flatMap { IPAddress($0) }.map(verdicts.identity)
       }
     }
@@ -140,7 +163,7 @@ final class KernelUnderTest {
         Question.requests.map { matcher.decide(HTTPRequestDescription(method: $0.0, path: $0.1)) != .deny })
     }
     if let dns = ruleSets[id]?.dns {
-      let matcher = DNSRuleMatcher(dns)
+      let matcher = NameRuleMatcher(dns)
       return .names(Question.names.map { matcher.decide($0) != .deny })
     }
     return .requests(Question.requests.map { _ in false })

@@ -70,6 +70,7 @@ struct PolicyOracle {
     guard case .pod(let pod) = subject, pod.isLocal else { return .allowed }
     var isIsolated = false
     var rulings: [Ruling] = []
+    let required = requirements(side, of: pod)
     for policy in world.policies {
       let namespace = policy[path: "metadata", "namespace"]?.stringValue
       if let namespace, namespace != pod.namespace { continue }
@@ -87,15 +88,43 @@ struct PolicyOracle {
         let deny = spec["\(side.rawValue)Deny"]?.arrayValue ?? []
         let isolates = spec[path: "enableDefaultDeny", side.rawValue]?.boolValue ?? !(allow.isEmpty && deny.isEmpty)
         isIsolated = isIsolated || isolates
-        for rule in deny where isAbout(rule, side, namespace, peer, question.ipv6) {
+        for rule in deny
+        where isAbout(rule, side, namespace, peer, question.ipv6) && isFit(rule, side, peer, required.deny) {
           if isOn(rule, side, pod, peer, question).matches { rulings.append(.denied) }
         }
-        for rule in allow where isAbout(rule, side, namespace, peer, question.ipv6) {
+        for rule in allow
+        where isAbout(rule, side, namespace, peer, question.ipv6) && isFit(rule, side, peer, required.allow) {
           rulings += isOn(rule, side, pod, peer, question).rulings
         }
       }
     }
     return combined(rulings, isIsolated: isIsolated, fromHost: side == .ingress && peer.isHost)
+  }
+
+  private typealias Requirement = (namespace: String?, selector: JSONValue)
+
+  /// What `fromRequires` and `toRequires` of all policies about a pod ask of peers that are selected by labels.
+  private func requirements(_ side: Side, of pod: WorldPod) -> (allow: [Requirement], deny: [Requirement]) {
+    var found: [String: [Requirement]] = [:]
+    for policy in world.policies where policy["kind"] != "NetworkPolicy" {
+      let namespace = policy[path: "metadata", "namespace"]?.stringValue
+      if let namespace, namespace != pod.namespace { continue }
+      for spec in [policy["spec"]].compactMap(\.self) + (policy["specs"]?.arrayValue ?? []) {
+        guard let selector = spec["endpointSelector"], selects(selector, .pod(pod)) else { continue }
+        for kind in ["", "Deny"] {
+          for rule in spec[side.rawValue + kind]?.arrayValue ?? [] {
+            let selectors = rule[side == .ingress ? "fromRequires" : "toRequires"]?.arrayValue ?? []
+            found[kind, default: []] += selectors.map { (namespace, $0) }
+          }
+        }
+      }
+    }
+    return (found[""] ?? [], found["Deny"] ?? [])
+  }
+
+  private func isFit(_ rule: JSONValue, _ side: Side, _ peer: WorldEnd, _ required: [Requirement]) -> Bool {
+    guard rule[side == .ingress ? "fromEndpoints" : "toEndpoints"]?.arrayValue?.isEmpty == false else { return true }
+    return required.allSatisfy { isPeer($0.selector, $0.namespace, peer) }
   }
 
   /// Deny wins, then a plain allow, then the union of what may be said.
@@ -120,7 +149,7 @@ struct PolicyOracle {
   ) -> Bool {
     let prefix = side == .ingress ? "from" : "to"
     func list(_ field: String) -> [JSONValue]? { rule[prefix + field]?.arrayValue }
-    let fields = ["Endpoints", "Entities", "CIDR", "CIDRSet"]
+    let fields = ["Endpoints", "Entities", "CIDR", "CIDRSet", "Nodes", "Services"]
     if fields.allSatisfy({ list($0) == nil }) {
       // `{}` means nobody; ports alone mean everybody.
       return rule["toPorts"] != nil || rule["icmps"] != nil
@@ -128,11 +157,50 @@ struct PolicyOracle {
     for selector in list("Endpoints") ?? [] where isPeer(selector, namespace, peer) { return true }
     for entity in list("Entities") ?? [] where isEntity(entity.stringValue ?? "", peer, ipv6) { return true }
     for block in list("CIDR") ?? [] where isInside(peer, block.stringValue, ipv6) { return true }
-    for set in list("CIDRSet") ?? [] where isInside(peer, set["cidr"]?.stringValue, ipv6) {
+    for selector in list("Nodes") ?? [] where isNode(peer, selector) { return true }
+    for service in list("Services") ?? [] where isBehind(service, peer, ipv6) { return true }
+    for set in list("CIDRSet") ?? [] where blocks(set).contains(where: { isInside(peer, $0, ipv6) }) {
       let holes = set["except"]?.arrayValue ?? []
       if !holes.contains(where: { isInside(peer, $0.stringValue, ipv6) }) { return true }
     }
     return false
+  }
+
+  /// The blocks of an element of `fromCIDRSet` or `toCIDRSet`.
+  private func blocks(_ set: JSONValue) -> [String] {
+    if let block = set["cidr"]?.stringValue { return [block] }
+    return world.objects.filter { $0["kind"] == "CiliumCIDRGroup" }.filter { group in
+      if let name = set["cidrGroupRef"] { return group[path: "metadata", "name"] == name }
+      return set["cidrGroupSelector"].map { selects($0, group.labels) } ?? false
+    }.flatMap { $0[path: "spec", "externalCIDRs"]?.arrayValue ?? [] }.compactMap(\.stringValue)
+  }
+
+  private func isNode(_ peer: WorldEnd, _ selector: JSONValue) -> Bool {
+    guard case .host(let host) = peer, host.entity == "host" || host.entity == "remote-node" else { return false }
+    return selects(selector, host.node.flatMap { world.nodeLabels[$0] } ?? [:])
+  }
+
+  /// A Service with a selector means its pods, one without means the addresses of its endpoints.
+  private func isBehind(_ reference: JSONValue, _ peer: WorldEnd, _ ipv6: Bool) -> Bool {
+    let named = reference["k8sService"]
+    let selected = reference["k8sServiceSelector"]
+    return world.objects.filter { $0["kind"] == "Service" }.contains { service in
+      let (name, namespace) = (service[path: "metadata", "name"], service[path: "metadata", "namespace"])
+      if let wanted = (named ?? selected)?["namespace"], wanted != namespace { return false }
+      if let named, named["serviceName"] != name { return false }
+      if let selected, !selects(selected["selector"] ?? [:], service.labels) { return false }
+      if let selector = service[path: "spec", "selector"] {
+        guard case .pod(let pod) = peer else { return false }
+        return .string(pod.namespace) == namespace && selects(["matchLabels": selector], pod.labels)
+      }
+      return world.objects.contains { endpoints in
+        endpoints["kind"] == "Endpoints" && endpoints[path: "metadata", "name"] == name
+          && endpoints[path: "metadata", "namespace"] == namespace
+          && (endpoints["subsets"]?.arrayValue ?? []).contains { subset in
+            (subset["addresses"]?.arrayValue ?? []).contains { isInside(peer, $0["ip"]?.stringValue, ipv6) }
+          }
+      }
+    }
   }
 
   /// Peers of a namespaced policy are of its namespace unless their selector speaks of namespaces.
@@ -299,6 +367,13 @@ struct PolicyOracle {
       element["namespaceSelector"].map { selects($0, World.namespaceLabels(pod.namespace)) }
       ?? (pod.namespace == namespace)
     return isThere && element["podSelector"].map { selects($0, pod.labels) } ?? true
+  }
+}
+
+extension JSONValue {
+  /// Of an object.
+  fileprivate var labels: [String: String] {
+    (self[path: "metadata", "labels"]?.objectValue ?? [:]).compactMapValues(\.stringValue)
   }
 }
 

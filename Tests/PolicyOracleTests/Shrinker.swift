@@ -33,6 +33,11 @@ struct Shrinker {
       smaller.pods.remove(at: index)
       candidates.append(smaller)
     }
+    for index in world.objects.indices {
+      var smaller = world
+      smaller.objects.remove(at: index)
+      candidates.append(smaller)
+    }
     for (index, policy) in world.policies.enumerated() {
       for reduced in Shrinker.reductions(policy) {
         var smaller = world
@@ -89,6 +94,7 @@ extension World {
       return
         "# pod \(pod.namespace)/\(pod.name) \(labels) account=\(pod.account) \(ports)\(pod.isLocal ? "" : " elsewhere")\n"
     }
-    return pods.joined() + policies.map { "---\n" + YAMLText.of($0) }.joined()
+    let nodes = nodeLabels.sorted { $0.key < $1.key }.map { "# node \($0.key) \($0.value)\n" }
+    return pods.joined() + nodes.joined() + (objects + policies).map { "---\n" + YAMLText.of($0) }.joined()
   }
 }

@@ -26,9 +26,12 @@ struct WorldHost: Hashable {
   let entity: String?
   let v4: String?
   let v6: String?
+  /// The name of the node that it is, where that is known.
+  var node: String?
 
   static let all = [
-    WorldHost(entity: "host", v4: "192.168.7.1", v6: "fd00:b::1"),
+    WorldHost(entity: "host", v4: "192.168.7.1", v6: "fd00:b::1", node: "n1"),
+    WorldHost(entity: "remote-node", v4: "192.168.7.5", v6: "fd00:b::5", node: "n2"),
     WorldHost(entity: "remote-node", v4: "192.168.7.2", v6: "fd00:b::2"),
     WorldHost(entity: "kube-apiserver", v4: "192.168.7.3", v6: "fd00:b::3"),
     WorldHost(entity: "health", v4: "192.168.7.4", v6: "fd00:b::4"),
@@ -64,6 +67,10 @@ enum WorldEnd {
 struct World {
   var pods: [WorldPod]
   var policies: [JSONValue]
+  /// What policies refer to: CiliumCIDRGroups, Services and the Endpoints of those without a selector.
+  var objects: [JSONValue] = []
+  /// Of each node.
+  var nodeLabels: [String: [String: String]] = ["n1": [:], "n2": [:]]
 
   static func namespaceLabels(_ namespace: String) -> [String: String] {
     ["team": "team-\(namespace)", "kubernetes.io/metadata.name": namespace]

@@ -30,8 +30,13 @@ struct Dice: RandomNumberGenerator {
 /// Makes worlds of a small vocabulary, so that what their policies say overlaps often.
 struct WorldGenerator {
   var dice: Dice
+  /// Worlds in which little is said but by HTTP, on few ports: there the rules of several peers meet.
+  private let isAboutHTTP: Bool
 
-  init(seed: Int) { dice = Dice(seed: seed) }
+  init(seed: Int) {
+    dice = Dice(seed: seed)
+    isAboutHTTP = dice.chance(20)
+  }
 
   mutating func world() -> World {
     var pods: [WorldPod] = []
@@ -46,7 +51,11 @@ struct WorldGenerator {
           namespace: dice.pick(["a", "b"]), name: "p\(number)", labels: labels, account: dice.pick(["s", "t"]),
           ports: ports, isLocal: number < 6, number: UInt8(number)))
     }
-    return World(pods: pods, policies: (0..<Int.random(in: 1...5, using: &dice)).map { policy("p\($0)") })
+    let nodeLabels = ["n1", "n2"].map { ($0, dice.chance(60) ? ["zone": dice.pick(["near", "far"])] : [:]) }
+    return World(
+      pods: pods, policies: (0..<Int.random(in: 1...5, using: &dice)).map { policy("p\($0)") },
+      objects: WorldGenerator.objects.filter { _ in dice.chance(80) },
+      nodeLabels: Dictionary(uniqueKeysWithValues: nodeLabels))
   }
 
   mutating func question(_ world: World) -> Question? {
@@ -61,6 +70,7 @@ struct WorldGenerator {
       from: isFromSubject ? subject : other, to: isFromSubject ? other : subject, ipv6: ipv6,
       number: dice.chance(60) ? 6 : dice.pick([6, 17, 132, ipv6 ? 58 : 1]), port: dice.pick(WorldGenerator.ports))
     if question.number == 6, dice.chance(60) { question.port = dice.pick([80, 81, 90]) }
+    if isAboutHTTP, dice.chance(80) { (question.number, question.port) = (6, dice.pick([80, 81])) }
     if question.number == 1 { question.port = dice.pick([8, 13]) }
     if question.number == 58 { question.port = 128 }
     return question
@@ -73,7 +83,7 @@ struct WorldGenerator {
   // MARK: Policies
 
   private mutating func policy(_ name: String) -> JSONValue {
-    if WorldGenerator.knowsNetworkPolicy, dice.chance(25) { return networkPolicy(name) }
+    if !isAboutHTTP, dice.chance(15) { return networkPolicy(name) }
     let isClusterwide = dice.chance(33)
     var metadata: JSONValue = ["name": .string(name)]
     if !isClusterwide { metadata["namespace"] = .string(dice.pick(["a", "b"])) }
@@ -95,7 +105,7 @@ struct WorldGenerator {
       spec[side] = rules(side)
     }
     if sides.allSatisfy({ spec[$0] == nil }) { spec["ingress"] = rules("ingress") }
-    if dice.chance(15) {
+    if dice.chance(20) {
       var flags: JSONValue = [:]
       for side in ["ingress", "egress"] where dice.chance(70) { flags[side] = .bool(dice.chance(50)) }
       spec["enableDefaultDeny"] = flags
@@ -112,13 +122,18 @@ struct WorldGenerator {
     let prefix = isIngress ? "from" : "to"
     var rule: JSONValue = [:]
     switch Int.random(in: 0..<100, using: &dice) {
-    case ..<40:
+    case ..<45 where isAboutHTTP: break
+    case ..<35:
       rule["\(prefix)Endpoints"] = .array((0..<dice.pick([0, 1, 1, 2])).map { _ in selector(isSubject: false) })
-    case ..<55: rule["\(prefix)Entities"] = dice.list(1...2) { .string($0.pick(WorldGenerator.entities)) }
-    case ..<65: rule["\(prefix)CIDR"] = dice.list(1...2) { .string($0.pick(WorldGenerator.blocks)) }
-    case ..<80: rule["\(prefix)CIDRSet"] = dice.list(1...2) { $0.pick(WorldGenerator.blockSets) }
+    case ..<48: rule["\(prefix)Entities"] = dice.list(1...2) { .string($0.pick(WorldGenerator.entities)) }
+    case ..<55: rule["\(prefix)CIDR"] = dice.list(1...2) { .string($0.pick(WorldGenerator.blocks)) }
+    case ..<70:
+      rule["\(prefix)CIDRSet"] = dice.list(1...2) { $0.pick(WorldGenerator.blockSets + WorldGenerator.groups) }
+    case ..<75: rule["\(prefix)Nodes"] = dice.list(1...2) { $0.pick(WorldGenerator.nodes) }
+    case ..<82 where !isIngress: rule["toServices"] = dice.list(1...2) { $0.pick(WorldGenerator.services) }
     default: break
     }
+    if dice.chance(7) { rule["\(prefix)Requires"] = .array([selector(isSubject: false)]) }
     switch Int.random(in: 0..<100, using: &dice) {
     case ..<62: rule["toPorts"] = .array((0..<dice.pick([1, 1, 2])).map { _ in ports(isIngress, isDeny) })
     case ..<72: rule["icmps"] = dice.list(1...2) { ["fields": $0.list(1...2) { $0.pick(WorldGenerator.icmps) }] }
@@ -128,8 +143,8 @@ struct WorldGenerator {
   }
 
   private mutating func ports(_ isIngress: Bool, _ isDeny: Bool) -> JSONValue {
-    if !isDeny, dice.chance(55) {
-      if !isIngress, dice.chance(30) {
+    if !isDeny, dice.chance(isAboutHTTP ? 90 : 55) {
+      if !isIngress, dice.chance(isAboutHTTP ? 0 : 30) {
         return [
           "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],
           "rules": ["dns": dice.list(1...2) { $0.pick(WorldGenerator.names) }],
@@ -233,8 +248,6 @@ struct WorldGenerator {
     return rule
   }
 
-  static let knowsNetworkPolicy = false
-
   private static let entities = [
     "all", "world", "cluster", "host", "remote-node", "kube-apiserver", "health", "none",
   ]
@@ -250,6 +263,57 @@ struct WorldGenerator {
     ["cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]], ["cidr": "2001:db8::/32", "except": ["2001:db8::1/128"]],
     ["cidr": "::/0", "except": ["2001:db8::/32"]], ["cidr": "10.1.2.0/24"],
   ]
+
+  private static let groups: [JSONValue] = [
+    ["cidrGroupRef": "g"], ["cidrGroupRef": "g", "except": ["10.1.2.0/24"]],
+    ["cidrGroupSelector": ["matchLabels": ["role": "partner"]]],
+    ["cidrGroupSelector": ["matchLabels": ["role": "partner"]], "except": ["10.0.0.0/8", "2001:db8::1/128"]],
+  ]
+
+  private static let nodes: [JSONValue] = [
+    [:], ["matchLabels": ["zone": "near"]], ["matchLabels": ["zone": "far"]],
+    ["matchExpressions": [["key": "zone", "operator": "DoesNotExist"]]],
+  ]
+
+  private static let services: [JSONValue] = [
+    ["k8sService": ["serviceName": "s", "namespace": "a"]], ["k8sService": ["serviceName": "s", "namespace": "b"]],
+    ["k8sService": ["serviceName": "outside", "namespace": "a"]],
+    ["k8sServiceSelector": ["selector": ["matchLabels": ["role": "partner"]]]],
+    ["k8sServiceSelector": ["selector": ["matchLabels": ["role": "partner"]], "namespace": "b"]],
+  ]
+
+  /// What the policies refer to, as far as it is there.
+  private static let objects: [JSONValue] = [
+    group("g", role: "other", ["10.1.0.0/16", "192.0.2.7/32"]),
+    group("h", role: "partner", ["10.1.2.0/24", "2001:db8::/32"]),
+    group("i", role: "partner", ["10.9.0.0/16", "1::/16"]),
+    service("s", "a", role: "other", selector: ["app": "x"]),
+    service("s", "b", role: "partner", selector: ["app": "y", "tier": "1"]), service("outside", "a", role: "partner"),
+    [
+      "apiVersion": "v1", "kind": "Endpoints", "metadata": ["name": "outside", "namespace": "a"],
+      "subsets": [["addresses": [["ip": "10.1.2.3"], ["ip": "1::1"]], "ports": [["port": 80]]]],
+    ],
+  ]
+
+  private static func group(_ name: String, role: String, _ blocks: [String]) -> JSONValue {
+    [
+      "apiVersion": "cilium.io/v2", "kind": "CiliumCIDRGroup",
+      "metadata": ["name": .string(name), "labels": ["role": .string(role)]],
+      "spec": ["externalCIDRs": .array(blocks.map(JSONValue.string))],
+    ]
+  }
+
+  private static func service(
+    _ name: String, _ namespace: String, role: String, selector: JSONValue? = nil
+  ) -> JSONValue {
+    var spec: JSONValue = ["ports": [["port": 80]]]
+    if let selector { spec["selector"] = selector }
+    return [
+      "apiVersion": "v1", "kind": "Service",
+      "metadata": ["name": .string(name), "namespace": .string(namespace), "labels": ["role": .string(role)]],
+      "spec": spec,
+    ]
+  }
 
   private static let icmps: [JSONValue] = [
     ["type": 8], ["type": "EchoRequest", "family": "IPv6"], ["type": 13, "family": "IPv4"], ["type": "Timestamp"],

@@ -13,6 +13,8 @@ enum Outcome: Hashable, CustomStringConvertible {
   case http(Set<String>)
   /// To the proxy; the names that may be asked for.
   case dns(Set<String>)
+  /// To the proxy; the names that TLS clients may ask for.
+  case tls(Set<String>)
 
   var description: String {
     switch self {
@@ -20,6 +22,7 @@ enum Outcome: Hashable, CustomStringConvertible {
     case .deny: "deny"
     case .drop: "drop"
     case .dns(let names): "dns(\(names.sorted().joined(separator: " ")))"
+    case .tls(let names): "tls(\(names.sorted().joined(separator: " ")))"
     case .http(let methods): "http(\(methods.sorted().joined(separator: " ")))"
     }
   }
@@ -53,6 +56,7 @@ struct KernelLookup {
     guard let proxied = found.first else { return (.drop, 0) }
     switch compiled.ruleSets.first(where: { $0.id == proxied.proxyRules })?.rules {
     case .dns(let rules): return (.dns(Set(rules.map(\.pattern.text))), proxied.rule)
+    case .tls(let rules): return (.tls(Set(rules.map(\.pattern.text))), proxied.rule)
     case .http(let rules): return (.http(Set(rules.map { $0.method ?? "*" })), proxied.rule)
     case nil: return (.http([]), proxied.rule)
     }

@@ -10,24 +10,27 @@ public struct Explanation: NodeModel {
     public let identity: UInt32
     /// With their source: `k8s:app=web`.
     public let labels: [String]
+    /// DNS names that the address was answered for.
+    public let names: [String]
 
-    public init(name: String, address: String, identity: UInt32, labels: [String]) {
+    public init(name: String, address: String, identity: UInt32, labels: [String], names: [String] = []) {
       self.name = name
       self.address = address
       self.identity = identity
       self.labels = labels
+      self.names = names
     }
 
     public init(decoding cursor: JSONCursor) throws(FieldError) {
       self.init(
         name: try cursor.text("name"), address: try cursor.text("address"), identity: try cursor.number("identity"),
-        labels: try cursor.strings("labels"))
+        labels: try cursor.strings("labels"), names: try cursor.strings("names"))
     }
 
     public var json: JSONValue {
       [
         "name": .string(name), "address": .string(address), "identity": .number(identity),
-        "labels": .array(labels.map { .string($0) }),
+        "labels": .array(labels.map { .string($0) }), "names": .array(names.map { .string($0) }),
       ]
     }
   }

@@ -1,6 +1,6 @@
 import JSON
 
-/// A connection, and perhaps a request on it, to be judged: `POST /v1/trace`.
+/// A connection, and perhaps a request or a query on it, to be judged: `POST /v1/trace`.
 public struct TraceRequest: NodeModel {
   /// `namespace/pod`, or an IP address.
   public let from: String
@@ -12,10 +12,12 @@ public struct TraceRequest: NodeModel {
   public let method: String?
   public let path: String?
   public let headers: [String: String]
+  /// A name that is asked for on it, by DNS; comes before a request.
+  public let query: String?
 
   public init(
     from: String, to: String, port: UInt16, protocol: String = "TCP", method: String? = nil, path: String? = nil,
-    headers: [String: String] = [:]
+    headers: [String: String] = [:], query: String? = nil
   ) {
     self.from = from
     self.to = to
@@ -24,6 +26,7 @@ public struct TraceRequest: NodeModel {
     self.method = method
     self.path = path
     self.headers = headers
+    self.query = query
   }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
@@ -31,13 +34,13 @@ public struct TraceRequest: NodeModel {
       from: try cursor.required("from").string(), to: try cursor.required("to").string(),
       port: try cursor.number("port"), protocol: try cursor.optionalText("protocol") ?? "TCP",
       method: try cursor.optionalText("method"), path: try cursor.optionalText("path"),
-      headers: try cursor.texts("headers"))
+      headers: try cursor.texts("headers"), query: try cursor.optionalText("query"))
   }
 
   public var json: JSONValue {
     .compact([
       "from": .string(from), "to": .string(to), "port": .number(port), "protocol": .string(`protocol`),
-      "method": .text(method), "path": .text(path), "headers": .texts(headers),
+      "method": .text(method), "path": .text(path), "headers": .texts(headers), "query": .text(query),
     ])
   }
 }
@@ -68,12 +71,12 @@ public struct TraceResult: NodeModel {
   public enum Verdict: String, Hashable, Sendable, CaseIterable {
     case allowed
     case denied
-    /// The connection goes through the proxy, which judges each request; the request asked about had no method.
+    /// The connection goes through the proxy, which judges each request; nothing was asked about but the connection.
     case redirected
   }
 
   public struct Step: NodeModel {
-    /// `egress of default/a`, `ingress of default/b`, `http`.
+    /// `egress of default/a`, `ingress of default/b`, `http`, `dns`.
     public let stage: String
     public let verdict: Verdict
     /// A sentence: `no rule allows it`.

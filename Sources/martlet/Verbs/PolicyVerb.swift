@@ -65,23 +65,25 @@ struct PolicyVerb: ParsableCommand {
 
   struct Trace: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Ask the loaded program what it would do with a connection or a request.",
+      abstract: "Ask the loaded program what it would do with a connection, a request or a query.",
       discussion: """
         Nothing is sent: the program in the kernel judges a packet made for it, against the live maps.
         Example: martlet policy trace --from default/a --to default/b --port 9080/TCP --method GET --path /api -H 'X-A: 1'
+        Example: martlet policy trace --from default/a --to 192.0.2.1 --port 53/UDP --dns www.example.com
+        Example: martlet policy trace --questions questions.jsonl
         """)
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
 
     @Option(help: "NAMESPACE/POD or an IP address.")
-    var from: String
+    var from: String?
 
     @Option(help: "NAMESPACE/POD or an IP address.")
-    var to: String
+    var to: String?
 
     @Option(help: "PORT/PROTOCOL: 9080/TCP, 53/UDP; for ICMP the type: 8/ICMP.")
-    var port: String
+    var port: String?
 
     @Option(help: "The request's method.")
     var method: String?
@@ -92,14 +94,28 @@ struct PolicyVerb: ParsableCommand {
     @Option(name: [.customShort("H"), .customLong("header")], help: "A header of the request, as 'Name: value'.")
     var headers: [String] = []
 
+    @Option(help: "Instead of a request, the name that is asked for by DNS.")
+    var dns: String?
+
+    @Option(
+      help: ArgumentHelp(
+        "Instead of all of these, a file with one question a line as the node API has them; - is the standard input.",
+        valueName: "file"))
+    var questions: String?
+
     func run() throws {
+      if let questions { return try askAll(questions) }
+      guard let from, let to, let port else { throw ValidationError("--from, --to and --port are needed") }
+      guard dns == nil || (method == nil && path == nil) else {
+        throw ValidationError("--dns is about a query, --method and --path are about a request: give one of them")
+      }
       let parts = port.split(separator: "/", omittingEmptySubsequences: false)
       guard let number = UInt16(parts[0]), parts.count <= 2 else {
         throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP")
       }
       let request = TraceRequest(
         from: from, to: to, port: number, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
-        method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers))
+        method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers), query: dns)
       let result = try instance.directory.ask { client throws(NodeError) in
         try client.post("/v1/trace", request, as: TraceResult.self)
       }
@@ -110,6 +126,24 @@ struct PolicyVerb: ParsableCommand {
         }.joined(separator: "\n") + "\nverdict: \(result.verdict.rawValue)"
       }
       if result.verdict == .denied { throw Exit.no }
+    }
+
+    /// One answer a line, in the order of the questions.
+    private func askAll(_ file: String) throws {
+      guard from == nil, to == nil, port == nil, dns == nil, method == nil, path == nil, headers.isEmpty else {
+        throw ValidationError("--questions has the questions in its file: leave the others out")
+      }
+      let asked: [JSONValue]
+      do {
+        asked = try InputText.read(file).split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+      } catch {
+        complain("\(file): \(error)")
+        throw Exit.usage
+      }
+      let answers = try instance.directory.ask { client throws(NodeError) in
+        try client.post("/v1/trace", .array(asked))
+      }
+      for answer in answers.arrayValue ?? [] { print(answer.text()) }
     }
   }
 }

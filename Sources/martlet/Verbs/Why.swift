@@ -4,12 +4,12 @@ import NodeAPI
 
 struct Why: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Explain why a connection or a request is allowed or denied.",
+    abstract: "Explain why a connection, a request or a query for a name is allowed or denied.",
     discussion: """
       The verdict is the loaded program's, against the live maps; the words are about the policies that select both ends, \
       and what would have to change. Nothing is sent.
       Example: martlet why default/a default/b:9080 GET /api -H 'X-Token: 1'
-      Example: martlet why default/a 192.0.2.1:53/UDP
+      Example: martlet why default/a 192.0.2.1:53/UDP www.example.com
       """)
 
   @OptionGroup var instance: InstanceOptions
@@ -21,7 +21,7 @@ struct Why: ParsableCommand {
   @Argument(help: "NAMESPACE/POD:PORT[/PROTOCOL] or IP:PORT[/PROTOCOL]; TCP unless it says otherwise.")
   var to: String
 
-  @Argument(help: "A request on the connection: METHOD and PATH, or PATH alone.")
+  @Argument(help: "A request on the connection: METHOD and PATH, or PATH alone; or a NAME that is asked for by DNS.")
   var request: [String] = []
 
   @Option(name: [.customShort("H"), .customLong("header")], help: "A header of the request, as 'Name: value'.")
@@ -32,14 +32,16 @@ struct Why: ParsableCommand {
     guard request.count <= 2 else {
       throw ValidationError("\"\(request.joined(separator: " "))\" is not METHOD PATH, as in GET /api")
     }
-    let path = request.last
+    // Names and paths can not be taken for each other: a path begins with a slash.
+    let name = request.count == 1 ? request.first { !$0.hasPrefix("/") && $0 != "*" } : nil
+    let path = name == nil ? request.last : nil
     if let path, !path.hasPrefix("/"), path != "*" {
       throw ValidationError("\"\(path)\" is not a path: it does not begin with /")
     }
     let question = TraceRequest(
       from: from, to: destination.host, port: destination.port, protocol: destination.protocol,
       method: request.count == 2 ? request[0] : path == nil ? nil : "GET", path: path,
-      headers: try headerFields(headers))
+      headers: try headerFields(headers), query: name)
     let answer = try instance.directory.ask { client throws(NodeError) in
       try client.post("/v1/why", question, as: Explanation.self)
     }
@@ -82,12 +84,14 @@ struct ExplanationText {
 
   init(_ answer: Explanation, of question: TraceRequest, wide: Bool) {
     self.wide = wide
-    let request = question.method.map { " \($0) \(question.path ?? "/")" } ?? ""
+    let request =
+      question.query.map { " query \($0)" } ?? question.method.map { " \($0) \(question.path ?? "/")" } ?? ""
     lines.append(
       "\(question.from) -> \(question.to) \(question.port)/\(question.protocol)\(request): "
         + answer.verdict.rawValue.uppercased())
     for (name, end) in [("from", answer.source), ("to", answer.destination)] {
       lines.append("  \(name) \(end.name), \(end.address), identity \(end.identity): \(labels(end.labels))")
+      if !end.names.isEmpty { lines.append("    answered for \(end.names.joined(separator: ", "))\(patterns(end))") }
     }
     for stage in answer.stages { add(stage) }
     guard !answer.remedies.isEmpty else { return }
@@ -114,6 +118,13 @@ struct ExplanationText {
       if shown.count > 10, !wide { lines.append("    … \(shown.count - 10) more; -o wide shows them") }
       for problem in policy.problems { lines.append("    ! \(problem)") }
     }
+  }
+
+  /// By which patterns of policies the address is known.
+  private func patterns(_ end: Explanation.End) -> String {
+    let patterns = end.labels.filter { $0.hasPrefix("fqdn:") }.map { $0.dropFirst("fqdn:".count) }
+    return patterns.isEmpty
+      ? ", which no toFQDNs means" : ", which toFQDNs \(patterns.joined(separator: " and ")) means"
   }
 
   /// A pod's own labels; those derived from its place only where asked for.
