@@ -49,8 +49,8 @@ final class SecretWatches: Sendable {
       logger: logger)
     return Task { [weak self] in
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { await reflector.run { self?.tell(name, $0) } }
-        group.addTask {
+        group.addTask { [weak self] in await reflector.run { [weak self] in self?.tell(name, $0) } }
+        group.addTask { [weak self] in
           guard (try? await Task.sleep(for: SecretWatches.patience)) != nil else { return }
           self?.tell(name, .replaced([]), unlessTold: true)
         }
