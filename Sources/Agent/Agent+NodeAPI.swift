@@ -1,3 +1,4 @@
+import Addressing
 import CNI
 import Flows
 import Identity
@@ -22,7 +23,8 @@ extension Agent {
     do {
       switch (request.method, request.path) {
       case ("GET", "/v1/status"): return .json(await status().json)
-      case ("GET", "/v1/endpoints"): return .json(.array(await endpointModels().map(\.json)))
+      case ("GET", "/v1/endpoints"):
+        return .json(await endpointModels(listening: request.query["listening"] == "true").json)
       case ("GET", "/v1/identities"): return .json(.array(await identityModels().map(\.json)))
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
       case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
@@ -96,7 +98,8 @@ extension Agent {
         + (missing.isEmpty ? "" : ", not on \(missing.joined(separator: ", "))"))
   }
 
-  private func endpointModels() async -> [EndpointModel] {
+  /// - Parameter listening: whether to look into each pod for who listens there.
+  private func endpointModels(listening: Bool) async -> [EndpointModel] {
     let maps = await policy.compiled.maps
     return await endpoints.all.map { endpoint in
       let map = maps[endpoint.identity] ?? [:]
@@ -111,7 +114,11 @@ extension Agent {
         ifname: endpoint.attachment.hostInterface, state: .ready,
         enforcesIngress: enforces(.ingress, RuleTable.unrestrictedIngress),
         enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress),
-        isAudit: endpoint.isAudit || configuration.audit)
+        isAudit: endpoint.isAudit || configuration.audit,
+        namedPorts: endpoint.namedPorts.sorted().map { port in
+          "\(port.name)=\(port.port)/\(TransportProtocol(port.protocol))"
+        },
+        listening: listening ? ListeningPorts.ofNamespace(endpoint.attachment.netns)?.sorted() : nil)
     }
   }
 

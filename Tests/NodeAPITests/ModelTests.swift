@@ -19,7 +19,8 @@ import Testing
       try survives(
         EndpointModel(
           id: 1, namespace: "n", pod: "p", labels: ["k8s:app": "x"], identity: 256, ipv4: "10.0.0.1", ipv6: nil,
-          ifname: "mlt1", state: .waitingForIdentity, enforcesIngress: true, enforcesEgress: false)))
+          ifname: "mlt1", state: .waitingForIdentity, enforcesIngress: true, enforcesEgress: false,
+          namedPorts: ["web=80/TCP"], listening: [])))
     #expect(try survives(IdentityModel(id: .max, labels: ["reserved:world": ""], endpointCount: 0)))
     #expect(
       try survives(
@@ -35,6 +36,7 @@ import Testing
     #expect(
       try survives(
         TraceRequest(from: "n/a", to: "n/b", port: 80, method: "GET", path: "/", headers: ["x": "y"])))
+    #expect(try survives(TraceRequest(from: "n/a", to: "10.0.0.1", port: 53, protocol: "UDP", query: "a.b")))
     #expect(
       try survives(
         TraceResult(

@@ -1,4 +1,5 @@
 import Addressing
+import CNI
 import JSON
 import Testing
 

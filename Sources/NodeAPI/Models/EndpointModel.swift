@@ -27,11 +27,15 @@ public struct EndpointModel: NodeModel {
   public let enforcesEgress: Bool
   /// What policy denies is reported, and let through.
   public let isAudit: Bool
+  /// `web=80/TCP`: the container ports that have names.
+  public let namedPorts: [String]
+  /// The TCP ports that something listens on; nil when that was not asked for, by `?listening=true`, or is not known.
+  public let listening: [UInt16]?
 
   public init(
     id: UInt32, namespace: String, pod: String, labels: [String: String], identity: UInt32, ipv4: String?,
     ipv6: String?, ifname: String, state: State, enforcesIngress: Bool, enforcesEgress: Bool,
-    isAudit: Bool = false
+    isAudit: Bool = false, namedPorts: [String] = [], listening: [UInt16]? = nil
   ) {
     self.id = id
     self.namespace = namespace
@@ -45,16 +49,25 @@ public struct EndpointModel: NodeModel {
     self.enforcesIngress = enforcesIngress
     self.enforcesEgress = enforcesEgress
     self.isAudit = isAudit
+    self.namedPorts = namedPorts
+    self.listening = listening
   }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
+    var listening: [UInt16]?
+    for port in try cursor.member("listening")?.elements() ?? [] {
+      guard let number = UInt16(exactly: try port.integer()) else { throw port.error("out of range") }
+      listening = (listening ?? []) + [number]
+    }
+    if try cursor.member("listening") != nil, listening == nil { listening = [] }
     self.init(
       id: try cursor.number("id"), namespace: try cursor.required("namespace").string(),
       pod: try cursor.required("pod").string(), labels: try cursor.texts("labels"),
       identity: try cursor.number("identity"), ipv4: try cursor.optionalText("ipv4"),
       ipv6: try cursor.optionalText("ipv6"), ifname: try cursor.text("ifname"), state: try cursor.choice("state"),
       enforcesIngress: try cursor.flag("enforcesIngress"), enforcesEgress: try cursor.flag("enforcesEgress"),
-      isAudit: try cursor.member("audit")?.bool() ?? false)
+      isAudit: try cursor.member("audit")?.bool() ?? false, namedPorts: try cursor.strings("namedPorts"),
+      listening: listening)
   }
 
   public var json: JSONValue {
@@ -63,6 +76,8 @@ public struct EndpointModel: NodeModel {
       "identity": .number(identity), "ipv4": .text(ipv4), "ipv6": .text(ipv6), "ifname": .string(ifname),
       "state": .string(state.rawValue), "enforcesIngress": .bool(enforcesIngress),
       "enforcesEgress": .bool(enforcesEgress), "audit": .bool(isAudit),
+      "namedPorts": .array(namedPorts.map { .string($0) }),
+      "listening": listening.map { .array($0.map { .number($0) }) } ?? .null,
     ])
   }
 }

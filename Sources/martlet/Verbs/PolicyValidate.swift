@@ -4,6 +4,7 @@ import ControlPlane
 import Identity
 import JSON
 import NodeAPI
+import Policy
 import PolicyLint
 
 extension PolicyVerb {
@@ -58,13 +59,29 @@ extension PolicyVerb {
     /// The pods of this instance's node; nil when none is running.
     private func live() -> LiveCluster? {
       let client = NodeClient(socketPath: instance.directory.agentSocket)
-      guard let endpoints = try? client.get("/v1/endpoints", listOf: EndpointModel.self) else { return nil }
+      guard let endpoints = try? client.get("/v1/endpoints?listening=true", listOf: EndpointModel.self) else {
+        return nil
+      }
       return LiveCluster(
         pods: endpoints.map { endpoint in
           LiveCluster.Pod(
             namespace: endpoint.namespace, name: endpoint.pod, labels: IdentityLabels(sourced: endpoint.labels),
-            addresses: [endpoint.ipv4, endpoint.ipv6].compactMap { $0 }.compactMap { IPAddress($0) })
+            namedPorts: Set(endpoint.namedPorts.compactMap(NamedPort.init)),
+            addresses: [endpoint.ipv4, endpoint.ipv6].compactMap { $0 }.compactMap { IPAddress($0) },
+            listening: endpoint.listening.map(Set.init))
         })
     }
+  }
+}
+
+extension NamedPort {
+  /// From `web=80/TCP`.
+  fileprivate init?(_ text: String) {
+    let parts = text.split(separator: "=")
+    let service = parts.last?.split(separator: "/") ?? []
+    guard parts.count == 2, service.count == 2, let port = UInt16(service[0]),
+      let known = TransportProtocol(name: String(service[1]))
+    else { return nil }
+    self.init(name: String(parts[0]), protocol: known.rawValue, port: port)
   }
 }

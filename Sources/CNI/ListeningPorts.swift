@@ -1,15 +1,22 @@
-import CNI
+import Netlink
 
 /// The TCP ports that something listens on in the network namespace of a process.
 public enum ListeningPorts {
   /// Reads /proc/PID/net/tcp and tcp6; empty when the process is gone.
   public static func ofProcess(_ pid: Int32) -> Set<UInt16> {
-    var ports: Set<UInt16> = []
-    for file in ["tcp", "tcp6"] {
-      guard let text = try? StateFiles.read("/proc/\(pid)/net/\(file)") else { continue }
-      ports.formUnion(parse(String(decoding: text, as: UTF8.self)))
-    }
-    return ports
+    read("/proc/\(pid)/net") ?? []
+  }
+
+  /// As ``ofProcess(_:)``, of the network namespace with this path; nil when it can not be looked into.
+  public static func ofNamespace(_ path: String) -> Set<UInt16>? {
+    guard let namespace = try? NetworkNamespace(path: path) else { return nil }
+    return (try? namespace.run { read("/proc/thread-self/net") }) ?? nil
+  }
+
+  /// nil when there is nothing to read.
+  private static func read(_ directory: String) -> Set<UInt16>? {
+    let tables = ["tcp", "tcp6"].compactMap { try? StateFiles.read("\(directory)/\($0)") }
+    return tables.isEmpty ? nil : tables.reduce(into: []) { $0.formUnion(parse(String(decoding: $1, as: UTF8.self))) }
   }
 
   /// The local ports of the lines in state 0A, TCP_LISTEN (proc_net_tcp). Sockets of loopback do not count: nobody
