@@ -26,8 +26,6 @@ final class SecretWatches: Sendable {
     self.deliver = deliver
   }
 
-  deinit { stop() }
-
   /// Watches these from now on; each is told of within some seconds.
   func follow(_ names: Set<Name>) {
     watches.withLock { watches in
@@ -47,12 +45,12 @@ final class SecretWatches: Sendable {
     let reflector = Reflector<Secret>(
       client: client, namespace: name.namespace, options: ListOptions(fieldSelector: "metadata.name=\(name.name)"),
       logger: logger)
-    return Task { [weak self] in
+    return Task {
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { await reflector.run { self?.tell(name, $0) } }
+        group.addTask { await reflector.run { self.tell(name, $0) } }
         group.addTask {
           guard (try? await Task.sleep(for: SecretWatches.patience)) != nil else { return }
-          self?.tell(name, .replaced([]), unlessTold: true)
+          self.tell(name, .replaced([]), unlessTold: true)
         }
         await group.waitForAll()
       }
