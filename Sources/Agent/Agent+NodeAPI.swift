@@ -143,7 +143,8 @@ extension Agent {
     for type in [NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource] {
       pending += progress.pending(try await client.listAll(type).items, kind: type.kind)
     }
-    let refused = await policy.refused.mapValues { $0.map(\.message).joined(separator: "; ") }
+    let refused = await policy.refused.mapValues { $0.filter { !$0.isMissing }.map(\.message).joined(separator: "; ") }
+      .filter { !$0.value.isEmpty }
     return [
       "pending": .array(
         pending.sorted().map { .string($0.description) }

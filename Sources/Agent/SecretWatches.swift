@@ -26,6 +26,8 @@ final class SecretWatches: Sendable {
     self.deliver = deliver
   }
 
+  deinit { stop() }
+
   /// Watches these from now on; each is told of within some seconds.
   func follow(_ names: Set<Name>) {
     watches.withLock { watches in
@@ -45,12 +47,12 @@ final class SecretWatches: Sendable {
     let reflector = Reflector<Secret>(
       client: client, namespace: name.namespace, options: ListOptions(fieldSelector: "metadata.name=\(name.name)"),
       logger: logger)
-    return Task {
+    return Task { [weak self] in
       await withTaskGroup(of: Void.self) { group in
-        group.addTask { await reflector.run { self.tell(name, $0) } }
-        group.addTask {
+        group.addTask { [weak self] in await reflector.run { [weak self] in self?.tell(name, $0) } }
+        group.addTask { [weak self] in
           guard (try? await Task.sleep(for: SecretWatches.patience)) != nil else { return }
-          self.tell(name, .replaced([]), unlessTold: true)
+          self?.tell(name, .replaced([]), unlessTold: true)
         }
         await group.waitForAll()
       }

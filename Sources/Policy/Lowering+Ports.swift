@@ -47,8 +47,6 @@ extension Lowering {
       refuse(unsupported.path, "\(unsupported.what) not enforced yet; \(Lowering.staysDenied)")
       return []
     }
-    if subjectIsNode, portRule.rules?.http != nil { return judgedNowhere("\(portRule.path).rules.http", "HTTP") }
-    if subjectIsNode, portRule.rules?.dns != nil { return judgedNowhere("\(portRule.path).rules.dns", "DNS") }
     if portRule.ports.isEmpty { return noneNamed(portRule.path, "port", rule) }
     var effect = effect
     if let http = portRule.rules?.http {
@@ -86,12 +84,6 @@ extension Lowering {
     if let kafka = rules.kafka { return ("Kafka rules are", kafka.path) }
     if let other = rules.l7proto ?? rules.l7 { return ("L7 protocols other than HTTP are", other.path) }
     return nil
-  }
-
-  /// Only what pods say passes the proxy.
-  private mutating func judgedNowhere(_ path: String, _ what: String) -> [PolicyTerm] {
-    refuse(path, "\(what) rules are for pods, a node's own requests are not read; \(Lowering.staysDenied)")
-    return []
   }
 
   /// A list is there that names nothing.

@@ -36,12 +36,6 @@ extension PolicyDocument {
   }
 }
 
-extension CiliumRule.Subject {
-  var isNodes: Bool {
-    if case .nodes = self { true } else { false }
-  }
-}
-
 extension Direction {
   init(_ direction: TrafficRule.Direction) {
     switch direction {
@@ -66,15 +60,12 @@ struct Lowering {
   let context: PolicyContext
   /// Initializing pods have no namespace yet, so a clusterwide policy about them does not ask peers for one either.
   let subjectIsInit: Bool
-  /// The subject is a node: nobody reads what it says.
-  let subjectIsNode: Bool
   var issues: [PolicyIssue] = []
   var references: Set<PolicyContext.Reference> = []
 
   init(namespace: String?, context: PolicyContext, subject: CiliumRule.Subject) {
     self.namespace = namespace
     self.context = context
-    subjectIsNode = subject.isNodes
     subjectIsInit = subject.selector.requirements.contains {
       $0.key == LabelKey(source: LabelSource.reserved.rawValue, name: ReservedIdentity.`init`.name)
     }

@@ -84,11 +84,15 @@ extension PolicyCompiler {
         subjects[identity]?.policies.remove(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
+      for selector in section.rules.flatMap({ $0.narrow + $0.requires }) {
         PolicyCompiler.remove(handle, from: &peerUsers, selector)
+      }
+      for selector in section.rules.flatMap(\.wide).flatMap(\.selectors) {
+        PolicyCompiler.remove(handle, from: &widePeerUsers, selector)
       }
     }
     namedPortUsers.remove(handle)
+    requiringPolicies.remove(handle)
     return policy
   }
 
@@ -108,9 +112,13 @@ extension PolicyCompiler {
         subjects[identity]?.policies.insert(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
+      for selector in section.rules.flatMap({ $0.narrow + $0.requires }) {
         peerUsers[selector, default: []].insert(handle)
       }
+      for selector in section.rules.flatMap(\.wide).flatMap(\.selectors) {
+        widePeerUsers[selector, default: []].insert(handle)
+      }
+      if section.rules.contains(where: { !$0.requires.isEmpty }) { requiringPolicies.insert(handle) }
     }
     if policy.namesPortsOfPeers { namedPortUsers.insert(handle) }
   }

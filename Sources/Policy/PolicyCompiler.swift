@@ -48,6 +48,12 @@ public struct PolicyCompiler: Sendable {
   /// Selector -> the policies whose subject it is, and those of which it is a peer.
   var subjectUsers: [SelectorCache.ID: Set<Int>] = [:]
   var peerUsers: [SelectorCache.ID: Set<Int>] = [:]
+  /// As `peerUsers`, for selectors that mean whole classes of peers: only while some rule narrows them do the maps depend
+  /// on who is there.
+  var widePeerUsers: [SelectorCache.ID: Set<Int>] = [:]
+  /// The policies that narrow the peers of others.
+  var requiringPolicies: Set<Int> = []
+  var census = PodCensus()
   /// Policies whose maps depend on the named ports of peers.
   var namedPortUsers: Set<Int> = []
   var ruleLists: [Int: RuleList] = [:]
@@ -170,8 +176,13 @@ public struct PolicyCompiler: Sendable {
   }
 
   mutating func setLabels(_ identity: NumericIdentity, _ labels: IdentityLabels?) {
+    let namesEachPeer = !requiringPolicies.isEmpty || !census.isRegular
+    if census.replace(identity, selectors.labels[identity], by: labels), !widePeerUsers.isEmpty {
+      for subject in subjects.keys { dirty[subject] = .all }
+    }
     for selector in selectors.set(identity, labels) {
       for handle in peerUsers[selector] ?? [] { markPeers([identity], of: handle) }
+      if namesEachPeer { for handle in widePeerUsers[selector] ?? [] { markPeers([identity], of: handle) } }
       guard subjects[identity] != nil else { continue }
       for handle in subjectUsers[selector] ?? [] {
         if selects(handle, identity) {

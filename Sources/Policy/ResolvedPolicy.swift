@@ -15,12 +15,21 @@ struct ResolvedPolicy: Sendable {
     let direction: Direction
     /// nil: any peer.
     let peers: [SelectorCache.ID]?
+    /// Those of the selectors that together mean whole classes of peers.
+    let wide: [WidePeers]
     /// The peers are endpoints by their labels, so that requirements narrow them.
     let areEndpoints: Bool
     let requires: [SelectorCache.ID]
     let action: TrafficRule.Action
     let terms: [Term]
     let hasNamedPorts: Bool
+
+    /// The selectors that mean no class of peers.
+    var narrow: [SelectorCache.ID] {
+      guard let peers, !wide.isEmpty else { return peers ?? [] }
+      let classes = Set(wide.flatMap(\.selectors))
+      return peers.filter { !classes.contains($0) }
+    }
 
     /// The rule's terms with named ports replaced by the numbers that `ports` gives them.
     func atoms(_ ports: [NamedPort]) -> [Atom] {
@@ -121,8 +130,11 @@ extension PolicyCompiler {
         subject: register(section.subject), defaultDeny: section.defaultDeny,
         rules: section.rules.map { policyRule in
           var peers: [SelectorCache.ID]?
+          var wide: [WidePeers] = []
           if case .selected(let selected, let blocks) = policyRule.peers {
-            peers = selected.map(register)
+            let registered = selected.map { (selector: $0, id: register($0)) }
+            peers = registered.map(\.id)
+            wide = WidePeers.found(in: registered)
             cidrs += blocks
             patterns += selected.compactMap(NameIdentities.pattern)
           }
@@ -133,7 +145,7 @@ extension PolicyCompiler {
           }
           let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
           return ResolvedPolicy.Rule(
-            direction: policyRule.direction, peers: peers, areEndpoints: policyRule.areEndpoints,
+            direction: policyRule.direction, peers: peers, wide: wide, areEndpoints: policyRule.areEndpoints,
             requires: policyRule.requires.map(register), action: policyRule.action, terms: terms,
             hasNamedPorts: named)
         })

@@ -23,7 +23,8 @@ extension PolicyDocument {
         subject: nodes == nil ? .endpoints(selected) : .nodes(selected))
       sections.append(
         PolicySection(
-          subject: nodes == nil ? lowering.subject(selected) : lowering.host(selected), defaultDeny: Set(Direction.allCases), rules: [], description: nil,
+          subject: nodes == nil ? lowering.subject(selected) : lowering.host(selected),
+          defaultDeny: Set(Direction.allCases), rules: [], description: nil,
           path: "spec"))
     }
     self.init(

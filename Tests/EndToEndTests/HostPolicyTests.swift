@@ -20,16 +20,25 @@ private let cases: [PolicyCase] = [
     .allowed(sleep, .host, port: port), .refused(reviews, .host, port: port), .refused(.world, .host, port: port),
     .allowed(.host, .world), .allowed(.host, ratings)),
   PolicyCase(
-    "one address of the world", clusterwide: true,
+    "a part of the world", clusterwide: true,
     spec: """
       nodeSelector: {}
-      ingress: [{fromCIDR: ["192.0.2.2/32", "2001:db8::2/128"]}]
+      ingress: [{fromCIDR: ["192.0.2.0/24", "2001:db8::/64"]}]
       """,
     .allowed(.world, .host, port: port), .refused(sleep, .host, port: port)),
+  PolicyCase(
+    "another part of the world", clusterwide: true,
+    spec: """
+      nodeSelector: {}
+      ingress: [{fromCIDR: ["198.51.100.0/24", "2001:db8:1::/64"]}]
+      """,
+    .refused(.world, .host, port: port)),
   PolicyCase(
     "what is denied", clusterwide: true,
     spec: """
       nodeSelector: {}
+      ingress: [{fromEntities: [all]}]
+      egress: [{toEntities: [all]}]
       ingressDeny: [{fromEntities: [world]}]
       egressDeny: [{toEndpoints: [{matchLabels: {app: ratings}}]}]
       """,
@@ -126,7 +135,7 @@ extension EndToEnd {
 
     @Test func `what is attached`() throws {
       let node = try SharedNode.node
-      let programs = try node.martlet("bpf", "progs")
+      let programs = try node.martlet("bpf", "prog", "list")
       #expect(programs.text.contains("from_netdev"), "\(programs)")
       #expect(try node.martlet("status").text.contains("[world]"))
     }

@@ -8,7 +8,8 @@ import Testing
   private func preflight(missing: Feature? = nil) -> Preflight {
     Preflight(
       userID: 0, capabilities: .max,
-      probe: { $0 == missing ? .missing(reason: "it said no") : .supported }, deviceIsEthernet: { ["eth0": true, "lo": false][$0] })
+      probe: { $0 == missing ? .missing(reason: "it said no") : .supported },
+      deviceIsEthernet: { ["eth0": true, "lo": false][$0] })
   }
 
   private func complaint(_ preflight: Preflight, devices: [String] = []) -> String {

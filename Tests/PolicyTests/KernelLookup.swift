@@ -28,7 +28,7 @@ enum Outcome: Hashable, CustomStringConvertible {
   }
 }
 
-/// The lookup of the kernel, slowly: longest prefix for the peer and for peer 0, then combined as martlet_abi.h says.
+/// The lookup of the kernel, slowly: longest prefix for the peer, its class and peer 0, then combined as martlet_abi.h says.
 struct KernelLookup {
   let compiled: CompiledPolicy
 
@@ -48,7 +48,9 @@ struct KernelLookup {
     _ subject: NumericIdentity, _ peer: NumericIdentity, _ direction: Direction, _ number: UInt8, _ port: UInt16
   ) -> (outcome: Outcome, rule: UInt32) {
     guard let map = compiled.maps[subject] else { return (.drop, 0) }
-    let found = [entry(map, peer, direction, number, port), entry(map, .any, direction, number, port)].compactMap { $0 }
+    let found = [peer, PeerClass(of: peer)?.peer, .any].compactMap { $0 }.compactMap {
+      entry(map, $0, direction, number, port)
+    }
     if let denied = found.first(where: { $0.verdict == .deny }) { return (.deny, denied.rule) }
     if let allowed = found.first(where: { $0.verdict == .allow }) { return (.allow, allowed.rule) }
     guard let proxied = found.first else { return (.drop, 0) }

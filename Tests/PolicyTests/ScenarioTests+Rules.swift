@@ -423,19 +423,6 @@ extension ScenarioTests {
     Scenario(
       "policies about all pods are not about the node",
       [policy(namespace: nil, spec: ["endpointSelector": [:], "egress": [[:]]])],
-      "default/productpage -> default/reviews 80/TCP allow"),
-    Scenario(
-      "nodes' requests are not read",
-      [
-        policy(
-          namespace: nil,
-          spec: [
-            "nodeSelector": [:],
-            "ingress": [
-              ["toPorts": [["ports": [["port": "80", "protocol": "TCP"]], "rules": ["http": [["method": "GET"]]]]]]
-            ],
-          ])
-      ],
-      "default/reviews => host 80/TCP drop", state: .rejected, issues: ["spec.ingress[0].toPorts[0].rules.http"]),
+      "default/productpage -> default/reviews 80/TCP drop"),
   ]
 }
