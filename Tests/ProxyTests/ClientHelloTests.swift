@@ -152,7 +152,7 @@ struct HelloBuilder {
   @Test(arguments: 0..<8) func survives(_ seed: Int) {
     var random = SeededGenerator(seed: UInt64(seed))
     var named = 0
-    for _ in 0..<15_000 {
+    for _ in 0..<4_000 {
       var bytes = Self.seeds.randomElement(using: &random) ?? []
       for _ in 0..<Int.random(in: 0...3, using: &random) { Self.mutate(&bytes, &random) }
       let whole = ClientHelloTests.read(bytes)
@@ -162,7 +162,7 @@ struct HelloBuilder {
         #expect(DNSNames.isName(name))
       }
     }
-    #expect(named > 1000, "the changes must leave some names readable")
+    #expect(named > 200, "the changes must leave some names readable")
   }
 
   private enum DNSNames {
