@@ -26,7 +26,20 @@ struct party {
 	__u32 audit; /* what its policy denies is reported and let through */
 };
 
-/* Combines what a subject says of this peer and of any peer, in the order the ABI gives. */
+/* 0: it belongs to no class. */
+INLINE __u32 policy_peer_class(__u32 peer)
+{
+	if (peer >= MARTLET_IDENTITY_POD_FIRST && peer <= MARTLET_IDENTITY_POD_LAST)
+		return MARTLET_PEER_PODS;
+	if (peer >> 24 == MARTLET_IDENTITY_BLOCKS || peer == MARTLET_IDENTITY_WORLD_IPV4 ||
+	    peer == MARTLET_IDENTITY_WORLD_IPV6 || peer == MARTLET_IDENTITY_WORLD)
+		return MARTLET_PEER_WORLD;
+	if (peer >> 24 == MARTLET_IDENTITY_NODES || peer == MARTLET_IDENTITY_REMOTE_NODE)
+		return MARTLET_PEER_NODES;
+	return 0;
+}
+
+/* Combines what a subject says of a peer and of more peers, in the order the ABI gives. */
 INLINE const struct martlet_policy_entry *policy_stronger(const struct martlet_policy_entry *peer,
 							  const struct martlet_policy_entry *any)
 {
@@ -60,7 +73,15 @@ INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 pro
 	for_peer = bpf_map_lookup_elem(rules, &key);
 	key.peer = 0;
 	for_any = bpf_map_lookup_elem(rules, &key);
-	entry = policy_stronger(for_peer, for_any);
+	entry = for_peer;
+	if (for_any && for_any->flags & MARTLET_POLICY_HAS_CLASSES) {
+		key.peer = policy_peer_class(peer);
+		if (key.peer)
+			entry = policy_stronger(for_peer, bpf_map_lookup_elem(rules, &key));
+		if (for_any->verdict == MARTLET_VERDICT_NONE)
+			for_any = NULL;
+	}
+	entry = policy_stronger(entry, for_any);
 	if (!entry)
 		return -MARTLET_DROP_POLICY_DENIED;
 	*rule = entry->rule;

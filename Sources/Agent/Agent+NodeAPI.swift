@@ -65,7 +65,7 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
-      tablesComponent, metricsComponent,
+      tablesComponent, metricsComponent, hostFirewallComponent,
     ]
     let names = await self.names.counts
     components.append(
@@ -84,6 +84,18 @@ extension Agent {
       startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
       identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
       policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  /// As users know it: whether the node's own traffic is judged, and on which devices.
+  private var hostFirewallComponent: AgentStatus.Component {
+    let isOn = (try? datapath.hasHostPolicy()) ?? false
+    let attached = Set(datapath.host.devices.keys)
+    let missing = Set(configuration.devices).subtracting(attached).sorted()
+    let devices = attached.isEmpty ? "no device" : attached.sorted().joined(separator: ", ")
+    return AgentStatus.Component(
+      name: "Host firewall", ok: missing.isEmpty,
+      message: (isOn ? "Enabled" : "Disabled, no policy selects the node") + " [\(devices)]"
+        + (missing.isEmpty ? "" : ", not on \(missing.joined(separator: ", "))"))
   }
 
   /// - Parameter listening: whether to look into each pod for who listens there.
@@ -138,7 +150,8 @@ extension Agent {
     for type in [NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource] {
       pending += progress.pending(try await client.listAll(type).items, kind: type.kind)
     }
-    let refused = await policy.refused.mapValues { $0.map(\.message).joined(separator: "; ") }
+    let refused = await policy.refused.mapValues { $0.filter { !$0.isMissing }.map(\.message).joined(separator: "; ") }
+      .filter { !$0.value.isEmpty }
     return [
       "pending": .array(
         pending.sorted().map { .string($0.description) }

@@ -2,6 +2,7 @@ import Addressing
 import CMartletABI
 import Datapath
 import Flows
+import Identity
 import JSON
 import NodeAPI
 import Policy
@@ -22,6 +23,19 @@ struct Judgement {
   let stages: [Stage]
   /// The rules that judged what was said.
   var ruleSet: RuleSet?
+
+  /// Between a node that no policy selects and the outside.
+  static func unjudged(
+    _ request: TraceRequest, _ source: TraceEnd, _ destination: TraceEnd, _ ipProtocol: UInt8
+  ) -> Judgement {
+    let direction: Direction = source.isNode ? .egress : .ingress
+    let step = TraceResult.Step(
+      stage: direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)", verdict: .allowed,
+      reason: "no policy selects this node", rule: nil)
+    return Judgement(
+      source: source, destination: destination, ipProtocol: ipProtocol, result: .allowed,
+      stages: [Stage(direction: direction, step: step)])
+  }
 }
 
 extension Agent {
@@ -50,8 +64,13 @@ extension Agent {
     let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (transport == .icmpv6)
     let source = try await end(request.from, wantsIPv6: wantsIPv6)
     let destination = try await end(request.to, wantsIPv6: wantsIPv6)
+    let hasHostPolicy = try datapath.hasHostPolicy()
+    func isJudged(_ end: TraceEnd) -> Bool { end.endpoint != nil || end.isNode && hasHostPolicy }
+    if !isJudged(source), !isJudged(destination), source.isNode != destination.isNode {
+      return Judgement.unjudged(request, source, destination, transport.rawValue)
+    }
     let verdict = try datapath.trace(from: source, to: destination, ipProtocol: transport.rawValue, port: request.port)
-    let sides = TraceSides(verdict: verdict, from: source.endpoint != nil, to: destination.endpoint != nil).sides
+    let sides = TraceSides(verdict: verdict, from: isJudged(source), to: isJudged(destination)).sides
     var stages = sides.map { side in
       let stage = side.direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)"
       return Judgement.Stage(direction: side.direction, step: step(side, stage, verdict))
@@ -100,7 +119,15 @@ extension Agent {
 
   private func end(_ text: String, wantsIPv6: Bool) async throws -> TraceEnd {
     if let address = IPAddress(text) {
-      return TraceEnd(address: address, endpoint: await endpoints.endpoint(address: address)?.datapath)
+      return TraceEnd(
+        address: address, endpoint: await endpoints.endpoint(address: address)?.datapath,
+        isNode: try datapath.ipcache.identity(of: address) == ReservedIdentity.host.identity)
+    }
+    if text == NodeDirectory.hostName {
+      guard let address = await policy.hostAddresses.first(where: { $0.isIPv6 == wantsIPv6 }) else {
+        throw TraceError(description: "this node has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
+      }
+      return TraceEnd(address: address, endpoint: nil, isNode: true)
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     let (namespace, name) = parts.count == 2 ? (parts[0], parts[1]) : ("default", text)

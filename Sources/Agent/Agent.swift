@@ -49,7 +49,8 @@ public final class Agent: Sendable {
     let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
-      datapath: datapath, directory: directory, state: configuration.directory, logger: logger
+      datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
+      logger: logger
     ) { reporter.report($0) }
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
@@ -96,7 +97,11 @@ public final class Agent: Sendable {
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }
     snapshot.subjects = adopted.addedSubjects
-    let inputs = await feed.first()
+    var inputs = await feed.first()
+    // A rule whose Secret is not known yet must not deny what it allowed before this agent's start.
+    var draft = book
+    _ = draft.start(inputs)
+    inputs += await feed.first(draft.secretNames)
     (snapshot.policies, snapshot.nodes) = book.start(inputs)
     policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
@@ -105,6 +110,8 @@ public final class Agent: Sendable {
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
     await policy.forgetStale()
+    let devices = NodeDevices(names: configuration.devices, programs: datapath.host, logger: logger)
+    devices.follow()
     await endpoints.replayDeletes()
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
@@ -118,7 +125,7 @@ public final class Agent: Sendable {
       group.addTask { await self.names.run() }
       group.addTask { try await self.serveNames() }
       group.addTask { await self.watchTables() }
-      group.addTask { await self.followNodeAddresses(feed) }
+      group.addTask { await self.followNode(feed, devices) }
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
       group.addTask { await self.follow(known) }
@@ -183,6 +190,7 @@ public final class Agent: Sendable {
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
       for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
+      feed.follow(book.secretNames)
       policyContext.withLock { $0 = book.context }
       if !change.isEmpty { await policy.apply(change) }
       for input in inputs { progress.record(input) }
@@ -190,9 +198,10 @@ public final class Agent: Sendable {
     await reading
   }
 
-  private func followNodeAddresses(_ feed: PolicyFeed) async {
+  private func followNode(_ feed: PolicyFeed, _ devices: NodeDevices) async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(10))
+      devices.follow()
       do { feed.add(.hostAddresses(Set(try network.nodeAddresses()))) } catch {
         logger.error("the node's addresses can not be read: \(error)")
       }

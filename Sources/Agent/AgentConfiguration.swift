@@ -16,6 +16,8 @@ public struct AgentConfiguration: Sendable {
   public var setsForwarding: Bool
   /// Judge and report, but drop nothing.
   public var audit = false
+  /// The node's own devices, on which its own traffic is judged; they carry Ethernet frames.
+  public var devices: [String] = []
   public var mapSizes = MapSizes()
   /// How long addresses stay that were answered for names.
   public var names = NameCache.Options()

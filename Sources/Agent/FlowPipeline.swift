@@ -18,7 +18,8 @@ struct FlowPipeline: Sendable {
     while !Task.isCancelled {
       do {
         for try await batch in try datapath.eventBatches() {
-          ring.append(batch.map { Flow($0, bootTime: bootTime, resolver: directory, nodeName: nodeName) })
+          var flows = FlowBatch(bootTime: bootTime, resolver: directory, nodeName: nodeName)
+          ring.append(batch.map { flows.flow($0) })
         }
       } catch is CancellationError {
         return
@@ -29,12 +30,46 @@ struct FlowPipeline: Sendable {
     }
   }
 
+  /// What the flows of records between the same ends by the same rule have in common.
+  private struct Common: Hashable {
+    var client: IPAddress
+    var server: SocketAddress
+    var source: UInt32
+    var destination: UInt32
+    var rule: UInt32
+    var isDenied: Bool
+    var isAudited: Bool
+  }
+
   func append(_ records: [ProxyRecord]) {
+    // Names do not change within a batch, so they are looked up once.
+    var known: [Common: Flow] = [:]
+    func flow(_ record: AccessRecord) -> Flow {
+      let key = Common(
+        client: record.client.address, server: record.server, source: record.sourceIdentity,
+        destination: record.destinationIdentity, rule: record.rule, isDenied: record.isDenied,
+        isAudited: record.isAudited)
+      var flow: Flow
+      if let found = known[key] {
+        flow = found
+      } else {
+        flow = common(record)
+        known[key] = flow
+      }
+      flow.time = record.time
+      flow.source.port = record.client.port
+      flow.http = Flow.HTTP(
+        code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
+        version: "HTTP/1.1", latency: record.latency,
+        mismatches: (0..<16).filter { record.mismatches & 1 << $0 != 0 })
+      return flow
+    }
     ring.append(
       records.map { record in
         switch record {
         case .http(let record): flow(record)
-        case .dns(let record): flow(record)
+        case .dns(let record): self.flow(record)
+        case .tls(let record): self.flow(record)
         }
       })
   }
@@ -48,26 +83,40 @@ struct FlowPipeline: Sendable {
     return end
   }
 
-  private func flow(_ record: AccessRecord) -> Flow {
+  private func common(_ record: AccessRecord) -> Flow {
     var flow = Flow(
       time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
-      direction: .ingress,
+      direction: record.isEgress ? .egress : .ingress,
       source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
       ipProtocol: TransportProtocol.tcp.rawValue)
     if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    if let author = directory.author(rule: record.rule) {
-      if author.rule.contains(".egress[") {
-        flow.direction = .egress
-        flow.egressAllowedBy = [author]
-      } else {
-        flow.ingressAllowedBy = [author]
-      }
-    }
-    flow.http = Flow.HTTP(
-      code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
-      version: "HTTP/1.1", latency: record.latency)
+    cite(record.rule, &flow)
     flow.nodeName = nodeName
     return flow
+  }
+
+  private func flow(_ record: TLSAccessRecord) -> Flow {
+    var flow = Flow(
+      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
+      direction: record.isEgress ? .egress : .ingress,
+      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
+      ipProtocol: TransportProtocol.tcp.rawValue)
+    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
+    cite(record.rule, &flow)
+    flow.serverName = record.name
+    flow.nodeName = nodeName
+    return flow
+  }
+
+  /// Names the rule that allowed, and the side that it is about.
+  private func cite(_ rule: UInt32, _ flow: inout Flow) {
+    guard let author = directory.author(rule: rule) else { return }
+    if author.rule.contains(".egress[") {
+      flow.direction = .egress
+      flow.egressAllowedBy = [author]
+    } else {
+      flow.ingressAllowedBy = [author]
+    }
   }
 
   private func flow(_ record: DNSRecord) -> Flow {

@@ -15,6 +15,9 @@ final class NodeDirectory: FlowResolver {
     var rules: RuleTable?
   }
 
+  /// What this node is called where an end of a connection is asked for.
+  static let hostName = "reserved:host"
+
   private let state = Mutex(State())
 
   init() {

@@ -10,6 +10,8 @@ extension PolicyController {
   ///
   /// - Parameter comparing: leaves maps alone that are right already.
   func writeKernel(_ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false) {
+    // Judged when its policy is there; also where the kernel refused it, as then the node is denied.
+    defer { setHostPolicy(compiler.maps[ReservedIdentity.host.identity] != nil) }
     guard writesIPCache || refusals.missingBlocks > 0 else {
       return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
     }
@@ -26,6 +28,11 @@ extension PolicyController {
     writeMaps(wanted.subtracting(before), comparing: comparing)
     writeIPCache(blocks)
     writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
+  }
+
+  /// To be called with `false` before the node's policy goes, and with `true` when it is there.
+  func setHostPolicy(_ isOn: Bool) {
+    attempt("have the node's own traffic judged: \(isOn)") { try datapath.setHostPolicy(isOn) }
   }
 
   /// Gives these addresses the identities of their names, or takes them back.

@@ -40,11 +40,20 @@ extension PolicyController {
     return report
   }
 
-  /// The objects that select a subject which the kernel has no policy of.
+  /// The objects that select a subject which the kernel has no policy of, or whose traffic nobody sees.
   var refused: [ObjectKey: [PolicyIssue]] {
     var issues: [ObjectKey: [PolicyIssue]] = [:]
+    let host = ReservedIdentity.host.identity
+    if devices.isEmpty, compiler.maps[host] != nil {
+      let issue = PolicyIssue(
+        path: "spec.nodeSelector",
+        message: "only the node's traffic with its own pods is judged, as no device is named with --device",
+        isMissing: true)
+      for object in compiler.policies(selecting: host) { issues[object] = [issue] }
+    }
     for (identity, problem) in refusals.problems.sorted(by: { $0.key < $1.key }) {
-      let issue = PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic: \(problem)")
+      let except = identity == host ? " but that of its loopback, and of devices that nobody named," : ""
+      let issue = PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic\(except): \(problem)")
       for object in compiler.policies(selecting: identity) { issues[object, default: []].append(issue) }
     }
     return issues

@@ -1,3 +1,4 @@
+import Addressing
 import CNI
 import Datapath
 import Identity
@@ -15,6 +16,8 @@ actor PolicyController {
   let datapath: Datapath
   let directory: NodeDirectory
   let logger: Logger
+  /// Names of the node's devices, on which its own traffic is judged.
+  let devices: [String]
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
@@ -28,12 +31,13 @@ actor PolicyController {
   private var retry: Task<Void, Never>?
 
   init(
-    datapath: Datapath, directory: NodeDirectory, state: StateDirectory, logger: Logger,
+    datapath: Datapath, directory: NodeDirectory, state: StateDirectory, devices: [String], logger: Logger,
     report: @escaping @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   ) {
     self.datapath = datapath
     self.directory = directory
     self.logger = logger
+    self.devices = devices
     self.report = report
     proxy = ProxyConfigurationFile(directory: state)
     nameTablePath = state.nameTable
@@ -47,6 +51,11 @@ actor PolicyController {
 
   /// Identities of the cluster, of blocks of addresses, and the reserved ones.
   var knownIdentities: [NumericIdentity: IdentityLabels] { compiler.knownIdentities }
+
+  /// This node's addresses.
+  var hostAddresses: [IPAddress] {
+    compiler.nodes.addresses.filter { $0.value == ReservedIdentity.host.identity }.keys.sorted()
+  }
 
   /// Which addresses have which identities by their names, and which patterns are in use.
   var namePolicy: NameIdentities { compiler.allocations.names }
@@ -124,6 +133,7 @@ actor PolicyController {
       await writeProxy(keeping: proxy.current.ruleSets.filter { change.removedRuleSets.contains($0.id) })
     }
     // First, so that there is room for others.
+    if compiler.maps[ReservedIdentity.host.identity] == nil { setHostPolicy(false) }
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }

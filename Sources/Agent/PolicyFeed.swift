@@ -8,11 +8,14 @@ struct PolicyFeed {
   /// What is told; what `first()` has read is not told again. For one reader.
   let inputs: AsyncStream<PolicyInput>
   private let continuation: AsyncStream<PolicyInput>.Continuation
+  private let secrets: SecretWatches
 
   init(client: KubernetesClient, logger: Logger) {
     let (stream, continuation) = AsyncStream.makeStream(of: PolicyInput.self)
     inputs = stream
     self.continuation = continuation
+    let secrets = SecretWatches(client: client, logger: logger) { continuation.yield($0) }
+    self.secrets = secrets
     func watch<Object>(_ type: Object.Type, _ input: @escaping @Sendable (ReflectorDelta<Object>) -> PolicyInput)
       -> Task<
         Void, Never
@@ -33,7 +36,10 @@ struct PolicyFeed {
       watch(CiliumNode.self, PolicyInput.ciliumNodes),
     ]
     watchCount = tasks.count
-    continuation.onTermination = { _ in for task in tasks { task.cancel() } }
+    continuation.onTermination = { _ in
+      for task in tasks { task.cancel() }
+      secrets.stop()
+    }
   }
 
   /// How many kinds are watched; each begins with all its objects.
@@ -50,6 +56,23 @@ struct PolicyFeed {
     }
     return gathered
   }
+
+  /// Everything up to the point where each of these Secrets is known to be there or not.
+  func first(_ names: Set<PolicyContext.SecretName>) async -> [PolicyInput] {
+    secrets.follow(names)
+    var missing = names
+    var gathered: [PolicyInput] = []
+    guard !missing.isEmpty else { return [] }
+    for await input in inputs {
+      gathered.append(input)
+      if case .secret(let name, _) = input { missing.remove(name) }
+      if missing.isEmpty { break }
+    }
+    return gathered
+  }
+
+  /// Follows the Secrets that policies name now.
+  func follow(_ names: Set<PolicyContext.SecretName>) { secrets.follow(names) }
 
   /// Adds an input that does not come from the API.
   func add(_ input: PolicyInput) { continuation.yield(input) }

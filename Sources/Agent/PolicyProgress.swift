@@ -17,7 +17,7 @@ final class PolicyProgress: Sendable {
     case .network(let event): record(event)
     case .cilium(let event): record(event)
     case .clusterwide(let event): record(event)
-    case .cidrGroups, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: break
+    case .cidrGroups, .secret, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: break
     }
   }
 

@@ -14,7 +14,7 @@ struct SpokenVerdict: Hashable {
     switch (asked, set.http, set.dns) {
     case (.http(let description), let rules?, _):
       self.init(try HTTPRuleMatcher(rules).decide(description), of: rules)
-    case (.dns(let name), _, let rules?): self.init(DNSRuleMatcher(rules).decide(name), of: rules)
+    case (.dns(let name), _, let rules?): self.init(NameRuleMatcher(rules).decide(name), of: rules)
     default:
       self.init(
         stage: asked.stage, verdict: .denied,
@@ -44,7 +44,7 @@ struct SpokenVerdict: Hashable {
     self.init(stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request", rule: rule)
   }
 
-  private init(_ decision: DNSDecision, of set: DNSRuleSet) {
+  private init(_ decision: NameDecision, of set: NameRuleSet) {
     switch decision {
     case .deny:
       self.init(

@@ -13,7 +13,7 @@ struct TraceSides: Hashable {
 
   let sides: [Side]
 
-  /// `from` and `to`: whether that end is a pod of this node, and so has a policy here.
+  /// `from` and `to`: whether that end is a pod of this node, or the node when it has a policy.
   init(verdict: TraceVerdict, from: Bool, to: Bool) {
     func outcome(_ direction: Direction) -> TraceResult.Verdict {
       guard verdict.direction == direction else { return .allowed }

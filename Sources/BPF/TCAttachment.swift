@@ -92,6 +92,11 @@ public final class TCAttachment: Sendable {
     do throws(BPFError) { try link.detach() } catch  where error.errno == ENOLINK || error.errno == ENODEV {}
   }
 
+  /// Ends an attachment by a filter, of which nothing but the device tells. A device without one is not an error.
+  public static func detachFilter(interfaceIndex: UInt32, direction: TrafficDirection) throws(BPFError) {
+    try ClsactFilter(interfaceIndex, direction).detach()
+  }
+
   /// The programs on a hook of a device in the calling thread's network namespace, in the order they run.
   public static func query(interfaceIndex: UInt32, direction: TrafficDirection) throws(BPFError) -> [Attached] {
     var found = try tcxPrograms(interfaceIndex, direction).map { Attached(programID: $0, mechanism: .tcx) }

@@ -73,12 +73,14 @@ public struct ConnectionTable: Sendable {
     return found
   }
 
-  /// Those of `addresses` that are an end of a connection which has not expired.
+  /// Those of `addresses` that are an end of a connection which has neither expired nor been closed by both ends.
   public func living(_ addresses: Set<IPAddress>) throws(BPFError) -> Set<IPAddress> {
     let now = ConnectionTable.now()
     var found: Set<IPAddress> = []
     try map.forEachEntry { key, entry in
-      guard entry.expires > now else { return }
+      func has(_ flag: martlet_ct_flags) -> Bool { entry.flags & UInt32(flag.rawValue) != 0 }
+      let isClosed = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
+      guard entry.expires > now, !isClosed else { return }
       for end in [IPAddress(key.a), IPAddress(key.b)] where addresses.contains(end) { found.insert(end) }
     }
     return found

@@ -77,10 +77,13 @@ public final class Datapath: Sendable {
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 
-  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process.
+  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process, and whether the
+  /// node has a policy stays as it was.
   public func configure(_ settings: DatapathSettings) throws(BPFError) {
     let previous = try configuration.lookup(0)
-    try configuration.update(0, settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1))
+    var entry = settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1)
+    entry.flags |= (previous?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue
+    try configuration.update(0, entry)
   }
 
   /// The revision of policy and identities that connections are judged by.
@@ -89,8 +92,14 @@ public final class Datapath: Sendable {
   /// Says whether the node itself has a policy, which is that of the identity `host`. To be called when that policy is in
   /// the map: without one everything from and to the node would be dropped.
   public func setHostPolicy(_ isOn: Bool) throws(BPFError) {
+    if try hasHostPolicy() == isOn { return }
     let flag = MARTLET_CONFIG_HOST_POLICY.rawValue
     try change { $0.flags = isOn ? $0.flags | flag : $0.flags & ~flag }
+  }
+
+  /// Whether the kernel judges the node's own traffic.
+  public func hasHostPolicy() throws(BPFError) -> Bool {
+    (try configuration.lookup(0)?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue != 0
   }
 
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.

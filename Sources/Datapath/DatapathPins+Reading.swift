@@ -27,6 +27,11 @@ extension DatapathPins {
       let device = name.split(separator: "-").first.map(String.init) ?? name
       if let info = try? Link.fromPin("\(links)/\(name)").info() { found.append((device, info.programID)) }
     }
+    for device in try attachedDevices() {
+      for direction in TrafficDirection.allCases {
+        if let info = try? Link.fromPin(deviceLink(device, direction)).info() { found.append((device, info.programID)) }
+      }
+    }
     return found
   }
 

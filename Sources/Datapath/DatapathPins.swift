@@ -15,6 +15,8 @@ public struct DatapathPins: Hashable, Sendable {
   public var maps: String { root + "/maps" }
   public var links: String { root + "/links" }
   public var programs: String { root + "/progs" }
+  /// A folder for each of the node's own devices.
+  var devices: String { root + "/devices" }
 
   public func map(_ name: String) -> String { "\(maps)/\(name)" }
 
@@ -30,10 +32,12 @@ public struct DatapathPins: Hashable, Sendable {
 
   /// Removes every pin of the instance: programs are detached and maps freed.
   public func removeAll() throws(BPFError) {
+    try detachDevices(except: [])
     for directory in [links, programs, maps] {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
+    rmdir(devices)
     rmdir(root)
   }
 }

@@ -8,6 +8,8 @@ public final class HostPrograms: Sendable {
   private let pins: DatapathPins
   private let maps: [String: RawMap]
   private let loaded = Mutex<LoadedObject?>(nil)
+  /// Index by name.
+  private let attached = Mutex<[String: UInt32]>([:])
 
   /// - Parameter maps: those of the pods' programs.
   init(pins: DatapathPins, maps: [String: RawMap]) {
@@ -18,10 +20,28 @@ public final class HostPrograms: Sendable {
   /// Attaches both programs to a device, or replaces those of an earlier process. The device must carry Ethernet frames.
   public func attach(interface name: String, index: UInt32) throws {
     let object = try load()
+    try pins.makeFolder(name)
     for (program, direction) in [("from_netdev", TrafficDirection.ingress), ("to_netdev", .egress)] {
       _ = try TCAttachment.attach(
-        object.program(program), interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
+        object.program(program), interfaceIndex: index, direction: direction, pinPath: pins.deviceLink(name, direction))
     }
+    attached.withLock { $0[name] = index }
+  }
+
+  /// Ends the attachments, of this process and of earlier ones, to all devices but these.
+  public func detach(except kept: Set<String>) throws {
+    try pins.detachDevices(except: kept)
+    attached.withLock { $0 = $0.filter { kept.contains($0.key) } }
+  }
+
+  /// The devices that this process has attached to, by name, and the index each had then.
+  public var devices: [String: UInt32] { attached.withLock { $0 } }
+
+  /// The program that sees what the node sends (`egress`) or receives, and the index of a device that has it; nil where no
+  /// device does.
+  func program(_ direction: TrafficDirection) throws -> (program: Program, interfaceIndex: UInt32)? {
+    guard let index = devices.min(by: { $0.key < $1.key })?.value else { return nil }
+    return (try load().program(direction == .egress ? "to_netdev" : "from_netdev"), index)
   }
 
   private func load() throws -> LoadedObject {

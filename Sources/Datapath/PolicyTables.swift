@@ -54,13 +54,35 @@ public struct PolicyTables: Sendable {
   }
 
   private func inner(of identity: NumericIdentity, holding state: PolicyMapState) throws -> RawMap {
-    guard state.count <= innerCapacity else {
-      throw TooLarge(identity: identity, entries: state.count, capacity: Int(innerCapacity))
+    let entries = PolicyTables.entries(of: state)
+    guard entries.count <= innerCapacity else {
+      throw TooLarge(identity: identity, entries: entries.count, capacity: Int(innerCapacity))
     }
     let inner = try BPFMap<martlet_policy_key, martlet_policy_entry>.create(
       .lpmTrie, name: "martlet_pol", maxEntries: innerCapacity, flags: .noPreallocation)
-    try inner.update(state.map { (key: martlet_policy_key($0.key), value: martlet_policy_entry($0.value)) })
+    try inner.update(entries)
     return inner.raw
+  }
+
+  /// The kernel's entries. Those of peer 0 say whether classes of peers have some too; where there is none to say it, one
+  /// that decides nothing does, which ``state(_:)`` does not show.
+  private static func entries(of state: PolicyMapState) -> [(key: martlet_policy_key, value: martlet_policy_entry)] {
+    let directions = Set(state.keys.lazy.filter { PeerClass(rawValue: $0.peer.rawValue) != nil }.map(\.direction))
+    var entries = state.map { (key: martlet_policy_key($0.key), value: martlet_policy_entry($0.value)) }
+    if directions.isEmpty { return entries }
+    let flag = UInt8(MARTLET_POLICY_HAS_CLASSES.rawValue)
+    for index in entries.indices where entries[index].key.peer == NumericIdentity.any.rawValue {
+      guard directions.contains(where: { $0.rawValue == entries[index].key.direction }) else { continue }
+      entries[index].value.flags = flag
+    }
+    for direction in directions {
+      let root = PolicyKey(peer: .any, direction: direction, prefixLength: PolicyKey.peerPrefix)
+      guard state[root] == nil else { continue }
+      var value = martlet_policy_entry()
+      value.flags = flag
+      entries.append((key: martlet_policy_key(root), value: value))
+    }
+    return entries
   }
 
   /// Forgets an identity that no pod of this node has; a packet of it that is still under way is dropped.
@@ -109,7 +131,7 @@ extension PolicyKey {
 
 extension martlet_policy_entry {
   init(_ entry: PolicyEntry) {
-    self.init(rule: entry.rule, proxy_rules: entry.proxyRules, verdict: entry.verdict.rawValue, pad: (0, 0, 0))
+    self.init(rule: entry.rule, proxy_rules: entry.proxyRules, verdict: entry.verdict.rawValue, flags: 0, pad: (0, 0))
   }
 }
 

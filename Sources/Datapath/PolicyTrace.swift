@@ -34,10 +34,13 @@ public struct TraceEnd: Hashable, Sendable {
   public let address: IPAddress
   /// nil: not a pod of this node.
   public let endpoint: DatapathEndpoint?
+  /// It is this node.
+  public let isNode: Bool
 
-  public init(address: IPAddress, endpoint: DatapathEndpoint?) {
+  public init(address: IPAddress, endpoint: DatapathEndpoint?, isNode: Bool = false) {
     self.address = address
     self.endpoint = endpoint
+    self.isNode = isNode
   }
 }
 
@@ -45,22 +48,45 @@ extension Datapath {
   /// Runs the loaded program on the first packet of a connection (BPF_PROG_TEST_RUN), against the live maps. It judges as
   /// if there were no tracked connection, and writes nothing.
   ///
-  /// Throws when neither end is a pod of this node: then no program of this node would see the packet.
+  /// Throws when no program of this node would see the packet: neither end is a pod of it, nor the node itself with the
+  /// other end behind a device that was named.
   public func trace(from source: TraceEnd, to destination: TraceEnd, ipProtocol: UInt8, port: UInt16) throws
     -> TraceVerdict
   {
     guard let attached = source.endpoint ?? destination.endpoint else {
-      throw TraceError(description: "neither \(source.address) nor \(destination.address) is a pod of this node")
+      return try traceNode(from: source, to: destination, ipProtocol: ipProtocol, port: port)
     }
     let leaves = source.endpoint != nil
     let packet = ProbePacket(
       sourceMAC: leaves ? attached.podMAC : attached.hostMAC,
       destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source.address,
       destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
+    return try ask(leaves ? fromContainer : toContainer, about: packet, interfaceIndex: attached.interfaceIndex)
+  }
+
+  private func traceNode(from source: TraceEnd, to destination: TraceEnd, ipProtocol: UInt8, port: UInt16) throws
+    -> TraceVerdict
+  {
+    guard source.isNode != destination.isNode else {
+      throw TraceError(
+        description: source.isNode
+          ? "both ends are this node: what it says to itself is not judged"
+          : "neither \(source.address) nor \(destination.address) is a pod of this node, or the node")
+    }
+    guard let (program, index) = try host.program(source.isNode ? .egress : .ingress) else {
+      throw TraceError(description: "nothing judges it: no device of this node is named with --device")
+    }
+    let packet = ProbePacket(
+      sourceMAC: MACAddress(random: 0), destinationMAC: MACAddress(random: 0), source: source.address,
+      destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
+    return try ask(program, about: packet, interfaceIndex: index)
+  }
+
+  private func ask(_ program: Program, about packet: ProbePacket, interfaceIndex: UInt32) throws -> TraceVerdict {
     var context = SocketBufferContext()
     context.ingressInterfaceIndex = MARTLET_TRACE_INGRESS_IFINDEX
-    context.interfaceIndex = attached.interfaceIndex
-    _ = try (leaves ? fromContainer : toContainer).testRun(data: packet.bytes, context: &context)
+    context.interfaceIndex = interfaceIndex
+    _ = try program.testRun(data: packet.bytes, context: &context)
     let words = context.controlBlock
     let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
     let side = UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_DIRECTION_SHIFT))

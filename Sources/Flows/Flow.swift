@@ -58,8 +58,13 @@ public struct Flow: Hashable, Sendable {
     public var version: String
     /// Time from the request's first byte to the answer's last, in nanoseconds.
     public var latency: UInt64
+    /// The places in the rule's `headerMatches` of those that the request was not as.
+    public var mismatches: [Int]
 
-    public init(code: UInt32, method: String, url: String, version: String, latency: UInt64) {
+    public init(
+      code: UInt32, method: String, url: String, version: String, latency: UInt64, mismatches: [Int] = []
+    ) {
+      self.mismatches = mismatches
       self.code = code
       self.method = method
       self.url = url
@@ -117,6 +122,8 @@ public struct Flow: Hashable, Sendable {
   public var ingressDeniedBy: [PolicyReference] = []
   public var http: HTTP?
   public var dns: DNS?
+  /// The name that a TLS client asks for (SNI), where a rule read it; empty when it asked for none.
+  public var serverName: String?
   public var nodeName = ""
 
   public init(

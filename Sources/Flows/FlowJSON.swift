@@ -25,6 +25,7 @@ extension Flow {
       flow["drop_reason_desc"] = .string(DropReason.name(dropReason))
     }
     if let l4 { flow["l4"] = l4 }
+    if let serverName, !serverName.isEmpty { flow["destination_names"] = [.string(serverName)] }
     if let http { flow["l7"] = http.json }
     if let dns { flow["l7"] = dns.json }
     func cite(_ key: String, _ policies: [PolicyReference]) {
@@ -87,12 +88,13 @@ extension Flow.PolicyReference {
 
 extension Flow.HTTP {
   fileprivate var json: JSONValue {
-    [
-      "type": code == 0 ? "REQUEST" : "RESPONSE",
-      "latency_ns": .string(String(latency)),
-      "http": [
-        "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
-      ],
+    var http: [String: JSONValue] = [
+      "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
+    ]
+    // Hubble has no field for them.
+    if !mismatches.isEmpty { http["mismatches"] = .array(mismatches.map { .string("headerMatches[\($0)]") }) }
+    return [
+      "type": code == 0 ? "REQUEST" : "RESPONSE", "latency_ns": .string(String(latency)), "http": .object(http),
     ]
   }
 }

@@ -15,9 +15,14 @@ extension Flow {
   private var what: String {
     if let http {
       let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
-      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)"
+      let mismatches = http.mismatches.map { " headerMatches[\($0)] mismatch" }.joined(separator: ",")
+      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)\(mismatches)"
     }
     if let dns { return dns.text }
+    if let serverName {
+      return
+        "\(direction.rawValue.lowercased()) TLS \(serverName.isEmpty ? "without a server name" : "SNI \(serverName)")"
+    }
     let detail =
       switch TransportProtocol(ipProtocol) {
       case .tcp: tcpFlags == 0 ? "TCP" : "TCP \(tcpFlagNames.joined(separator: ","))"

@@ -15,12 +15,10 @@ extension Flow {
   /// A flow from an event of the kernel. `bootTime` is the time of CLOCK_MONOTONIC's zero in nanoseconds since the
   /// epoch.
   public init(_ event: martlet_event, bootTime: UInt64, resolver: some FlowResolver, nodeName: String) {
-    let isPing = TransportProtocol(event.protocol).isICMP
-    func end(_ address: martlet_addr, identity: UInt32, endpoint: UInt32, port: UInt16) -> Endpoint {
+    func end(_ address: martlet_addr, identity: UInt32, endpoint: UInt32) -> Endpoint {
       var end = Endpoint(address: IPAddress(high: UInt64(bigEndian: address.hi), low: UInt64(bigEndian: address.lo)))
       end.id = endpoint
       end.identity = identity
-      end.port = isPing ? 0 : UInt16(bigEndian: port)
       end.labels = resolver.labels(identity: identity)
       if let owner = resolver.endpoint(id: endpoint) ?? resolver.owner(address: end.address) {
         (end.namespace, end.pod) = owner
@@ -40,21 +38,27 @@ extension Flow {
     self.init(
       time: bootTime &+ event.time_ns, verdict: verdict,
       direction: event.direction == UInt8(MARTLET_EGRESS.rawValue) ? .egress : .ingress,
-      source: end(
-        event.source, identity: event.source_identity, endpoint: event.source_endpoint, port: event.source_port),
+      source: end(event.source, identity: event.source_identity, endpoint: event.source_endpoint),
       destination: end(
-        event.destination, identity: event.destination_identity, endpoint: event.destination_endpoint,
-        port: event.destination_port),
+        event.destination, identity: event.destination_identity, endpoint: event.destination_endpoint),
       ipProtocol: event.protocol)
     dropReason = event.reason
     tcpFlags = event.protocol == 6 ? event.tcp_flags : 0
-    if isPing {
-      icmpType = UInt8(truncatingIfNeeded: UInt16(bigEndian: event.source_port))
-      icmpCode = UInt8(truncatingIfNeeded: UInt16(bigEndian: event.destination_port))
-    }
+    setOwn(of: event, bootTime: bootTime)
     isReply = event.flags & UInt8(MARTLET_EVENT_REPLY.rawValue) != 0
     self.nodeName = nodeName
     cite(event, resolver)
+  }
+
+  /// Sets what even events between the same ends differ in.
+  mutating func setOwn(of event: martlet_event, bootTime: UInt64) {
+    time = bootTime &+ event.time_ns
+    let numbers = (UInt16(bigEndian: event.source_port), UInt16(bigEndian: event.destination_port))
+    if TransportProtocol(event.protocol).isICMP {
+      (icmpType, icmpCode) = (UInt8(truncatingIfNeeded: numbers.0), UInt8(truncatingIfNeeded: numbers.1))
+    } else {
+      (source.port, destination.port) = numbers
+    }
   }
 
   private mutating func cite(_ event: martlet_event, _ resolver: some FlowResolver) {

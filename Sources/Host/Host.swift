@@ -32,11 +32,6 @@ public struct Host: Sendable {
     lock = try InstanceLock(configuration.directory)
     self.configuration = configuration
     self.logger = logger
-    if !configuration.devices.isEmpty {
-      logger.warning(
-        "--device has no effect: Martlet attaches to the devices of pods alone",
-        metadata: ["devices": "\(configuration.devices.joined(separator: ","))"])
-    }
   }
 
   /// Runs until the task is cancelled, then ends the workloads, the processes and, unless it is to be kept, the datapath.
@@ -83,6 +78,7 @@ public struct Host: Sendable {
       configuration.podCIDRs.map(\.description).joined(separator: ","),
     ]
     if configuration.audit { arguments.append("--audit") }
+    for device in configuration.devices { arguments += ["--device", device] }
     for (map, size) in configuration.mapSizes.sizes { arguments += ["--map-size", "\(map.rawValue)=\(size)"] }
     if let grace = configuration.fqdnGrace { arguments += ["--fqdn-grace", "\(grace)"] }
     if let minimum = configuration.fqdnMinimumTTL { arguments += ["--fqdn-min-ttl", "\(minimum)"] }

@@ -15,7 +15,7 @@ public struct HostConfiguration: Sendable {
   public var keepsDatapath: Bool
   /// Judge and report, but drop nothing.
   public var audit = false
-  /// Devices of the host; checked, and otherwise without effect as yet.
+  /// Devices of the host, on which its own traffic is judged.
   public var devices: [String] = []
   public var mapSizes = MapSizes()
   /// Seconds that an address stays after the answer that named it has expired; nil: the agent's default.

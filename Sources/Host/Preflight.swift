@@ -1,5 +1,6 @@
 import BPF
 import CNI
+import Netlink
 
 #if canImport(Glibc)
   import Glibc
@@ -14,7 +15,10 @@ struct Preflight {
   var userID = geteuid()
   var capabilities = Preflight.effectiveCapabilities()
   var probe: @Sendable (Feature) -> Feature.Support = { $0.probe() }
-  var deviceExists: @Sendable (String) -> Bool = { if_nametoindex($0) != 0 }
+  /// Whether a device carries Ethernet frames; nil when there is no such device.
+  var deviceIsEthernet: @Sendable (String) -> Bool? = { name in
+    (try? NetlinkHandle().interface(named: name)).flatMap { $0?.isEthernet }
+  }
 
   private static let needed: [(bit: UInt64, name: String)] = [
     (12, "CAP_NET_ADMIN"), (21, "CAP_SYS_ADMIN"), (38, "CAP_PERFMON"), (39, "CAP_BPF"),
@@ -40,8 +44,13 @@ struct Preflight {
     guard missing.isEmpty else {
       throw HostError("root lacks \(missing.joined(separator: ", ")): what starts Martlet has to leave it")
     }
-    if let device = devices.first(where: { !deviceExists($0) }) {
-      throw HostError("--device: there is no network device \"\(device)\"; `ip link` lists them")
+    for device in devices {
+      guard let isEthernet = deviceIsEthernet(device) else {
+        throw HostError("--device: there is no network device \"\(device)\"; `ip link` lists them")
+      }
+      guard isEthernet else {
+        throw HostError("--device: \"\(device)\" does not carry Ethernet frames; name the device below it")
+      }
     }
     for (feature, name) in Preflight.features {
       if case .missing(let reason) = probe(feature) {

@@ -30,7 +30,9 @@ public struct NumericIdentity: RawRepresentable, Hashable, Comparable, Sendable 
 }
 
 extension NumericIdentity: CustomStringConvertible {
-  public var description: String { ReservedIdentity(rawValue: rawValue)?.name ?? String(rawValue) }
+  public var description: String {
+    ReservedIdentity(rawValue: rawValue)?.name ?? PeerClass(rawValue: rawValue)?.name ?? String(rawValue)
+  }
 }
 
 /// The identities that exist without any pod. The numbers are those of `enum martlet_identity` in martlet_abi.h.

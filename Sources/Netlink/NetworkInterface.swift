@@ -8,6 +8,8 @@ public struct NetworkInterface: Sendable, Hashable {
   public let name: String
   /// nil for devices without Ethernet addresses.
   public let mac: MACAddress?
+  /// ARPHRD_… of if_arp.h: 1 for Ethernet, 772 for loopback.
+  public let hardwareType: UInt16
   /// In bytes.
   public let mtu: UInt32
   /// IFF_… of netdevice(7).
@@ -27,11 +29,15 @@ public struct NetworkInterface: Sendable, Hashable {
   /// Up, and its carrier too.
   public var isRunning: Bool { flags & UInt32(IFF_RUNNING) != 0 }
 
+  /// Whether it carries Ethernet frames between machines, as loopback does not.
+  public var isEthernet: Bool { hardwareType == 1 }  // ARPHRD_ETHER
+
   init?(_ message: NetlinkMessage) {
     guard message.type == RTM_NEWLINK, let header = message.header(ifinfomsg.self) else { return nil }
     let attributes = Attributes(of: message, after: ifinfomsg.self)
     index = UInt32(bitPattern: header.ifi_index)
     flags = header.ifi_flags
+    hardwareType = header.ifi_type
     name = attributes.string(IFLA_IFNAME) ?? ""
     mac = attributes.mac(IFLA_ADDRESS)
     mtu = attributes.number(IFLA_MTU) ?? 0

@@ -53,7 +53,13 @@ public enum IdentityGaps {
     _ state: PolicyMapState, of peers: Set<NumericIdentity>
   ) -> [NumericIdentity: [PolicyKey: [UInt32]]] {
     var verdicts: [NumericIdentity: [PolicyKey: [UInt32]]] = [:]
-    for (key, entry) in state where peers.contains(key.peer) {
+    for (key, entry) in state {
+      if let whole = PeerClass(rawValue: key.peer.rawValue) {
+        for peer in peers where PeerClass(of: peer) == whole {
+          verdicts[peer, default: [:]][key] = [UInt32(entry.verdict.rawValue), entry.proxyRules]
+        }
+      }
+      guard peers.contains(key.peer) else { continue }
       let anyPeer = PolicyKey(
         peer: .any, direction: key.direction, protocol: key.protocol, port: key.port, prefixLength: key.prefixLength)
       verdicts[key.peer, default: [:]][anyPeer] = [UInt32(entry.verdict.rawValue), entry.proxyRules]

@@ -3,9 +3,14 @@ import Identity
 import KubernetesAPI
 
 extension Lowering {
-  /// The namespaced subject is always of the policy's own namespace, whatever its selector says.
+  /// The namespaced subject is always of the policy's own namespace, whatever its selector says. The node is the subject
+  /// of policies about nodes only.
   mutating func subject(_ selector: EndpointSelector) -> IdentitySelector {
-    guard let namespace else { return IdentitySelector(selector.requirements.map { IdentityRequirement($0) }) }
+    guard let namespace else {
+      let isHost = SelectorKey(source: .reserved, key: ReservedIdentity.host.name)
+      return IdentitySelector(
+        selector.requirements.map { IdentityRequirement($0) } + [IdentityRequirement(isHost, .doesNotExist)])
+    }
     let own = IdentityRequirement(WellKnownLabel.namespaceKey, .in([namespace]))
     var requirements: [IdentityRequirement] = []
     for written in selector.requirements {

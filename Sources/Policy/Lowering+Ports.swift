@@ -63,20 +63,22 @@ extension Lowering {
           "\(portRule.path).rules.dns", "no rule allows no query; write matchPattern: \"*\" for every name")
         return []
       }
-      effect = .dns(dns.map { DNSTerm(pattern: $0.pattern, path: $0.path) })
+      effect = .dns(dns.map { NameTerm(pattern: $0.pattern, path: $0.path) })
     }
-    let isDNS = portRule.rules?.dns != nil
+    if let names = portRule.serverNames {
+      effect = .tls(names.map { NameTerm(pattern: DNSNamePattern($0.text), path: $0.path) })
+    }
     return portRule.ports.flatMap { port in
-      // Names are asked for by UDP and TCP; ANY means the two of them here.
-      port.protocol.numbers.filter { !isDNS || $0 != TransportProtocol.sctp.rawValue }.map {
-        PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path)
+      let numbers = port.protocol.numbers.filter(effect.isReadOver)
+      if numbers.isEmpty {
+        refuse("\(port.path).protocol", "TLS is read over TCP only; \(Lowering.staysDenied)")
       }
+      return numbers.map { PolicyTerm(protocol: $0, ports: port.range, effect: effect, path: port.path) }
     }
   }
 
   private func unsupported(_ port: PortRule, _ rule: TrafficRule) -> (what: String, path: String)? {
     if let tls = port.terminatingTLS ?? port.originatingTLS { return ("TLS inspection is", tls.path) }
-    if let names = port.serverNames { return ("server names of TLS are", names.path) }
     if let listener = port.listener { return ("listeners are", listener.path) }
     guard let rules = port.rules else { return nil }
     if let kafka = rules.kafka { return ("Kafka rules are", kafka.path) }
@@ -100,13 +102,10 @@ extension Lowering {
   private mutating func http(_ match: HTTPMatch) -> HTTPTerm? {
     var headers: [HTTPHeaderMatch] = []
     for header in match.headerMatches {
-      if let secret = header.secret {
-        refuse(secret.path, "values from secrets are not enforced yet; the HTTP rule matches no request")
-        return nil
-      }
+      guard let value = value(of: header) else { return nil }
       headers.append(
         HTTPHeaderMatch(
-          name: header.name, value: header.value ?? "",
+          name: header.name, value: value,
           mismatch: HTTPHeaderMatch.Mismatch(rawValue: header.mismatch.rawValue)))
     }
     let rule = HTTPRule(
@@ -118,6 +117,18 @@ extension Lowering {
       return nil
     }
     return HTTPTerm(rule: rule, path: match.fieldPath)
+  }
+}
+
+extension PolicyTerm.Effect {
+  /// Whether a protocol carries what the effect asks of it: names are asked for by UDP and TCP, TLS is read over TCP.
+  /// `ANY` means those alone.
+  fileprivate func isReadOver(_ number: UInt8) -> Bool {
+    switch self {
+    case .allow, .deny, .http: true
+    case .dns: number != TransportProtocol.sctp.rawValue
+    case .tls: number == TransportProtocol.tcp.rawValue
+    }
   }
 }
 

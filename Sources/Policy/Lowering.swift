@@ -21,27 +21,18 @@ extension PolicyDocument {
       let subject: IdentitySelector
       switch rule.subject {
       case .endpoints(let selector): subject = lowering.subject(selector)
-      case .nodes(let selector):
-        subject = lowering.host(selector)
-        lowering.refuse(
-          "\(rule.path).nodeSelector", "policies about nodes are not enforced yet; this one has no effect")
+      case .nodes(let selector): subject = lowering.host(selector)
       }
       sections.append(
         PolicySection(
           subject: subject,
           defaultDeny: Set(Direction.allCases.filter { rule.defaultDeny($0.kubernetes) }),
           rules: rule.trafficRules.map { lowering.rule($0) }, description: rule.description, log: rule.logValue,
-          path: rule.path, isAboutNodes: rule.subject.isNodes))
+          path: rule.path))
       issues += lowering.issues
       references.formUnion(lowering.references)
     }
     self.init(key: key, uid: uid, sections: sections, issues: issues, references: references)
-  }
-}
-
-extension CiliumRule.Subject {
-  fileprivate var isNodes: Bool {
-    if case .nodes = self { true } else { false }
   }
 }
 

@@ -9,6 +9,8 @@ public enum PolicyInput: Sendable {
   case cilium(ReflectorDelta<CiliumNetworkPolicy>)
   case clusterwide(ReflectorDelta<CiliumClusterwideNetworkPolicy>)
   case cidrGroups(ReflectorDelta<CiliumCIDRGroup>)
+  /// Of one Secret, which may or may not be there.
+  case secret(PolicyContext.SecretName, ReflectorDelta<Secret>)
   case services(ReflectorDelta<Service>)
   case endpointSlices(ReflectorDelta<EndpointSlice>)
   case endpoints(ReflectorDelta<Endpoints>)
@@ -22,7 +24,7 @@ extension PolicyInput {
   fileprivate var isPolicy: Bool {
     switch self {
     case .network, .cilium, .clusterwide: true
-    case .cidrGroups, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: false
+    case .cidrGroups, .secret, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: false
     }
   }
 
@@ -41,7 +43,7 @@ extension PolicyInput {
     case .endpoints(let delta): kind(delta)
     case .nodes(let delta): kind(delta)
     case .ciliumNodes(let delta): kind(delta)
-    case .hostAddresses: nil
+    case .secret, .hostAddresses: nil
     }
   }
 }
@@ -93,6 +95,7 @@ public struct PolicyBook: Sendable {
     case .cilium(let delta): policies(delta) { PolicyDocument($0, in: $1) }
     case .clusterwide(let delta): policies(delta) { PolicyDocument($0, in: $1) }
     case .cidrGroups(let delta): groups(delta)
+    case .secret(let name, let delta): secret(name, delta)
     case .services(let delta): follow(services.apply(delta))
     case .endpointSlices(let delta): follow(services.apply(delta))
     case .endpoints(let delta): follow(services.apply(delta))
@@ -169,6 +172,30 @@ public struct PolicyBook: Sendable {
     case .deleted(let key), .invalid(let key, _, _): context.cidrGroups[key.name] = nil
     }
     return context.cidrGroups == before ? nil : lowerAgain(.cidrGroups)
+  }
+
+  /// The Secrets that policies name now.
+  public var secretNames: Set<PolicyContext.SecretName> {
+    var names: Set<PolicyContext.SecretName> = []
+    for dependent in dependents.values {
+      for case .secret(let name) in dependent.document.references { names.insert(name) }
+    }
+    return names
+  }
+
+  private mutating func secret(
+    _ name: PolicyContext.SecretName, _ event: ReflectorDelta<Secret>
+  ) -> PolicyDelta? {
+    let before = context.secrets
+    // What is no longer named is not kept.
+    let named = secretNames.union([name])
+    context.secrets = before.filter { named.contains($0.key) }
+    switch event {
+    case .replaced(let secrets, _): context.secrets[name] = secrets.first { $0.metadata.name == name.name }?.data
+    case .applied(let secret): context.secrets[name] = secret.data
+    case .deleted, .invalid: context.secrets[name] = nil
+    }
+    return context.secrets[name] == before[name] ? nil : lowerAgain(.secret(name))
   }
 
   private mutating func follow(_ changed: Set<PolicyContext.ServiceName>) -> PolicyDelta? {

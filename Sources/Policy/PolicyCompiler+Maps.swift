@@ -43,10 +43,12 @@ extension PolicyCompiler {
     let old = maps[identity]
     var map: PolicyMapState = [:]
     var slots: Set<RuleSetSlot> = []
+    var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
     if let peers {
       map = old ?? [:]
       for key in map.keys.filter({ peers.contains($0.peer) }) { map[key] = nil }
       slots = (subjects[identity]?.slots ?? []).filter { !peers.contains($0.key.peer) }
+      conflicts = (subjects[identity]?.conflicts ?? [:]).filter { !peers.contains($0.key.peer) }
     } else {
       map.reserveCapacity(rulings.count)
     }
@@ -54,6 +56,8 @@ extension PolicyCompiler {
     for (key, ruling) in rulings {
       if ruling.verdict == .proxy {
         requests.append((RuleSetSlot(subject: identity, key: key), ruling))
+        let found = self.conflicts(ruling.lists)
+        if !found.isEmpty { conflicts[key] = found }
       } else {
         map[key] = PolicyEntry(verdict: ruling.verdict, rule: ruling.rule)
       }
@@ -70,6 +74,7 @@ extension PolicyCompiler {
     }
     release((subjects[identity]?.slots ?? []).subtracting(slots), &change)
     subjects[identity]?.slots = slots
+    subjects[identity]?.conflicts = conflicts
     guard map != old else { return }
     maps[identity] = map
     change.maps.insert(identity)

@@ -16,6 +16,7 @@ extension PolicyCompiler {
       release(old, replacedBy: nil)
       handles[key] = nil
       status[key] = nil
+      ownStatus[key] = nil
       change.status.insert(key)
       change.rules = true
     }
@@ -31,8 +32,11 @@ extension PolicyCompiler {
       patterns.added += new.patterns
       attach(new)
       let outcome = PolicyObjectStatus(document)
-      if status[document.key] != outcome { change.status.insert(document.key) }
+      if ownStatus[document.key] != outcome { change.status.insert(document.key) }
+      ownStatus[document.key] = outcome
+      // What others' rules make of it is found when the maps are made.
       status[document.key] = outcome
+      conflicted.insert(document.key)
       change.rules = true
     }
     updateCIDRs(adding: added, removing: removed, &change)
@@ -80,11 +84,15 @@ extension PolicyCompiler {
         subjects[identity]?.policies.remove(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
+      for selector in section.rules.flatMap({ $0.narrow + $0.requires }) {
         PolicyCompiler.remove(handle, from: &peerUsers, selector)
+      }
+      for selector in section.rules.flatMap(\.wide).flatMap(\.selectors) {
+        PolicyCompiler.remove(handle, from: &widePeerUsers, selector)
       }
     }
     namedPortUsers.remove(handle)
+    requiringPolicies.remove(handle)
     return policy
   }
 
@@ -104,9 +112,13 @@ extension PolicyCompiler {
         subjects[identity]?.policies.insert(handle)
         dirty[identity] = .all
       }
-      for selector in section.rules.flatMap({ ($0.peers ?? []) + $0.requires }) {
+      for selector in section.rules.flatMap({ $0.narrow + $0.requires }) {
         peerUsers[selector, default: []].insert(handle)
       }
+      for selector in section.rules.flatMap(\.wide).flatMap(\.selectors) {
+        widePeerUsers[selector, default: []].insert(handle)
+      }
+      if section.rules.contains(where: { !$0.requires.isEmpty }) { requiringPolicies.insert(handle) }
     }
     if policy.namesPortsOfPeers { namedPortUsers.insert(handle) }
   }

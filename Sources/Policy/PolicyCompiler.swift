@@ -21,6 +21,8 @@ public struct PolicyCompiler: Sendable {
     /// Handles of the policies that select it.
     var policies: Set<Int> = []
     var slots: Set<RuleSetSlot> = []
+    /// By the entry that they are about; only where there are some.
+    var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
   }
 
   public let options: PolicyOptions
@@ -30,6 +32,9 @@ public struct PolicyCompiler: Sendable {
   /// By id.
   public internal(set) var ruleSets: [UInt32: RuleSet] = [:]
   public internal(set) var status: [ObjectKey: PolicyObjectStatus] = [:]
+  /// What each object says by itself, and those of which others' rules change that.
+  var ownStatus: [ObjectKey: PolicyObjectStatus] = [:]
+  var conflicted: Set<ObjectKey> = []
   public internal(set) var cidrIdentities: [CIDR: CIDRIdentity] = [:]
   public private(set) var nodes = NodeIdentities()
 
@@ -43,9 +48,16 @@ public struct PolicyCompiler: Sendable {
   /// Selector -> the policies whose subject it is, and those of which it is a peer.
   var subjectUsers: [SelectorCache.ID: Set<Int>] = [:]
   var peerUsers: [SelectorCache.ID: Set<Int>] = [:]
+  /// As `peerUsers`, for selectors that mean whole classes of peers: only while some rule narrows them do the maps depend
+  /// on who is there.
+  var widePeerUsers: [SelectorCache.ID: Set<Int>] = [:]
+  /// The policies that narrow the peers of others.
+  var requiringPolicies: Set<Int> = []
+  var census = PodCensus()
   /// Policies whose maps depend on the named ports of peers.
   var namedPortUsers: Set<Int> = []
   var ruleLists: [Int: RuleList] = [:]
+  var listOrigins: [Int: RuleListOrigin] = [:]
   var lastRuleList = 0
   var dirty: [NumericIdentity: Dirt] = [:]
 
@@ -91,7 +103,9 @@ public struct PolicyCompiler: Sendable {
     updatePolicies(delta, &change)
     updateNames(delta, &change)
     addSubjects(delta.addedSubjects)
+    followHost(&change)
     rebuild(&change)
+    reportConflicts(&change)
     return change
   }
 
@@ -128,6 +142,16 @@ public struct PolicyCompiler: Sendable {
     }
   }
 
+  /// The node itself is a subject as long as some policy selects it.
+  private mutating func followHost(_ change: inout PolicyChange) {
+    let host = ReservedIdentity.host.identity
+    if selectors.selectors(matching: host).contains(where: { subjectUsers[$0] != nil }) {
+      addSubjects([host])
+    } else {
+      removeSubjects([host], &change)
+    }
+  }
+
   private mutating func set(_ new: NodeIdentities, _ change: inout PolicyChange) {
     guard new != nodes else { return }
     for identity in nodes.labels.keys.sorted() where new.labels[identity] == nil {
@@ -152,8 +176,13 @@ public struct PolicyCompiler: Sendable {
   }
 
   mutating func setLabels(_ identity: NumericIdentity, _ labels: IdentityLabels?) {
+    let namesEachPeer = !requiringPolicies.isEmpty || !census.isRegular
+    if census.replace(identity, selectors.labels[identity], by: labels), !widePeerUsers.isEmpty {
+      for subject in subjects.keys { dirty[subject] = .all }
+    }
     for selector in selectors.set(identity, labels) {
       for handle in peerUsers[selector] ?? [] { markPeers([identity], of: handle) }
+      if namesEachPeer { for handle in widePeerUsers[selector] ?? [] { markPeers([identity], of: handle) } }
       guard subjects[identity] != nil else { continue }
       for handle in subjectUsers[selector] ?? [] {
         if selects(handle, identity) {

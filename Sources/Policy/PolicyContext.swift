@@ -44,15 +44,29 @@ public struct PolicyContext: Hashable, Sendable {
     }
   }
 
-  /// The kinds of objects that a policy can refer to.
+  /// The name of a Secret.
+  public struct SecretName: Hashable, Sendable {
+    public let namespace: String
+    public let name: String
+
+    public init(namespace: String, name: String) {
+      self.namespace = namespace
+      self.name = name
+    }
+  }
+
+  /// What a policy can refer to: objects of a kind, or one Secret.
   public enum Reference: Hashable, Sendable {
     case services, cidrGroups
+    case secret(SecretName)
   }
 
   /// The name of the cluster, which the entity `cluster` means.
   public var cluster: String
   public var services: [ServiceName: Service] = [:]
   public var cidrGroups: [String: CIDRGroup] = [:]
+  /// The items of the Secrets that policies name.
+  public var secrets: [SecretName: [String: [UInt8]]] = [:]
 
   public init(cluster: String = "default") { self.cluster = cluster }
 }

@@ -37,16 +37,13 @@ public struct PolicySection: Hashable, Sendable {
   /// `log.value`: what flows that it decides carry.
   public let log: String?
   public let path: String
-  /// It is about nodes, not about pods.
-  public let isAboutNodes: Bool
 
   public init(
     subject: IdentitySelector, defaultDeny: Set<Direction>, rules: [PolicyRule], description: String? = nil,
-    log: String? = nil, path: String = "spec", isAboutNodes: Bool = false
+    log: String? = nil, path: String = "spec"
   ) {
     self.subject = subject
     self.log = log
-    self.isAboutNodes = isAboutNodes
     self.defaultDeny = defaultDeny
     self.rules = rules
     self.description = description
@@ -110,7 +107,9 @@ public struct PolicyTerm: Hashable, Sendable {
     /// Requests that one of the rules matches.
     case http([HTTPTerm])
     /// Queries for names that one of the patterns matches.
-    case dns([DNSTerm])
+    case dns([NameTerm])
+    /// TLS connections to servers whose names one of the patterns matches.
+    case tls([NameTerm])
   }
 
   /// IPPROTO_*; nil for every protocol, with all ports.
@@ -138,8 +137,8 @@ public struct HTTPTerm: Hashable, Sendable {
   }
 }
 
-/// One element of `rules.dns`.
-public struct DNSTerm: Hashable, Sendable {
+/// One element of `rules.dns` or of `serverNames`.
+public struct NameTerm: Hashable, Sendable {
   public let pattern: DNSNamePattern
   public let path: String
 
@@ -186,9 +185,7 @@ public struct PolicyObjectStatus: Hashable, Sendable {
   }
 
   init(_ document: PolicyDocument) {
-    let enforced = document.sections.contains { section in
-      !section.isAboutNodes && section.rules.contains { !$0.isRefused }
-    }
+    let enforced = document.sections.contains { $0.rules.contains { !$0.isRefused } }
     self.init(
       state: document.issues.isEmpty
         ? .accepted : enforced || document.issues.allSatisfy(\.isMissing) ? .partial : .rejected,

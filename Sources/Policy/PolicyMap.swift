@@ -79,7 +79,8 @@ public struct PolicyEntry: Hashable, Sendable {
 
 /// The policy of one subject identity, as the kernel's trie holds it.
 ///
-/// The kernel asks for the peer and for peer 0, each by longest prefix, and combines: a deny of either wins, then an
-/// allow of either, then the HTTP rules of the peer, then those of peer 0; with nothing found it denies. So the entries
-/// of one peer are complete with respect to each other, and the entries of a peer repeat of peer 0 only HTTP rules.
+/// The kernel asks for the peer, for its class (``PeerClass``) and for peer 0, each by longest prefix, and combines: a deny
+/// of any of them wins, then an allow, then the rule set of the peer, then that of its class, then that of peer 0; with
+/// nothing found it denies. So the entries of one peer are complete with respect to each other, and the entries of a peer
+/// repeat of its class and of peer 0 only what is for the proxy.
 public typealias PolicyMapState = [PolicyKey: PolicyEntry]

@@ -58,7 +58,9 @@ public struct PolicyVerdicts: Sendable {
     of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, _ number: UInt8, _ port: UInt16
   ) -> Answer {
     guard let map = maps[subject] else { return .allow }
-    let found = [peer, .any].compactMap { entry(map, $0, direction, number, port) }
+    let found = [peer, PeerClass(of: peer)?.peer, .any].compactMap { $0 }.compactMap {
+      entry(map, $0, direction, number, port)
+    }
     if let denied = found.first(where: { $0.verdict == .deny }) { return .deny(direction, rule: denied.rule) }
     if found.contains(where: { $0.verdict == .allow }) { return .allow }
     guard let proxied = found.first else { return .deny(direction, rule: 0) }

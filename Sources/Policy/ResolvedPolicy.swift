@@ -15,12 +15,21 @@ struct ResolvedPolicy: Sendable {
     let direction: Direction
     /// nil: any peer.
     let peers: [SelectorCache.ID]?
+    /// Those of the selectors that together mean whole classes of peers.
+    let wide: [WidePeers]
     /// The peers are endpoints by their labels, so that requirements narrow them.
     let areEndpoints: Bool
     let requires: [SelectorCache.ID]
     let action: TrafficRule.Action
     let terms: [Term]
     let hasNamedPorts: Bool
+
+    /// The selectors that mean no class of peers.
+    var narrow: [SelectorCache.ID] {
+      guard let peers, !wide.isEmpty else { return peers ?? [] }
+      let classes = Set(wide.flatMap(\.selectors))
+      return peers.filter { !classes.contains($0) }
+    }
 
     /// The rule's terms with named ports replaced by the numbers that `ports` gives them.
     func atoms(_ ports: [NamedPort]) -> [Atom] {
@@ -84,11 +93,12 @@ extension PolicyCompiler {
         object: document.key, path: path, description: section.description ?? "", log: section.log ?? "")
       return id
     }
-    func ruleList(_ effect: PolicyTerm.Effect, _ make: () -> RuleList) -> Atom.Effect {
+    func ruleList(_ effect: PolicyTerm.Effect, at path: String?, _ make: () -> RuleList) -> Atom.Effect {
       if let list = lists[effect] { return .proxy(list) }
       lastRuleList += 1
       lists[effect] = lastRuleList
       ruleLists[lastRuleList] = make()
+      listOrigins[lastRuleList] = RuleListOrigin(object: document.key, path: path ?? "")
       return .proxy(lastRuleList)
     }
     func atomEffect(_ effect: PolicyTerm.Effect, _ section: PolicySection) -> Atom.Effect {
@@ -96,7 +106,7 @@ extension PolicyCompiler {
       case .allow: .allow
       case .deny: .deny
       case .http(let terms):
-        ruleList(effect) {
+        ruleList(effect, at: terms.first?.path) {
           .http(
             terms.map { term in
               var copy = term.rule
@@ -105,8 +115,12 @@ extension PolicyCompiler {
             })
         }
       case .dns(let terms):
-        ruleList(effect) {
-          .dns(terms.map { DNSRule(id: rule($0.path, section), pattern: $0.pattern) })
+        ruleList(effect, at: terms.first?.path) {
+          .dns(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
+        }
+      case .tls(let terms):
+        ruleList(effect, at: terms.first?.path) {
+          .tls(terms.map { NameRule(id: rule($0.path, section), pattern: $0.pattern) })
         }
       }
     }
@@ -116,8 +130,11 @@ extension PolicyCompiler {
         subject: register(section.subject), defaultDeny: section.defaultDeny,
         rules: section.rules.map { policyRule in
           var peers: [SelectorCache.ID]?
+          var wide: [WidePeers] = []
           if case .selected(let selected, let blocks) = policyRule.peers {
-            peers = selected.map(register)
+            let registered = selected.map { (selector: $0, id: register($0)) }
+            peers = registered.map(\.id)
+            wide = WidePeers.found(in: registered)
             cidrs += blocks
             patterns += selected.compactMap(NameIdentities.pattern)
           }
@@ -128,7 +145,7 @@ extension PolicyCompiler {
           }
           let named = policyRule.terms.contains { if case .named = $0.ports { true } else { false } }
           return ResolvedPolicy.Rule(
-            direction: policyRule.direction, peers: peers, areEndpoints: policyRule.areEndpoints,
+            direction: policyRule.direction, peers: peers, wide: wide, areEndpoints: policyRule.areEndpoints,
             requires: policyRule.requires.map(register), action: policyRule.action, terms: terms,
             hasNamedPorts: named)
         })
@@ -143,7 +160,10 @@ extension PolicyCompiler {
   /// Gives back what `old` holds and `new` does not.
   mutating func release(_ old: ResolvedPolicy, replacedBy new: ResolvedPolicy?) {
     for selector in old.selectors { selectors.unregister(selector) }
-    for list in old.ruleLists { ruleLists[list] = nil }
+    for list in old.ruleLists {
+      ruleLists[list] = nil
+      listOrigins[list] = nil
+    }
     for reference in old.references where new?.references.contains(reference) != true {
       if let id = allocations.rules[reference] { rules.origins[id] = nil }
       allocations.rules.release(reference)

@@ -39,7 +39,9 @@ struct SubjectMap {
         .everything(direction == .ingress ? RuleTable.unrestrictedIngress : RuleTable.unrestrictedEgress))
     } else if direction == .ingress, compiler.options.hostAccess == .always {
       let host = ReservedIdentity.host.identity
-      if only?.contains(host) ?? true { table.add(table.group([.everything(RuleTable.localHost)]), to: host) }
+      if subject != host, only?.contains(host) ?? true {
+        table.add(table.group([.everything(RuleTable.localHost)]), to: host)
+      }
     }
     emit(table, direction, withAny: only == nil)
   }
@@ -50,7 +52,7 @@ struct SubjectMap {
   ) {
     let usesPeersPorts = rule.direction == .egress && rule.hasNamedPorts
     let atoms = rule.atoms(usesPeersPorts ? [] : compiler.namedPorts[subject] ?? [])
-    guard let selectors = rule.peers else {
+    guard rule.peers != nil else {
       table.any += atoms
       guard usesPeersPorts else { return }
       // A name means a number only at a known peer, so any peer is each of those that have it.
@@ -59,6 +61,18 @@ struct SubjectMap {
       }
       return
     }
+    // Who is narrowed by requirements must be named.
+    let wide = requires.isEmpty ? rule.wide.filter(compiler.census.covers) : []
+    let selectors = wide.count == rule.wide.count ? rule.narrow : rule.peers ?? []
+    for peers in Set(wide.map(\.peers)) {
+      table.classes[peers, default: []] += atoms
+      guard usesPeersPorts else { continue }
+      for (peer, ports) in compiler.namedPorts
+      where PeerClass(of: peer) == peers && only?.contains(peer) ?? true && rule.names(ports) {
+        table.add(table.group(rule.atoms(ports)), to: peer)
+      }
+    }
+    if selectors.isEmpty { return }
     let group = table.group(atoms)
     var groups: [[NamedPort]: Int] = [[]: group]
     func add(_ peer: NumericIdentity) {
@@ -90,15 +104,27 @@ struct SubjectMap {
     }
     if withAny { append(Flattening.entries(of: table.any, background: []), .any) }
     let background = table.any.filter(\.isForProxy)
-    var flat = [[FlatEntry]?](repeating: nil, count: table.lists.count)
+    var backgrounds: [PeerClass: [Atom]] = [:]
+    for (peers, atoms) in table.classes {
+      if withAny { append(Flattening.entries(of: atoms, background: background), peers.peer) }
+      backgrounds[peers] = background + atoms.filter(\.isForProxy)
+    }
+    var flat: [FlatList: [FlatEntry]] = [:]
     for (peer, list) in table.peers {
+      // Where a class sends nothing to the proxy, its peers share their entries with all others.
+      let behind = PeerClass(of: peer).flatMap { backgrounds[$0] } ?? background
+      let key = FlatList(list: list, peers: behind.count == background.count ? nil : PeerClass(of: peer))
       let entries =
-        flat[list]
-        ?? Flattening.entries(of: table.lists[list].flatMap { table.groups[$0] }, background: background)
-      flat[list] = entries
+        flat[key] ?? Flattening.entries(of: table.lists[list].flatMap { table.groups[$0] }, background: behind)
+      flat[key] = entries
       append(entries, peer)
     }
   }
+}
+
+private struct FlatList: Hashable {
+  let list: Int
+  let peers: PeerClass?
 }
 
 /// Which rules apply to which peer.
@@ -110,6 +136,8 @@ private struct PeerTable {
 
   /// The atoms of peer 0.
   var any: [Atom] = []
+  /// The atoms of classes of peers.
+  var classes: [PeerClass: [Atom]] = [:]
   private(set) var groups: [[Atom]] = []
   /// Lists of groups; list 0 is empty.
   private(set) var lists: [[Int]] = [[]]

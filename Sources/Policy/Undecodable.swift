@@ -4,8 +4,8 @@ import KubernetesAPI
 
 extension PolicyDocument {
   /// The closed door that stands for an object which can not be read: what it selects, or its whole namespace when even
-  /// that can not be told, is denied everything in both directions until the object is mended or removed.
-  ///
+  /// that can not be told, is denied everything in both directions until the object is mended or removed. For a policy about
+  /// nodes, that is each node it might select.
   public init(undecodable raw: JSONValue, key: ObjectKey, error: FieldError) {
     let specs = [raw["spec"]].compactMap { $0 } + (raw["specs"]?.arrayValue ?? [])
     var sections: [PolicySection] = []
@@ -14,12 +14,17 @@ extension PolicyDocument {
       let selector = spec[field].flatMap { value -> EndpointSelector? in
         try? EndpointSelector(decoding: JSONCursor(value, path: "spec.\(field)"))
       }
-      if selector == nil, spec["nodeSelector"] != nil { continue }
-      let selected = selector ?? EndpointSelector([])
-      var lowering = Lowering(namespace: key.namespace, context: PolicyContext(), subject: .endpoints(selected))
+      let nodes = selector == nil && key.namespace == nil ? spec["nodeSelector"] : nil
+      let selected =
+        nodes.flatMap { try? EndpointSelector(decoding: JSONCursor($0, path: "spec.nodeSelector")) } ?? selector
+        ?? EndpointSelector([])
+      var lowering = Lowering(
+        namespace: key.namespace, context: PolicyContext(),
+        subject: nodes == nil ? .endpoints(selected) : .nodes(selected))
       sections.append(
         PolicySection(
-          subject: lowering.subject(selected), defaultDeny: Set(Direction.allCases), rules: [], description: nil,
+          subject: nodes == nil ? lowering.subject(selected) : lowering.host(selected),
+          defaultDeny: Set(Direction.allCases), rules: [], description: nil,
           path: "spec"))
     }
     self.init(

@@ -6,14 +6,15 @@ struct Statement {
   enum Grant {
     case deny, allow
     case http([HTTPTerm])
-    case dns([DNSTerm])
+    case dns([NameTerm])
+    case tls([NameTerm])
 
     /// The first of the rules that judge what is said on the port; nil when anything may be.
     var firstRulePath: String? {
       switch self {
       case .deny, .allow: nil
       case .http(let terms): terms.first?.path
-      case .dns(let terms): terms.first?.path
+      case .dns(let terms), .tls(let terms): terms.first?.path
       }
     }
   }
@@ -56,6 +57,7 @@ struct Statement {
     case .deny: .deny
     case .http(let terms): .http(terms)
     case .dns(let terms): .dns(terms)
+    case .tls(let terms): .tls(terms)
     }
   }
 }

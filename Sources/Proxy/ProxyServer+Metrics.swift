@@ -24,6 +24,9 @@ extension ProxyServer {
       MetricFamily(
         "martlet_proxy_connections_open", .gauge, "Connections of clients that are open.", statistics.openConnections),
       counter("upstream_connections", "Connections to servers.", statistics.upstreamConnections),
+      counter(
+        "upstream_reuses", "Connections to servers that were used again for another connection of a client.",
+        statistics.upstreamReuses),
       counter("upstream_failures", "Servers that could not be reached.", statistics.upstreamFailures),
       counter("aborted", "Exchanges that a side left before their end.", statistics.abortedExchanges),
       MetricFamily(

@@ -30,12 +30,17 @@ public final class ProxyServer: Sendable {
     var waiter: CheckedContinuation<Void, any Error>?
   }
 
-  /// - Parameter dns: serves the connections whose rule set is one of DNS; nil denies them.
+  /// - Parameters:
+  ///   - dns: serves the connections whose rule set is one of DNS; nil denies them.
+  ///   - tls: as `dns`, for those of TLS.
   public init(
     listeners: [Listener], resolver: any ConnectionResolver, dialer: any UpstreamDialer,
-    rules: RuleStore = RuleStore(), dns: DNSProxy? = nil, options: ProxyOptions = ProxyOptions()
+    rules: RuleStore = RuleStore(), dns: DNSProxy? = nil, tls: TLSProxy? = nil, options: ProxyOptions = ProxyOptions()
   ) {
-    takers = dns.map { [.dns: $0] } ?? [:]
+    var takers: [RuleKind: any ConnectionTaker] = [:]
+    takers[.dns] = dns
+    takers[.tls] = tls
+    self.takers = takers
     self.listeners = listeners
     self.resolver = resolver
     self.dialer = dialer

@@ -48,9 +48,10 @@ public struct ProxyService: Sendable {
     let listeners = try TransparentListeners()
     let rules = RuleStore()
     let dns = try nameProxy(listeners, resolver, rules)
+    let tls = try TLSProxy(resolver: resolver, dialer: TransparentDialer(), rules: rules, options: options)
     let server = ProxyServer(
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), rules: rules, dns: dns,
-      options: options)
+      tls: tls, options: options)
     let watch = ConfigurationWatch(folder: stateFolder, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
@@ -63,7 +64,8 @@ public struct ProxyService: Sendable {
       group.addTask { try await watch.run() }
       group.addTask { try await server.run() }
       group.addTask { try await dns.run() }
-      group.addTask { await serveMetrics(server) }
+      group.addTask { try await tls.run() }
+      group.addTask { await serveMetrics { server.metrics + tls.metrics } }
       // The server ends only when it is told to, or when it can not go on.
       defer { group.cancelAll() }
       try await group.next()
@@ -85,13 +87,13 @@ public struct ProxyService: Sendable {
   }
 
   /// A port that is taken is said and asked for again: requests matter more.
-  private func serveMetrics(_ server: ProxyServer) async {
+  private func serveMetrics(_ metrics: @escaping @Sendable () -> [MetricFamily]) async {
     var isReported = false
     while !Task.isCancelled {
       do throws(MetricsError) {
         let listener = try MetricsListener(metricsAddress)
         isReported = false
-        await listener.run { server.metrics }
+        await listener.run(metrics)
       } catch {
         if !isReported { logger.error("\(error); trying again every ten seconds") }
         isReported = true

@@ -18,10 +18,10 @@ extension RuleSet {
       var rules: [HTTPRule] = []
       for element in elements { rules.append(try HTTPRule(element)) }
       self.init(id: id, rules: .http(rules))
-    case .dns:
-      var rules: [DNSRule] = []
-      for element in elements { rules.append(try DNSRule(element)) }
-      self.init(id: id, rules: .dns(rules))
+    case .dns, .tls:
+      var rules: [NameRule] = []
+      for element in elements { rules.append(try NameRule(element)) }
+      self.init(id: id, rules: kind == .dns ? .dns(rules) : .tls(rules))
     }
   }
 
@@ -29,7 +29,7 @@ extension RuleSet {
     let list: [JSONValue] =
       switch rules {
       case .http(let rules): rules.map(\.json)
-      case .dns(let rules): rules.map(\.json)
+      case .dns(let rules), .tls(let rules): rules.map(\.json)
       }
     return .object(["id": .integer(Int64(id)), "kind": .string(kind.rawValue), "rules": .array(list)])
   }

@@ -2,17 +2,21 @@
 public enum RuleKind: String, Hashable, Sendable, CaseIterable {
   case http
   case dns
+  /// The server's name in the ClientHello, which is all of TLS that is read.
+  case tls
 }
 
 /// Rules of one protocol, in the order of the policies: the first that matches is the author of the decision.
 public enum RuleList: Hashable, Sendable {
   case http([HTTPRule])
-  case dns([DNSRule])
+  case dns([NameRule])
+  case tls([NameRule])
 
   public var kind: RuleKind {
     switch self {
     case .http: .http
     case .dns: .dns
+    case .tls: .tls
     }
   }
 
@@ -20,7 +24,7 @@ public enum RuleList: Hashable, Sendable {
   public var ids: [UInt32] {
     switch self {
     case .http(let rules): rules.map(\.id)
-    case .dns(let rules): rules.map(\.id)
+    case .dns(let rules), .tls(let rules): rules.map(\.id)
     }
   }
 
@@ -32,7 +36,9 @@ public enum RuleList: Hashable, Sendable {
     case .http:
       .http(distinct(lists.flatMap { if case .http(let rules) = $0 { rules } else { [] as [HTTPRule] } }, \.id))
     case .dns:
-      .dns(distinct(lists.flatMap { if case .dns(let rules) = $0 { rules } else { [] as [DNSRule] } }, \.id))
+      .dns(distinct(lists.flatMap { if case .dns(let rules) = $0 { rules } else { [] as [NameRule] } }, \.id))
+    case .tls:
+      .tls(distinct(lists.flatMap { if case .tls(let rules) = $0 { rules } else { [] as [NameRule] } }, \.id))
     }
   }
 
@@ -58,7 +64,6 @@ public struct RuleSet: Hashable, Sendable {
   }
 
   public init(_ set: HTTPRuleSet) { self.init(id: set.id, rules: .http(set.rules)) }
-  public init(_ set: DNSRuleSet) { self.init(id: set.id, rules: .dns(set.rules)) }
 
   public var kind: RuleKind { rules.kind }
 
@@ -68,7 +73,12 @@ public struct RuleSet: Hashable, Sendable {
   }
 
   /// The set as one of DNS; nil when it is of another protocol.
-  public var dns: DNSRuleSet? {
-    if case .dns(let rules) = rules { DNSRuleSet(id: id, rules: rules) } else { nil }
+  public var dns: NameRuleSet? {
+    if case .dns(let rules) = rules { NameRuleSet(id: id, rules: rules) } else { nil }
+  }
+
+  /// The set as one of TLS; nil when it is of another protocol.
+  public var tls: NameRuleSet? {
+    if case .tls(let rules) = rules { NameRuleSet(id: id, rules: rules) } else { nil }
   }
 }

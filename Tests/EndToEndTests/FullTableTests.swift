@@ -9,7 +9,7 @@ private let denial = """
   metadata: {name: denial}
   spec:
     endpointSelector: {matchLabels: {app: ratings}}
-    egress: []
+    egress: [{}]
   """
 private let manyPorts = """
   apiVersion: cilium.io/v2

@@ -19,6 +19,14 @@ private func wire(_ text: String) throws -> martlet_addr {
 }
 
 private func drop(_ source: String, _ destination: String, rule: UInt32, reason: UInt8) throws -> Flow {
+  Flow(
+    try dropEvent(source, destination, rule: rule, reason: reason), bootTime: 1_000_000_000_000_000_000,
+    resolver: Names(), nodeName: "n")
+}
+
+private func dropEvent(
+  _ source: String, _ destination: String, rule: UInt32, reason: UInt8
+) throws -> martlet_event {
   var event = martlet_event()
   event.time_ns = 5
   event.type = UInt8(MARTLET_EVENT_DROP.rawValue)
@@ -33,7 +41,7 @@ private func drop(_ source: String, _ destination: String, rule: UInt32, reason:
   event.destination_identity = 301
   event.source_endpoint = 7
   event.rule = rule
-  return Flow(event, bootTime: 1_000_000_000_000_000_000, resolver: Names(), nodeName: "n")
+  return event
 }
 
 @Suite struct FlowsTests {
@@ -61,6 +69,34 @@ private func drop(_ source: String, _ destination: String, rule: UInt32, reason:
     #expect(flow["drop_reason_desc"] == "POLICY_DENY")
     #expect(flow["ingress_denied_by"]?.arrayValue?.first?["name"] == "p")
     #expect(flow["time"] == "2001-09-09T01:46:40.000000005Z")
+  }
+
+  /// Each event makes the same flow whatever came before it in its batch.
+  @Test func aBatchMakesTheFlowsOfItsEvents() throws {
+    var events: [martlet_event] = []
+    let changes: [(inout martlet_event) -> Void] = [
+      { _ in }, { $0.time_ns = 6 }, { $0.source_port = 1 }, { $0.destination_port = 2 }, { $0.rule = 0 },
+      { $0.other_rule = 9 }, { $0.source_identity = 301 }, { $0.destination_identity = 300 },
+      { $0.source_endpoint = 0 }, { $0.destination_endpoint = 7 }, { $0.reason = 133 }, { $0.tcp_flags = 1 },
+      { $0.protocol = 17 }, { $0.protocol = 1 },
+      {
+        $0.protocol = 1
+        $0.source_port = 0x0800
+      },
+      { $0.type = UInt8(MARTLET_EVENT_VERDICT.rawValue) }, { $0.verdict = UInt8(MARTLET_PROXY.rawValue) },
+      { $0.direction = 1 }, { $0.flags = UInt8(MARTLET_EVENT_AUDIT.rawValue) },
+      { $0.flags = UInt8(MARTLET_EVENT_REPLY.rawValue) }, { $0.source.hi = 1 }, { $0.source.lo = 1 },
+      { $0.destination.hi = 1 }, { $0.destination.lo = 1 },
+    ]
+    for change in changes {
+      var event = try dropEvent("10.0.0.1", "10.0.0.2", rule: 9, reason: 181)
+      change(&event)
+      events.append(event)
+    }
+    var batch = FlowBatch(bootTime: 1, resolver: Names(), nodeName: "n")
+    for event in events + events {
+      #expect(batch.flow(event) == Flow(event, bootTime: 1, resolver: Names(), nodeName: "n"))
+    }
   }
 
   @Test func filters() throws {

@@ -8,7 +8,8 @@ import Testing
   private func preflight(missing: Feature? = nil) -> Preflight {
     Preflight(
       userID: 0, capabilities: .max,
-      probe: { $0 == missing ? .missing(reason: "it said no") : .supported }, deviceExists: { $0 == "eth0" })
+      probe: { $0 == missing ? .missing(reason: "it said no") : .supported },
+      deviceIsEthernet: { ["eth0": true, "lo": false][$0] })
   }
 
   private func complaint(_ preflight: Preflight, devices: [String] = []) -> String {
@@ -36,6 +37,7 @@ import Testing
 
   @Test func `devices`() {
     #expect(complaint(preflight(), devices: ["eth0", "eth7"]).contains("no network device \"eth7\""))
+    #expect(complaint(preflight(), devices: ["eth0", "lo"]).contains("\"lo\" does not carry Ethernet frames"))
   }
 
   @Test(arguments: [

@@ -131,6 +131,16 @@ final class Node {
   /// Replaces the policy of a subject.
   func rules(_ subject: UInt32, _ rules: [Rule]) throws {
     let inner = try BPFMap<martlet_policy_key, martlet_policy_entry>.create(.lpmTrie, name: "rules", maxEntries: 64)
+    let withClasses = Set(rules.filter { $0.peer >= MARTLET_PEER_PODS }.map(\.side))
+    func flags(_ side: Side) -> UInt8 { withClasses.contains(side) ? UInt8(MARTLET_POLICY_HAS_CLASSES.rawValue) : 0 }
+    for side in withClasses {
+      var key = martlet_policy_key()
+      key.direction = side.rawValue
+      key.prefix_length = UInt32(MARTLET_POLICY_PREFIX_PEER)
+      var marker = martlet_policy_entry()
+      marker.flags = flags(side)
+      try inner.update(key, marker)
+    }
     for rule in rules {
       var key = martlet_policy_key()
       key.peer = rule.peer
@@ -148,6 +158,7 @@ final class Node {
       entry.rule = rule.id
       entry.proxy_rules = rule.http
       entry.verdict = rule.verdict.rawValue
+      entry.flags = rule.peer == 0 ? flags(rule.side) : 0
       try inner.update(key, entry)
     }
     try policy.update(subject, inner.raw)

@@ -41,6 +41,24 @@ struct VerdictCase: CustomTestStringConvertible {
       testDescription: "the longer prefix of one peer counts",
       ingress: [.init(.ingress, .deny, 6), .init(.ingress, .allow, 5, proto: Proto.tcp, port: 80)], rule: 5),
     .init(
+      testDescription: "allowed to all pods", ingress: [.init(.ingress, .allow, 5, peer: MARTLET_PEER_PODS)], rule: 5),
+    .init(
+      testDescription: "allowed to all the world", ingress: [.init(.ingress, .allow, 5, peer: MARTLET_PEER_WORLD)],
+      reason: 133),
+    .init(
+      testDescription: "a deny of all pods beats an allow of the peer and of anybody",
+      ingress: [
+        .init(.ingress, .allow, 5), .init(.ingress, .deny, 6, peer: MARTLET_PEER_PODS),
+        .init(.ingress, .allow, 7, peer: Peer.a),
+      ], reason: 181, rule: 6),
+    .init(
+      testDescription: "a deny of the peer beats an allow of all pods",
+      ingress: [.init(.ingress, .allow, 5, peer: MARTLET_PEER_PODS), .init(.ingress, .deny, 6, peer: Peer.a)],
+      reason: 181, rule: 6),
+    .init(
+      testDescription: "a deny of anybody beats an allow of all pods",
+      ingress: [.init(.ingress, .allow, 5, peer: MARTLET_PEER_PODS), .init(.ingress, .deny, 6)], reason: 181, rule: 6),
+    .init(
       testDescription: "egress has no rule", egress: [], ingress: [.init(.ingress, .allow, 5)], reason: 133,
       side: .egress),
     .init(

@@ -82,7 +82,7 @@ import Testing
     #expect(rule.ingress?[0].requires?.map(\.path) == ["spec.ingress[0].fromRequires[0]"])
     #expect(rule.ingress?[0].authentication?.path == "spec.ingress[0].authentication")
     #expect(rule.egress?[0].services?.map(\.path) == ["spec.egress[0].toServices[0].k8sService"])
-    #expect(rule.egress?[1].toPorts?[0].serverNames?.path == "spec.egress[1].toPorts[0].serverNames")
+    #expect(rule.egress?[1].toPorts?[0].serverNames?.first?.path == "spec.egress[1].toPorts[0].serverNames[0]")
   }
 
   /// A spec, and the path and a part of the message of the error that it earns.

@@ -163,7 +163,7 @@ final class KernelUnderTest {
         Question.requests.map { matcher.decide(HTTPRequestDescription(method: $0.0, path: $0.1)) != .deny })
     }
     if let dns = ruleSets[id]?.dns {
-      let matcher = DNSRuleMatcher(dns)
+      let matcher = NameRuleMatcher(dns)
       return .names(Question.names.map { matcher.decide($0) != .deny })
     }
     return .requests(Question.requests.map { _ in false })

@@ -13,6 +13,8 @@ enum Outcome: Hashable, CustomStringConvertible {
   case http(Set<String>)
   /// To the proxy; the names that may be asked for.
   case dns(Set<String>)
+  /// To the proxy; the names that TLS clients may ask for.
+  case tls(Set<String>)
 
   var description: String {
     switch self {
@@ -20,12 +22,13 @@ enum Outcome: Hashable, CustomStringConvertible {
     case .deny: "deny"
     case .drop: "drop"
     case .dns(let names): "dns(\(names.sorted().joined(separator: " ")))"
+    case .tls(let names): "tls(\(names.sorted().joined(separator: " ")))"
     case .http(let methods): "http(\(methods.sorted().joined(separator: " ")))"
     }
   }
 }
 
-/// The lookup of the kernel, slowly: longest prefix for the peer and for peer 0, then combined as martlet_abi.h says.
+/// The lookup of the kernel, slowly: longest prefix for the peer, its class and peer 0, then combined as martlet_abi.h says.
 struct KernelLookup {
   let compiled: CompiledPolicy
 
@@ -45,12 +48,15 @@ struct KernelLookup {
     _ subject: NumericIdentity, _ peer: NumericIdentity, _ direction: Direction, _ number: UInt8, _ port: UInt16
   ) -> (outcome: Outcome, rule: UInt32) {
     guard let map = compiled.maps[subject] else { return (.drop, 0) }
-    let found = [entry(map, peer, direction, number, port), entry(map, .any, direction, number, port)].compactMap { $0 }
+    let found = [peer, PeerClass(of: peer)?.peer, .any].compactMap { $0 }.compactMap {
+      entry(map, $0, direction, number, port)
+    }
     if let denied = found.first(where: { $0.verdict == .deny }) { return (.deny, denied.rule) }
     if let allowed = found.first(where: { $0.verdict == .allow }) { return (.allow, allowed.rule) }
     guard let proxied = found.first else { return (.drop, 0) }
     switch compiled.ruleSets.first(where: { $0.id == proxied.proxyRules })?.rules {
     case .dns(let rules): return (.dns(Set(rules.map(\.pattern.text))), proxied.rule)
+    case .tls(let rules): return (.tls(Set(rules.map(\.pattern.text))), proxied.rule)
     case .http(let rules): return (.http(Set(rules.map { $0.method ?? "*" })), proxied.rule)
     case nil: return (.http([]), proxied.rule)
     }

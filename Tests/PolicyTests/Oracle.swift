@@ -48,7 +48,7 @@ struct Oracle {
         case nil: break
         case .allow?: allowed = true
         case .http(let methods)?: http = (http ?? []).union(methods)
-        case .deny?, .drop?, .dns?: break
+        case .deny?, .drop?, .dns?, .tls?: break
         }
       }
     }

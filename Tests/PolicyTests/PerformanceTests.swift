@@ -154,6 +154,51 @@ import Testing
     PerformanceTests.measure("one changed policy of 1,000", limit: .milliseconds(20)) { _ = compiler.update(delta) }
   }
 
+  /// Each of a thousand policies lets all pods in on a port of its own; also with a stranger among the pods' numbers, which
+  /// has every peer named.
+  @Test(arguments: [false, true]) func thousandPoliciesForAllPods(_ withStranger: Bool) throws {
+    var identities = Dictionary(
+      uniqueKeysWithValues: (0..<10_000 / PerformanceTests.scale).map { index in
+        (
+          NumericIdentity(rawValue: UInt32(256 + index)),
+          IdentityDetails(
+            labels: IdentityLabels(
+              podLabels: ["app": "app-\(index % 100)", "pod": "\(index)"], namespace: "namespace-\(index % 50)"))
+        )
+      })
+    let subjects = Set(identities.keys.sorted().prefix(100))
+    if withStranger { identities[NumericIdentity(rawValue: 60_000)] = IdentityDetails(labels: IdentityLabels([])) }
+    let documents = try (0..<1000 / PerformanceTests.scale).map { index in
+      try document(
+        policy(
+          "all-\(index)", namespace: nil,
+          spec: [
+            "endpointSelector": ["matchLabels": ["app": .string("app-\(index % 100)")]],
+            "ingress": [
+              [
+                "fromEndpoints": [[:]],
+                "toPorts": [["ports": [["port": .string("\(1000 + index)"), "protocol": "TCP"]]]],
+              ]
+            ],
+          ]))
+    }
+    var compiler = PolicyCompiler()
+    let how = withStranger ? "named one by one" : "as one class"
+    PerformanceTests.measure("1,000 policies for 10,000 peers, \(how)", limit: .seconds(withStranger ? 60 : 3)) {
+      _ = compiler.update(
+        PolicyDelta(PolicySnapshot(identities: identities, subjects: subjects, policies: documents)))
+    }
+    let entries = compiler.maps.values.reduce(0) { $0 + $1.count }
+    print("entries, \(how): \(entries)")
+    if !withStranger { #expect(entries <= subjects.count * (10 + 3)) }
+    var delta = PolicyDelta()
+    delta.changedIdentities[NumericIdentity(rawValue: 59_999)] = IdentityDetails(
+      labels: IdentityLabels(podLabels: ["app": "new"], namespace: "namespace-1"))
+    PerformanceTests.measure("one more peer, \(how)", limit: .milliseconds(withStranger ? 1000 : 5)) {
+      _ = compiler.update(delta)
+    }
+  }
+
   @Test func tenThousandBlocksOfAddresses() {
     let blocks = (0..<10_000 / PerformanceTests.scale).compactMap { CIDR("10.\($0 >> 8).\($0 & 255).0/24") }
     var identities = CIDRIdentities()

@@ -317,6 +317,38 @@ extension ScenarioTests {
       default/productpage -> 8.8.8.8 54/UDP drop
       """),
     Scenario(
+      "server names, ANY is TCP",
+      about([
+        "egress": [
+          [
+            "toPorts": [["ports": [["port": "443", "protocol": "ANY"]], "serverNames": ["A.example", "*.b.example"]]]
+          ],
+          ["toPorts": [["ports": [["port": "443", "protocol": "TCP"]], "serverNames": ["**.c.example"]]]],
+        ],
+        "ingress": [["toPorts": [["ports": [["port": "443", "protocol": "TCP"]], "serverNames": ["a.example"]]]]],
+      ]),
+      """
+      default/productpage -> 8.8.8.8 443/TCP tls(**.c.example *.b.example a.example)
+      default/productpage -> 8.8.8.8 443/UDP drop
+      default/productpage -> 8.8.8.8 80/TCP drop
+      default/reviews => default/productpage 443/TCP tls(a.example)
+      """),
+    Scenario(
+      "one port is read as one protocol, the first",
+      about([
+        "egress": [
+          ["toPorts": [["ports": [["port": "443", "protocol": "TCP"]], "serverNames": ["a.example"]]]],
+          [
+            "toCIDR": ["8.8.8.8/32"],
+            "toPorts": [["ports": [["port": "443", "protocol": "TCP"]], "rules": ["http": [["method": "GET"]]]]],
+          ],
+        ]
+      ]),
+      """
+      default/productpage -> 8.8.8.8 443/TCP http(GET)
+      default/productpage -> 9.9.9.9 443/TCP tls(a.example)
+      """, state: .partial, issues: ["spec.egress[0].toPorts[0].serverNames[0]"]),
+    Scenario(
       "DNS rules of two places are united, a plain allow is wider",
       about([
         "egress": [
@@ -342,15 +374,21 @@ extension ScenarioTests {
     ingress("fromGroups", ["fromGroups": [["aws": ["region": "r"]]]], "fromGroups"),
     ingress("authentication", ["fromEntities": ["all"], "authentication": ["mode": "required"]], "authentication"),
     ingress("TLS", port(["terminatingTLS": ["secret": ["name": "s"]]]), "toPorts[0].terminatingTLS"),
-    ingress("server names", port(["serverNames": ["a.example"]]), "toPorts[0].serverNames"),
+    ingress(
+      "server names over UDP",
+      ["toPorts": [["ports": [["port": "443", "protocol": "UDP"]], "serverNames": ["a.example"]]]],
+      "toPorts[0].ports[0].protocol"),
     ingress("Kafka", port(["rules": ["kafka": [["topic": "t"]]]]), "toPorts[0].rules.kafka"),
     ingress("other L7", port(["rules": ["l7proto": "x"]]), "toPorts[0].rules.l7proto"),
     ingress("no HTTP rule", port(["rules": ["http": []]]), "toPorts[0].rules.http"),
     ingress("no port", ["toPorts": [[:]]], "toPorts[0]"),
     ingress("no ICMP type", ["icmps": [["fields": []]]], "icmps"),
-    ingress(
-      "secrets in headers", port(["rules": ["http": [["headerMatches": [["name": "h", "secret": ["name": "s"]]]]]]]),
-      "toPorts[0].rules.http[0].headerMatches[0].secret"),
+    Scenario(
+      "a Secret that is not there",
+      about([
+        "ingress": [port(["rules": ["http": [["headerMatches": [["name": "h", "secret": ["name": "s"]]]]]]])]
+      ]), closedIngress, state: .partial,
+      issues: ["spec.ingress[0].toPorts[0].rules.http[0].headerMatches[0].secret"]),
     ingress(
       "an invalid expression", port(["rules": ["http": [["path": "/("]]]]), "toPorts[0].rules.http[0].path"),
     Scenario(
@@ -375,7 +413,16 @@ extension ScenarioTests {
       state: .partial, issues: ["spec.egress[0].toGroups"]),
     Scenario(
       "policies about nodes",
-      [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["host"]]]])],
-      "default/reviews => default/productpage 80/TCP allow", state: .rejected, issues: ["spec.nodeSelector"]),
+      [policy(namespace: nil, spec: ["nodeSelector": [:], "ingress": [["fromEntities": ["remote-node"]]]])],
+      """
+      default/reviews => default/productpage 80/TCP allow
+      default/reviews => host 80/TCP drop
+      remote-node => host 80/TCP allow
+      host -> default/reviews 80/TCP allow
+      """),
+    Scenario(
+      "policies about all pods are not about the node",
+      [policy(namespace: nil, spec: ["endpointSelector": [:], "egress": [[:]]])],
+      "default/productpage -> default/reviews 80/TCP drop"),
   ]
 }

@@ -38,19 +38,19 @@ import Testing
   }
 
   @Test func theFirstRuleIsTheAuthor() {
-    func rule(_ id: UInt32, _ text: String) -> DNSRule { DNSRule(id: id, pattern: DNSNamePattern(text)) }
-    let matcher = DNSRuleMatcher(
-      DNSRuleSet(id: 1, rules: [rule(5, "a.com"), rule(6, "*.com"), rule(7, "a.com"), rule(8, "b.com")]))
+    func rule(_ id: UInt32, _ text: String) -> NameRule { NameRule(id: id, pattern: DNSNamePattern(text)) }
+    let matcher = NameRuleMatcher(
+      NameRuleSet(id: 1, rules: [rule(5, "a.com"), rule(6, "*.com"), rule(7, "a.com"), rule(8, "b.com")]))
     #expect(matcher.decide("a.com") == .allow(ruleID: 5))
     #expect(matcher.decide("b.com") == .allow(ruleID: 6))
     #expect(matcher.decide("c.org") == .deny)
-    #expect(DNSRuleMatcher(DNSRuleSet(id: 2, rules: [])).decide("a") == .deny)
+    #expect(NameRuleMatcher(NameRuleSet(id: 2, rules: [])).decide("a") == .deny)
   }
 
   @Test func unionKeepsOneProtocol() {
-    let names = RuleList.dns([DNSRule(id: 1, pattern: DNSNamePattern("a"))])
+    let names = RuleList.dns([NameRule(id: 1, pattern: DNSNamePattern("a"))])
     let more = RuleList.dns([
-      DNSRule(id: 2, pattern: DNSNamePattern("A.")), DNSRule(id: 3, pattern: DNSNamePattern("b")),
+      NameRule(id: 2, pattern: DNSNamePattern("A.")), NameRule(id: 3, pattern: DNSNamePattern("b")),
     ])
     #expect(RuleList.union([names, .http([HTTPRule(id: 9)]), more])?.ids == [1, 3])
     #expect(RuleList.union([]) == nil)

@@ -15,7 +15,7 @@ import Testing
             headerMatches: [.init(name: "A"), .init(name: "B", value: "c", mismatch: .replace)])
         ])),
       RuleSet(id: 3, rules: .http([])),
-      RuleSet(id: 4, rules: .dns([DNSRule(id: 13, pattern: DNSNamePattern("*.example.com"))])),
+      RuleSet(id: 4, rules: .dns([NameRule(id: 13, pattern: DNSNamePattern("*.example.com"))])),
     ],
     authors: [
       10: RuleAuthor(

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 2
+#define MARTLET_ABI_VERSION 3
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -104,9 +104,9 @@ enum martlet_direction {
 /*
  * Matched by longest prefix. The first 40 bits (peer, direction) are always given; then the
  * protocol (8 bits) and the port (up to 16 bits, so a prefix of ports is one entry). The program
- * asks twice, for the peer's identity and for peer 0 (any), and combines: a deny of either wins,
- * then a plain allow of either, then the peer's rule set, then that of peer 0; nothing found is
- * a deny by no rule.
+ * asks for the peer's identity, for its class (below) and for peer 0 (any), and combines: a deny of
+ * any of them wins, then a plain allow of any of them, then the peer's rule set, then that of its
+ * class, then that of peer 0; nothing found is a deny by no rule.
  */
 struct martlet_policy_key {
 	__u32 prefix_length;
@@ -116,6 +116,20 @@ struct martlet_policy_key {
 	__be16 port;   /* destination port; ICMP and ICMPv6: the type */
 };
 MARTLET_ASSERT_SIZE(struct martlet_policy_key, 12);
+
+/*
+ * Classes of peers, which a rule about all of them names once: by the ranges of identities. They
+ * are asked for only where the entry found for peer 0 has MARTLET_POLICY_HAS_CLASSES.
+ */
+#define MARTLET_PEER_PODS 0xffffff01U
+#define MARTLET_PEER_NODES 0xffffff02U /* other than this one */
+#define MARTLET_PEER_WORLD 0xffffff03U
+
+#define MARTLET_IDENTITY_POD_FIRST 256
+#define MARTLET_IDENTITY_POD_LAST 65535
+/* The upper 8 bits of the identities that mean something on this node only. */
+#define MARTLET_IDENTITY_BLOCKS 1
+#define MARTLET_IDENTITY_NODES 2
 
 #define MARTLET_POLICY_MAX_ENTRIES 65536 /* of one identity */
 
@@ -133,10 +147,16 @@ enum martlet_verdict {
 struct martlet_policy_entry {
 	__u32 rule;	   /* author; an index into the agent's rule table */
 	__u32 proxy_rules; /* MARTLET_PROXY: the rule set */
-	__u8 verdict;
-	__u8 pad[3];
+	__u8 verdict;	   /* MARTLET_VERDICT_NONE: it only carries flags */
+	__u8 flags;	   /* enum martlet_policy_flags */
+	__u8 pad[2];
 };
 MARTLET_ASSERT_SIZE(struct martlet_policy_entry, 12);
+
+enum martlet_policy_flags {
+	/* In each entry for peer 0, if there are entries for classes in the same direction. */
+	MARTLET_POLICY_HAS_CLASSES = 1 << 0,
+};
 
 /* ---- martlet_conntrack: hash ---------------------------------------------------------------- */
 

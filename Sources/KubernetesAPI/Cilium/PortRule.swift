@@ -9,13 +9,13 @@ public struct PortRule: Hashable, Sendable {
   public let terminatingTLS: RawField?
   public let originatingTLS: RawField?
   /// Names that a TLS client must ask for; nil when the field is absent.
-  public let serverNames: RawField?
+  public let serverNames: [ServerName]?
   public let listener: RawField?
   public let path: String
 
   public init(
     ports: [PortProtocol], rules: L7Rules? = nil, terminatingTLS: RawField? = nil, originatingTLS: RawField? = nil,
-    serverNames: RawField? = nil, listener: RawField? = nil, path: String = ""
+    serverNames: [ServerName]? = nil, listener: RawField? = nil, path: String = ""
   ) {
     self.ports = ports
     self.rules = rules
@@ -44,7 +44,8 @@ extension PortRule {
       rules: try cursor.member("rules").map { (rules) throws(FieldError) in try L7Rules(rules) },
       terminatingTLS: try PortRule.tls(cursor.member("terminatingTLS")),
       originatingTLS: try PortRule.tls(cursor.member("originatingTLS")),
-      serverNames: try PortRule.serverNames(cursor), listener: try PortRule.listener(cursor), path: cursor.path)
+      serverNames: try cursor.list("serverNames", ServerName.init), listener: try PortRule.listener(cursor),
+      path: cursor.path)
     guard ports.count <= PortRule.maximumPorts else {
       throw FieldError(path: "\(path).ports", message: "too many ports, at most \(PortRule.maximumPorts)")
     }
@@ -52,8 +53,11 @@ extension PortRule {
       guard direction == .egress else { throw FieldError(path: listener.path, message: "not allowed on ingress") }
       guard rules == nil else { throw FieldError(path: listener.path, message: "not allowed together with L7 rules") }
     }
-    if let serverNames, rules != nil, terminatingTLS == nil {
-      throw FieldError(path: serverNames.path, message: "needs terminatingTLS to be combined with L7 rules")
+    if let serverNames, serverNames.isEmpty {
+      throw FieldError(path: "\(path).serverNames", message: "must not be empty")
+    }
+    if serverNames != nil, rules != nil, terminatingTLS == nil {
+      throw FieldError(path: "\(path).serverNames", message: "needs terminatingTLS to be combined with L7 rules")
     }
     if let rules { try check(rules, direction) }
   }
@@ -88,14 +92,6 @@ extension PortRule {
     try cursor.required("secret").allowOnly(["name", "namespace"])
     _ = try cursor.required("secret").required("name").string()
     return RawField(cursor)
-  }
-
-  private static func serverNames(_ cursor: JSONCursor) throws(FieldError) -> RawField? {
-    guard let member = try cursor.member("serverNames") else { return nil }
-    let names = try member.elements()
-    guard !names.isEmpty else { throw member.error("must not be empty") }
-    for name in names where try name.string().isEmpty { throw name.error("must not be empty") }
-    return RawField(member)
   }
 
   private static func listener(_ cursor: JSONCursor) throws(FieldError) -> RawField? {

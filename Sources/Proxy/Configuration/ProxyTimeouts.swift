@@ -4,6 +4,9 @@ public struct ProxyTimeouts: Hashable, Sendable {
   public var requestHead: Duration = .seconds(60)
   /// Between two requests of a connection: it is closed.
   public var idle: Duration = .seconds(3600)
+  /// Between two requests of a connection to a server that no client uses: it is closed. Shorter than what servers
+  /// usually wait, as they close at their leisure. Zero: it is closed at once.
+  public var upstreamIdle: Duration = .seconds(4)
   /// For the server to take a connection: 504.
   public var connect: Duration = .seconds(5)
   /// From the last octet of either side to the next one while a body is sent or a response awaited: 408, 504, or the

@@ -47,11 +47,17 @@ struct Connection {
   var isDenied = false
   /// It would have been denied, but for audit mode.
   var isAudited = false
+  /// The rules are those of the client's egress.
+  var isEgress = false
   var sawResponse = false
   var hasForwardedResponse = false
   var sentHalfClose = false
+  /// The client's `Connection: close` stays between it and the proxy.
+  var hasRemovedClose = false
   var statusCode: UInt16 = 0
   var rule: UInt32 = 0
+  /// Bit i: the request is not as `headerMatches[i]` of the rule says; those from 16 on have none.
+  var mismatches: UInt16 = 0
   var startedAt: UInt64 = 0
   var requestOctets: UInt64 = 0
   var responseOctets: UInt64 = 0
@@ -67,6 +73,8 @@ struct Connection {
   var isConnected = false
   var connectStartedAt: UInt64 = 0
   var upstreamRequests: UInt32 = 0
+  /// The server's connection is for this client's one alone: credentials were said that hold for all of it.
+  var isPrivate = false
 
   var activeAt: UInt64 = 0
   var headStartedAt: UInt64 = 0

@@ -11,7 +11,7 @@ extension Worker {
   func finishExchange(_ c: ConnectionPointer) {
     report(c, isAborted: false)
     if c.pointee.closesAfter || c.pointee.requestCloses || c.pointee.responseCloses || isDraining {
-      closeUpstream(c)
+      if !park(c) { closeUpstream(c) }
       linger(c)
       return
     }
@@ -68,14 +68,14 @@ extension Worker {
     guard c.pointee.request != .closed else { return }
     report(c, isAborted: true)
     if resets { Socket.resetOnClose(c.pointee.client.fd) }
-    if c.pointee.upstream.fd >= 0 { Socket.resetOnClose(c.pointee.upstream.fd) }
+    if !park(c), c.pointee.upstream.fd >= 0 { Socket.resetOnClose(c.pointee.upstream.fd) }
     closeConnection(c)
   }
 
   func closeConnection(_ c: ConnectionPointer) {
     guard c.pointee.request != .closed else { return }
     report(c, isAborted: true)
-    closeUpstream(c)
+    if !park(c) { closeUpstream(c) }
     release(&c.pointee.client)
     close(c.pointee.client.fd)
     c.pointee.request = .closed
@@ -89,6 +89,8 @@ extension Worker {
   /// Ends what has waited too long.
   func sweep() {
     let limits = shared.timeouts
+    let parkedLimit = limits.upstreamIdle.nanoseconds
+    parked.end(since: now < parkedLimit ? 0 : now &- parkedLimit, revisionOtherThan: shared.resolver.revision)
     let head = limits.requestHead.nanoseconds
     let idle = limits.idle.nanoseconds
     let connect = limits.connect.nanoseconds

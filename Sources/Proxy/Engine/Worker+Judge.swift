@@ -35,7 +35,9 @@ extension Worker {
         lastMatcher = table.http(c.pointee.policy.proxyRules)
       }
       lastSet = c.pointee.policy.proxyRules
+      lastIsEgress = table.isEgress(lastSet)
     }
+    c.pointee.isEgress = lastIsEgress
     let decision = lastMatcher?.decide(requestFacts(bytes)) ?? .deny
     switch decision {
     case .allow(let rule): c.pointee.rule = rule ?? 0

@@ -47,10 +47,13 @@ extension Worker {
     c.pointee.isReplayable = false
     c.pointee.isDenied = false
     c.pointee.isAudited = false
+    c.pointee.isEgress = false
     c.pointee.sawResponse = false
     c.pointee.hasForwardedResponse = false
+    c.pointee.hasRemovedClose = false
     c.pointee.statusCode = 0
     c.pointee.rule = 0
+    c.pointee.mismatches = 0
     c.pointee.requestOctets = 0
     c.pointee.responseOctets = 0
     c.pointee.discarded = 0
@@ -70,15 +73,16 @@ extension Worker {
     c.pointee.requestBody = BodyReader(framing)
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c) }
+    if bindsConnection(bytes) { c.pointee.isPrivate = true }
     if head.cleartextHTTP2Upgrade != nil { removeHTTP2Upgrade(c, bytes) }
     if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule) { return }
+    keepUpstreamOpen(c, bytes)
     c.pointee.client.validated &+= head.length
     c.pointee.request = framing == .none ? .complete : .body
     c.pointee.response = .head
     c.pointee.responseReader = ResponseReader()
-    if c.pointee.upstream.fd < 0 && !dial(c) { return }
-    c.pointee.isReplayable =
-      c.pointee.upstreamRequests > 0 && head.isIdempotent && framing == .none && c.pointee.headCount == head.length
+    if c.pointee.upstream.fd < 0 && !takeParked(c) && !dial(c) { return }
+    c.pointee.isReplayable = c.pointee.upstreamRequests > 0 && isRepeatable(c)
     c.pointee.upstreamRequests &+= 1
   }
 

@@ -26,6 +26,7 @@ extension Worker {
       failUpstream(c, status: 502, reason: "the server switched protocols before the request had ended")
       return .moved
     }
+    if !responseHead.isInterim { restoreClose(c) }
     c.pointee.upstream.validated &+= responseHead.length
     c.pointee.responseReader = ResponseReader()
     if responseHead.isInterim {

@@ -34,6 +34,8 @@ extension Worker {
     guard let mismatches = lastMatcher?.mismatches(of: rule, in: requestFacts(bytes)), !mismatches.isEmpty else {
       return true
     }
+    for mismatch in mismatches where mismatch.index < 16 { c.pointee.mismatches |= 1 << mismatch.index }
+    guard mismatches.contains(where: { $0.action != .log }) else { return true }
     let removed = mismatches.filter { $0.action == .delete || $0.action == .replace }.map { Array($0.name.utf8) }
     var new: [UInt8] = []
     var start = 0

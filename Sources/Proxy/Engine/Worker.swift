@@ -61,11 +61,13 @@ final class Worker {
   var buffers = BufferPool(size: Endpoint.capacity, reserve: 64)
   var blocks = BufferPool(size: Worker.blockSize, reserve: 256)
   var connections = ConnectionList()
+  var parked = ParkedConnections()
   var log: AccessLog
   var table: RuleSetTable
   var tableVersion: UInt64
   var lastSet: UInt32 = 0
   var lastMatcher: HTTPRuleMatcher?
+  var lastIsEgress = false
   /// CLOCK_MONOTONIC when the present batch of events came.
   var now: UInt64
   /// Steps that a connection may still take before it is another's turn.
@@ -84,6 +86,7 @@ final class Worker {
   /// epoll data of sockets that belong to no connection; a connection's is its address, with bit 0 for upstream.
   private static let mailboxData: UInt64 = 2
   private static let listenerData: UInt64 = 4
+  static let parkedData: UInt64 = 6
 
   init(shared: ProxyShared, mailbox: WorkerMailbox) throws(SocketError) {
     self.shared = shared
@@ -102,6 +105,7 @@ final class Worker {
   }
 
   deinit {
+    parked.endAll()
     connections.deallocate()
     buffers.unmapAll()
     blocks.unmapAll()
@@ -134,8 +138,9 @@ final class Worker {
 
   private func timeout() -> Int32 {
     if firstQueued != nil { return 0 }
-    var next = connections.first == nil ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
-    if connections.first != nil && nextSweep == .max {
+    let isEmpty = connections.first == nil && parked.isEmpty
+    var next = isEmpty ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
+    if !isEmpty && nextSweep == .max {
       nextSweep = now &+ shared.timeouts.granularity.nanoseconds
       next = nextSweep
     }
@@ -152,7 +157,7 @@ final class Worker {
     }
     sweep()
     connections.recycleDead()
-    let isIdle = connections.first == nil && resumeAcceptAt == 0
+    let isIdle = connections.first == nil && parked.isEmpty && resumeAcceptAt == 0
     nextSweep = isIdle ? .max : now &+ shared.timeouts.granularity.nanoseconds
   }
 
@@ -160,6 +165,7 @@ final class Worker {
     let data = event.data.u64
     if data == Self.mailboxData { return openMail() }
     if data & 7 == Self.listenerData { return accept(from: Int32(truncatingIfNeeded: data >> 32)) }
+    if data & 7 == Self.parkedData { return parked.end(Int32(truncatingIfNeeded: data >> 32)) }
     guard let c = ConnectionPointer(bitPattern: UInt(data & ~15)), c.pointee.request != .closed else { return }
     let flags = Int(event.events)
     let isOver = flags & (CLINUX_EPOLL_RDHUP | CLINUX_EPOLL_HUP | CLINUX_EPOLL_ERR) != 0
@@ -204,6 +210,7 @@ final class Worker {
       if fd < 0 {
         if fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS {
           // The connection stays in the listener's queue; trying again at once would only spin.
+          parked.endAll()
           stopAccepting()
           resumeAcceptAt = now &+ 100_000_000
           nextSweep = min(nextSweep, resumeAcceptAt)
@@ -300,6 +307,7 @@ final class Worker {
       isDraining = true
       drainEnd = now &+ shared.drain.nanoseconds
       stopAccepting()
+      parked.endAll()
       forEachConnection { c in
         if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
       }

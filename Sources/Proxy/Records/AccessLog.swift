@@ -53,6 +53,7 @@ struct AccessLog {
     let flags =
       (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
       | (connection.isAudited ? AccessRecord.auditedFlag : 0)
+      | (connection.isEgress ? AccessRecord.egressFlag : 0)
     put(0, UInt16(length))
     put(2, AccessRecord.layout)
     put(3, flags)
@@ -70,23 +71,23 @@ struct AccessLog {
     put(58, UInt16(method))
     put(60, UInt16(path))
     put(62, UInt16(host))
+    put(96, connection.mismatches)
     put(64, connection.clientAddress.address.high.byteSwapped)
     put(72, connection.clientAddress.address.low.byteSwapped)
     put(80, connection.serverAddress.address.high.byteSwapped)
     put(88, connection.serverAddress.address.low.byteSwapped)
     if let text {
-      memcpy(at + 96, text + connection.method.start, method)
-      memcpy(at + 96 + method, text + connection.path.start, path)
-      memcpy(at + 96 + method + path, text + connection.host.start, host)
+      memcpy(at + AccessRecord.headerSize, text + connection.method.start, method)
+      memcpy(at + AccessRecord.headerSize + method, text + connection.path.start, path)
+      memcpy(at + AccessRecord.headerSize + method + path, text + connection.host.start, host)
     }
     count += length
     records &+= 1
     if waitingSince == nil { waitingSince = now }
   }
 
-  /// Adds the record of a query.
-  mutating func append(_ record: DNSRecord, now: UInt64) {
-    let bytes = record.encoded
+  /// Adds a record as it is sent.
+  mutating func append(_ bytes: [UInt8], now: UInt64) {
     if count + bytes.count > Self.capacity { flush(now: now) }
     bytes.withUnsafeBytes {
       (buffer + count).copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(buffer), byteCount: $0.count)

@@ -4,14 +4,14 @@ import Addressing
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (1)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (4)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u64 request octets          32  u64 response octets
 ///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
 ///    52  u16 status                  54  u16 client port     56  u16 server port
 ///    58  u16 method length           60  u16 path length     62  u16 host length
 ///    64  16 octets client            80  16 octets server
-///    96  method, path, host
+///    96  u16 mismatches              98  method, path, host
 public struct AccessRecord: Hashable, Sendable {
   /// When the request's head was complete: nanoseconds since 1970.
   public var time: UInt64
@@ -24,11 +24,15 @@ public struct AccessRecord: Hashable, Sendable {
   public var proxyRules: UInt32
   /// The rule that allowed the request; 0 when it was denied or when no rule was asked for.
   public var rule: UInt32
+  /// Bit i: the request was not as `headerMatches[i]` of the rule says, and what the rule wants done then was done.
+  public var mismatches: UInt16
   /// The status that the client was sent; 0 when it was sent none.
   public var status: UInt16
   public var isDenied: Bool
   /// It would have been denied, but for audit mode.
   public var isAudited: Bool
+  /// The rules are those of the client's egress, not of the server's ingress.
+  public var isEgress: Bool
   /// The connection ended before the exchange did.
   public var isAborted: Bool
   public var requestOctets: UInt64
@@ -40,11 +44,12 @@ public struct AccessRecord: Hashable, Sendable {
   /// At most 255 octets.
   public var host: String
 
-  static let headerSize = 96
-  static let layout: UInt8 = 1
+  static let headerSize = 98
+  static let layout: UInt8 = 4
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
+  static let egressFlag: UInt8 = 8
 
   init?(_ bytes: UnsafeRawBufferPointer) {
     func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
@@ -65,8 +70,10 @@ public struct AccessRecord: Hashable, Sendable {
     }
     isDenied = bytes[3] & Self.deniedFlag != 0
     isAudited = bytes[3] & Self.auditedFlag != 0
+    isEgress = bytes[3] & Self.egressFlag != 0
     isAborted = bytes[3] & Self.abortedFlag != 0
     rule = number(4, UInt32.self)
+    mismatches = number(96, UInt16.self)
     time = number(8, UInt64.self)
     latency = number(16, UInt64.self)
     requestOctets = number(24, UInt64.self)

@@ -19,6 +19,7 @@ final class ProxyCounters: Sendable {
   let accepted = Counter()
   let closed = Counter()
   let upstreamConnections = Counter()
+  let upstreamReuses = Counter()
   let upstreamFailures = Counter()
   let requests = Counter()
   let denied = Counter()
@@ -39,6 +40,8 @@ public struct ProxyStatistics: Hashable, Sendable {
   public var acceptedConnections: UInt64 = 0
   public var openConnections: UInt64 = 0
   public var upstreamConnections: UInt64 = 0
+  /// Connections to servers that went over from one client's connection to another's.
+  public var upstreamReuses: UInt64 = 0
   /// Attempts that were refused, unreachable or out of time.
   public var upstreamFailures: UInt64 = 0
   public var requests: UInt64 = 0
@@ -58,6 +61,7 @@ public struct ProxyStatistics: Hashable, Sendable {
     acceptedConnections &+= counters.accepted.current
     openConnections &+= counters.accepted.current &- counters.closed.current
     upstreamConnections &+= counters.upstreamConnections.current
+    upstreamReuses &+= counters.upstreamReuses.current
     upstreamFailures &+= counters.upstreamFailures.current
     requests &+= counters.requests.current
     deniedRequests &+= counters.denied.current

@@ -5,6 +5,7 @@
 public enum ProxyRecord: Hashable, Sendable {
   case http(AccessRecord)
   case dns(DNSRecord)
+  case tls(TLSAccessRecord)
 
   /// The records of one datagram; those after a malformed one are left out.
   public static func decode(_ bytes: UnsafeRawBufferPointer) -> [ProxyRecord] {
@@ -29,6 +30,9 @@ public enum ProxyRecord: Hashable, Sendable {
     case DNSRecord.layout:
       guard let record = DNSRecord(bytes) else { return nil }
       self = .dns(record)
+    case TLSAccessRecord.layout:
+      guard let record = TLSAccessRecord(bytes) else { return nil }
+      self = .tls(record)
     default: return nil
     }
   }

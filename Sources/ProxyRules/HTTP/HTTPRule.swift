@@ -84,6 +84,8 @@ public enum HTTPDecision: Hashable, Sendable {
 
 /// A header of an allowed request that is not as its rule wants it.
 public struct HTTPHeaderMismatch: Hashable, Sendable {
+  /// Its place in the rule's `headerMatches`.
+  public let index: Int
   public let name: String
   public let value: String
   public let action: HTTPHeaderMatch.Mismatch

@@ -31,9 +31,9 @@ public struct HTTPRuleMatcher: Sendable {
   /// What is not as rule `ruleID` wants it in a request that the rule allows, in the order of its `headerMatches`.
   public func mismatches(of ruleID: UInt32, in request: HTTPRequestFacts) -> [HTTPHeaderMismatch] {
     guard let rule = ruleSet.rules.first(where: { $0.id == ruleID }) else { return [] }
-    return rule.headerMatches.compactMap { match in
+    return rule.headerMatches.enumerated().compactMap { index, match in
       guard let action = match.mismatch, !HeaderCondition(match).holds(for: request.headers) else { return nil }
-      return HTTPHeaderMismatch(name: match.name, value: match.value, action: action)
+      return HTTPHeaderMismatch(index: index, name: match.name, value: match.value, action: action)
     }
   }
 

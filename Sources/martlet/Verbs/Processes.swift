@@ -29,6 +29,9 @@ struct AgentVerb: AsyncParsableCommand {
   @Flag(help: "Judge and report traffic, but drop nothing.")
   var audit = false
 
+  @Option(name: .customLong("device"), help: "A device on which the node's own traffic is judged; can be repeated.")
+  var devices: [String] = []
+
   @Option(help: "Where Prometheus finds this agent: ADDRESS:PORT (default: $MARTLET_AGENT_METRICS or 127.0.0.1:9962).")
   var metricsAddress: String?
 
@@ -45,6 +48,7 @@ struct AgentVerb: AsyncParsableCommand {
     var configuration = AgentConfiguration(
       directory: instance.directory, nodeName: nodeName, podCIDRs: try blocks(podCIDR, "--pod-cidr"))
     configuration.audit = audit
+    configuration.devices = devices
     if let fqdnGrace { configuration.names.grace = max(0, fqdnGrace) }
     if let fqdnMinimumTTL { configuration.names.minimumTimeToLive = max(0, fqdnMinimumTTL) }
     configuration.metricsAddress = try address(metricsAddress, orOf: "MARTLET_AGENT_METRICS", else: .agent)

@@ -50,7 +50,7 @@ struct Up: AsyncParsableCommand {
 
   @Option(
     name: .customLong("device"),
-    help: "A device of this host, which must exist. Without effect as yet: Martlet attaches to pods' devices alone.")
+    help: "A device of this host on which the host's own traffic is judged by policies about nodes; can be repeated.")
   var devices: [String] = []
 
   @Flag(help: "Judge and report traffic, but drop nothing.")

@@ -15,7 +15,7 @@ struct Why: ParsableCommand {
   @OptionGroup var instance: InstanceOptions
   @OptionGroup var output: OutputOptions
 
-  @Argument(help: "NAMESPACE/POD or an IP address.")
+  @Argument(help: "NAMESPACE/POD, an IP address, or reserved:host, which is this node.")
   var from: String
 
   @Argument(help: "NAMESPACE/POD:PORT[/PROTOCOL] or IP:PORT[/PROTOCOL]; TCP unless it says otherwise.")
@@ -65,7 +65,7 @@ struct Destination {
     var name = text[..<colon]
     if name.hasPrefix("["), name.hasSuffix("]") {
       name = name.dropFirst().dropLast()
-    } else if name.contains(":") {
+    } else if name.contains(":"), !name.hasPrefix("reserved:") {
       throw wrong
     }
     guard !name.isEmpty else { throw wrong }

@@ -1,5 +1,5 @@
 """What a part of the benchmark measured, in the form that scripts/bench.d/README describes."""
-import json, operator, os, pathlib, statistics
+import json, operator, os, pathlib, signal, statistics, sys
 
 OPERATORS = {"<=": operator.le, ">=": operator.ge}
 
@@ -22,6 +22,16 @@ def met(value, target):
         return None
     comparison, limit = target.split()
     return OPERATORS[comparison](value, float(limit))
+
+
+def end_cleanly():
+    """Makes SIGTERM and SIGINT run what stands in `finally`, once: a second signal does not cut the cleaning up short."""
+    def interrupted(number, _):
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
 
 
 def seconds(text):

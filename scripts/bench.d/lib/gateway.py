@@ -54,8 +54,13 @@ def start(program, node, server):
         ["ip", "netns", "exec", node, "env", "-u", "PYTHONPATH", program, "-c", str(path), "--log-level", "error", "--disable-hot-restart"])
     probe = ["ip", "netns", "exec", node, sys.executable, "-c",
              f"import socket; socket.create_connection(('10.99.0.1', {PORT}), 1)"]
-    topology.wait_for("Envoy", lambda: subprocess.run(probe, capture_output=True).returncode == 0)
-    path.unlink()
+    try:
+        topology.wait_for("Envoy", lambda: subprocess.run(probe, capture_output=True).returncode == 0)
+    except BaseException:
+        topology.end(process)
+        raise
+    finally:
+        path.unlink()
     return process
 
 

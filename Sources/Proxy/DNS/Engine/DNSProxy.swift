@@ -1,5 +1,4 @@
 import CLinux
-import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -21,7 +20,7 @@ public final class DNSProxy: Sendable {
   /// SO_MARK of what it sends.
   let mark: UInt32
   let tracker: NameTrackerConfiguration?
-  private let waiters = Mutex<(isOver: Bool, list: [CheckedContinuation<Void, Never>])>((true, []))
+  private let threads = EngineThreads()
 
   /// - Parameters:
   ///   - resolver: knows what the datapath decided about a client's traffic.
@@ -48,14 +47,9 @@ public final class DNSProxy: Sendable {
   /// Starts the thread; queries are served when this returns.
   public func start() throws(SocketError) {
     let worker = try DNSWorkerStart(self)
-    waiters.withLock { $0.isOver = false }
-    let result = BlockingThread.start {
+    try threads.start {
       worker.run()
-      self.ended()
-    }
-    if result != 0 {
-      ended()
-      throw SocketError("pthread_create", errno: result)
+      for listener in self.listeners { close(listener.fd) }
     }
   }
 
@@ -69,28 +63,10 @@ public final class DNSProxy: Sendable {
     }
   }
 
-  public func waitUntilStopped() async {
-    await withCheckedContinuation { continuation in
-      let isOver = waiters.withLock {
-        if !$0.isOver { $0.list.append(continuation) }
-        return $0.isOver
-      }
-      if isOver { continuation.resume() }
-    }
-  }
+  public func waitUntilStopped() async { await threads.wait() }
 
   /// May be called from any thread and more than once.
   public func shutDown() { mailbox.stop() }
-
-  private func ended() {
-    let list = waiters.withLock { state in
-      state.isOver = true
-      defer { state.list = [] }
-      return state.list
-    }
-    for listener in listeners { close(listener.fd) }
-    for continuation in list { continuation.resume() }
-  }
 }
 
 extension DNSProxy: ConnectionTaker {

@@ -81,6 +81,7 @@ extension DNSWorker {
         sourceIdentity: exchange.policy.sourceIdentity, destinationIdentity: exchange.policy.destinationIdentity,
         proxyRules: exchange.policy.proxyRules, rule: exchange.rule, isDenied: isDenied, responseCode: code,
         type: exchange.query.type, name: exchange.query.name, addresses: answer?.addresses ?? [],
-        aliases: answer?.aliases ?? [], timeToLive: answer?.timeToLive ?? 0), now: now)
+        aliases: answer?.aliases ?? [], timeToLive: answer?.timeToLive ?? 0
+      ).encoded, now: now)
   }
 }

@@ -1,7 +1,7 @@
 import JSON
 
-/// One entry of `rules.dns`: the names that may be asked for.
-public struct DNSRule: Hashable, Sendable {
+/// One name, or pattern of names, that may be asked for: an entry of `rules.dns` or of `serverNames`.
+public struct NameRule: Hashable, Sendable {
   /// The author of what this rule decides; see ``ProxyConfiguration/authors``.
   public var id: UInt32
   public var pattern: DNSNamePattern
@@ -12,28 +12,28 @@ public struct DNSRule: Hashable, Sendable {
   }
 }
 
-/// The DNS rules for the traffic that one policy verdict redirects: a query is allowed when one of them matches.
-public struct DNSRuleSet: Hashable, Sendable {
+/// The names for the traffic that one policy verdict redirects: what asks for one of them is allowed.
+public struct NameRuleSet: Hashable, Sendable {
   /// The number that the kernel hands over with a redirected connection.
   public var id: UInt32
   /// In the order of the policies; the first that matches is the author of the decision. Empty: nothing is allowed.
-  public var rules: [DNSRule]
+  public var rules: [NameRule]
 
-  public init(id: UInt32, rules: [DNSRule]) {
+  public init(id: UInt32, rules: [NameRule]) {
     self.id = id
     self.rules = rules
   }
 }
 
-/// What a rule set says about a query.
-public enum DNSDecision: Hashable, Sendable {
+/// What a rule set says about a query, or about a TLS connection.
+public enum NameDecision: Hashable, Sendable {
   /// Ask the server. The id is of the rule that allows.
   case allow(ruleID: UInt32)
-  /// Answer REFUSED: no rule matches.
+  /// Refuse: no rule matches.
   case deny
 }
 
-extension DNSRule {
+extension NameRule {
   public init(_ cursor: JSONCursor) throws(FieldError) {
     try cursor.allowOnly(["id", "pattern"])
     self.init(

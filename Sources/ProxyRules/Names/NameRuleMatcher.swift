@@ -1,11 +1,11 @@
-/// A set of DNS rules, indexed: names without stars are found by one lookup, the others are tried in order.
-public struct DNSRuleMatcher: Sendable {
+/// A set of names, indexed: names without stars are found by one lookup, the others are tried in order.
+public struct NameRuleMatcher: Sendable {
   /// The set that was compiled.
-  public let ruleSet: DNSRuleSet
+  public let ruleSet: NameRuleSet
   private let exact: [String: Int]
   private let patterns: [Int]
 
-  public init(_ ruleSet: DNSRuleSet) {
+  public init(_ ruleSet: NameRuleSet) {
     self.ruleSet = ruleSet
     var exact: [String: Int] = [:]
     var patterns: [Int] = []
@@ -20,9 +20,9 @@ public struct DNSRuleMatcher: Sendable {
     self.patterns = patterns
   }
 
-  /// What the rules say about a query for `name`, in the form of ``DNSNamePattern/matches(_:)``. The first rule that
+  /// What the rules say about `name`, in the form of ``DNSNamePattern/matches(_:)``. The first rule that
   /// matches, in the order of the set, is the author.
-  public func decide(_ name: String) -> DNSDecision {
+  public func decide(_ name: String) -> NameDecision {
     let named = exact[name]
     for index in patterns where named.map({ index < $0 }) ?? true {
       if ruleSet.rules[index].pattern.matches(name) { return .allow(ruleID: ruleSet.rules[index].id) }
