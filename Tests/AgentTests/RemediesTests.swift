@@ -3,10 +3,10 @@ import Identity
 import KubernetesAPI
 import Labels
 import NodeAPI
-import Policy
 import Testing
 
 @testable import Agent
+@testable import Policy
 
 @Suite struct RemediesTests {
   private static func pod(_ labels: [String: String], namespace: String = "default") -> ExplainedEnd {
@@ -22,7 +22,7 @@ import Testing
   }
 
   private static func remedies(
-    _ peer: ExplainedEnd, _ direction: Direction = .ingress, _ terms: [PolicyReading.Term], port: UInt16 = 80
+    _ peer: ExplainedEnd, _ direction: Direction, _ terms: [PolicyReading.Term], port: UInt16 = 80
   ) -> [Explanation.Remedy] {
     let key = ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")
     let reading = PolicyReading(object: key, description: "", deniesByDefault: true, terms: terms, issues: [])
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func `a deny rule is all there is to say`() {
-    let told = Self.remedies(Self.pod([:]), [Self.term(.deny, peer: true), Self.term(port: false)])
+    let told = Self.remedies(Self.pod([:]), .ingress, [Self.term(.deny, peer: true), Self.term(port: false)])
     #expect(told.count == 1)
     #expect(told[0].text.contains("narrow or remove spec.ingress[0]") && told[0].yaml == nil)
   }
@@ -62,13 +62,13 @@ import Testing
   @Test(arguments: labels) func `a pod is told the labels that it lacks`(
     _ unmet: IdentityRequirement, _ wanted: String?
   ) {
-    let told = Self.remedies(Self.pod(["app": "other"]), [Self.term(unmet: [unmet])])
+    let told = Self.remedies(Self.pod(["app": "other"]), .ingress, [Self.term(unmet: [unmet])])
     #expect(told.count == (wanted == nil ? 1 : 2))
     if let wanted { #expect(told[0].text.contains("give default/pod \(wanted), which spec.ingress[0]")) }
   }
 
   @Test func `another port is told`() {
-    let told = Self.remedies(Self.pod([:]), [Self.term(peer: true, port: false)], port: 81)
+    let told = Self.remedies(Self.pod([:]), .ingress, [Self.term(peer: true, port: false)], port: 81)
     #expect(told.first?.text.contains("allows default/pod 80/TCP: use that, or add the port") == true)
   }
 

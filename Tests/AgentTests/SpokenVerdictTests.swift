@@ -10,7 +10,7 @@ import Testing
   private static let dns = RuleSet(
     id: 2,
     rules: .dns([
-      DNSRule(id: 7, pattern: DNSNamePattern("www.example.com")), DNSRule(id: 8, pattern: DNSNamePattern("*.a.b")),
+      NameRule(id: 7, pattern: DNSNamePattern("www.example.com")), NameRule(id: 8, pattern: DNSNamePattern("*.a.b")),
     ]))
 
   private static func request(_ method: String, _ path: String) -> TraceRequest {
