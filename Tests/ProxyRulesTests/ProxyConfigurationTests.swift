@@ -45,7 +45,7 @@ import Testing
     ),
     (
       #"{"generation": 1, "ruleSets": [{"id": 1, "kind": "ftp", "rules": []}]}"#,
-      "ruleSets[0].kind: must be one of http, dns"
+      "ruleSets[0].kind: must be one of http, dns, tls"
     ),
     (
       #"{"generation": 1, "ruleSets": [{"id": 1, "kind": "dns", "rules": [{"id": 1, "path": "x"}]}]}"#,
