@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import Clocks
 import Flows
 import Identity
 import JSON

@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import Clocks
 import Datapath
 import Flows
 import Identity
@@ -44,7 +45,7 @@ public final class Agent: Sendable {
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
     identities = IdentityService(api: client, logger: logger)
-    let events = EventRecorder(client: client, nodeName: configuration.nodeName, logger: logger)
+    let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
     self.events = events
     let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
@@ -68,7 +69,7 @@ public final class Agent: Sendable {
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
-    let access = try AccessReceiver(path: configuration.directory.accessSocket)
+    let access = try AccessReceiver(path: configuration.directory.proxy.accessSocket)
     defer { access.stop() }
     let pipeline = FlowPipeline(
       ring: ring, directory: directory, nodeName: configuration.nodeName, logger: logger)

@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Files
 import NodeAPI
 import NodeMetrics
 import Policy

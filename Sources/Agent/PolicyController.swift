@@ -1,10 +1,9 @@
 import Addressing
-import CNI
 import Datapath
+import Files
 import Identity
 import KubernetesAPI
 import Logging
-import NodeAPI
 import Policy
 import ProxyRules
 
@@ -39,9 +38,9 @@ actor PolicyController {
     self.logger = logger
     self.devices = devices
     self.report = report
-    proxy = ProxyConfigurationFile(directory: state)
-    nameTablePath = state.nameTable
-    let names = (try? StateFiles.read(state.nameTable)).flatMap { try? NameTable(parsing: $0) }
+    proxy = ProxyConfigurationFile(state.proxy)
+    nameTablePath = state.proxy.nameTable
+    let names = (try? StateFiles.read(state.proxy.nameTable)).flatMap { try? NameTable(parsing: $0) }
     compiler = PolicyCompiler(
       allocations: PolicyController.allocations(
         beyond: proxy.current.ruleSets.map(\.id), names: names, datapath, logger))

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import JSON
 import Logging
@@ -56,7 +57,7 @@ public final class ControlPlane: Sendable {
     self.configuration = configuration
     self.logger = logger
     let directory = configuration.stateDirectory
-    try PrivateFile.makeDirectory(directory)
+    try StateFiles.makeDirectories(directory)
     lock = try StateLock(path: "\(directory)/apiserver.lock")
     let names = [
       "127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -69,7 +70,7 @@ public final class ControlPlane: Sendable {
     let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
     let database = "\(directory)/state.db"
     // SQLite gives its other files the mode of this one, and Secrets are in them.
-    try PrivateFile.create(database)
+    try StateFiles.create(database)
     let store = try Store(path: database, historyLimit: configuration.historyLimit) {
       selectable[$0] ?? []
     }
@@ -103,7 +104,7 @@ public final class ControlPlane: Sendable {
         try await http.run(address: configuration.address, port: configuration.port) { [self] port in
           boundPort.withLock { $0 = port }
           do {
-            try PrivateFile.write(kubeconfig, to: kubeconfigPath)
+            try StateFiles.write(Array(kubeconfig.utf8), to: kubeconfigPath)
           } catch {
             logger.error("\(error)")
           }
@@ -149,7 +150,7 @@ private final class StateLock: Sendable {
 
   init(path: String) throws {
     let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw FileError(path: path, operation: "open", code: errno) }
+    guard file >= 0 else { throw FileError("open", path, errno: errno) }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
       close(file)
       throw ControlPlaneError(description: "another control plane uses the state directory (\(path) is locked)")

@@ -3,6 +3,7 @@ import BPF
 import CMartletABI
 import CMartletBPF
 import Identity
+import KernelABI
 import Logging
 import Synchronization
 
@@ -48,16 +49,16 @@ public final class Datapath: Sendable {
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
-    endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
-    ipcache = IPCache(map: try object.map("martlet_ipcache"))
+    endpoints = EndpointMap(map: try object.map(.endpoints))
+    ipcache = IPCache(map: try object.map(.ipcache))
     policy = PolicyTables(
-      outer: try MapOfMaps(object.map("martlet_policy")),
+      outer: try MapOfMaps(object.map(.policy)),
       innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
-    connections = ConnectionTable(map: try object.map("martlet_conntrack"))
+    connections = ConnectionTable(map: try object.map(.connections))
     counters = DatapathCounters(
-      metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
-    configuration = try object.map("martlet_config")
-    events = try object.map("martlet_events")
+      metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
+    configuration = try object.map(.configuration)
+    events = try object.map(.events)
     fromContainer = try object.program("from_container")
     toContainer = try object.program("to_container")
     try fromContainer.pin(at: pins.programs + "/from_container", replacing: true)
@@ -66,7 +67,7 @@ public final class Datapath: Sendable {
 
   /// The version of the ABI that the pinned maps speak; nil without pins.
   private static func pinnedABI(_ pins: DatapathPins) -> UInt32? {
-    let pinned = try? BPFMap<UInt32, martlet_config>.fromPin(pins.map("martlet_config"))
+    let pinned = try? BPFMap<UInt32, martlet_config>.fromPin(pins.map(.configuration))
     return (try? pinned?.lookup(0))?.abi_version
   }
 
@@ -154,4 +155,10 @@ enum BPFObjects {
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: count))
   }
+}
+
+extension LoadedObject {
+  fileprivate func map(_ name: MapName) throws(BPFError) -> RawMap { try map(name.rawValue) }
+
+  fileprivate func map<Key, Value>(_ name: MapName) throws(BPFError) -> BPFMap<Key, Value> { try map(name.rawValue) }
 }

@@ -38,7 +38,7 @@ extension DatapathPins {
   public func mapSummaries() throws(BPFError) -> [MapSummary] {
     var found: [MapSummary] = []
     for name in try BPFFS.list(maps) {
-      let raw = try RawMap.fromPin(map(name))
+      let raw = try RawMap.fromPin("\(maps)/\(name)")
       let countable: Set<MapType> = [.hash, .lruHash, .lpmTrie, .hashOfMaps]
       found.append(
         MapSummary(
@@ -65,20 +65,20 @@ extension RawMap {
 extension PolicyTables {
   /// The pinned tables of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> PolicyTables {
-    PolicyTables(outer: try .fromPin(pins.map("martlet_policy")), innerCapacity: 0)
+    PolicyTables(outer: try .fromPin(pins.map(.policy)), innerCapacity: 0)
   }
 }
 
 extension IPCache {
   /// The pinned table of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> IPCache {
-    IPCache(map: try .fromPin(pins.map("martlet_ipcache")))
+    IPCache(map: try .fromPin(pins.map(.ipcache)))
   }
 }
 
 extension ConnectionTable {
   /// The pinned table of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> ConnectionTable {
-    ConnectionTable(map: try .fromPin(pins.map("martlet_conntrack")))
+    ConnectionTable(map: try .fromPin(pins.map(.connections)))
   }
 }

@@ -1,4 +1,5 @@
 import BPF
+import KernelABI
 
 #if canImport(Glibc)
   import Glibc
@@ -18,7 +19,7 @@ public struct DatapathPins: Hashable, Sendable {
   /// A folder for each of the node's own devices.
   var devices: String { root + "/devices" }
 
-  public func map(_ name: String) -> String { "\(maps)/\(name)" }
+  public func map(_ name: MapName) -> String { name.pin(in: maps) }
 
   func link(_ interface: String, _ direction: TrafficDirection) -> String {
     "\(links)/\(interface)-\(direction.rawValue)"
@@ -27,7 +28,7 @@ public struct DatapathPins: Hashable, Sendable {
   func remove(_ path: String) { unlink(path) }
 
   func removeMaps() throws(BPFError) {
-    for name in try BPFFS.list(maps) { remove(map(name)) }
+    for name in try BPFFS.list(maps) { remove("\(maps)/\(name)") }
   }
 
   /// Removes every pin of the instance: programs are detached and maps freed.

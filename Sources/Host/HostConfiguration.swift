@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Files
 import NodeAPI
 
 /// What `martlet up` is told.

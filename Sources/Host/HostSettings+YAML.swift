@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Datapath
+import Files
 import JSON
 import KubernetesAPI
 

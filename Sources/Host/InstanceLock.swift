@@ -1,3 +1,4 @@
+import Files
 import NodeAPI
 
 #if canImport(Glibc)

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Threads
 
 /// A network namespace, held open by a descriptor.
 public final class NetworkNamespace: Sendable {
@@ -64,5 +65,13 @@ public final class NetworkNamespace: Sendable {
       try body()
       return try current()
     }.get()
+  }
+  /// A change of namespace ends with the thread that made it.
+  private static func onThread<Success: Sendable, Failure: Error>(
+    _ body: @escaping @Sendable () throws(Failure) -> Success
+  ) throws(NetlinkError) -> Result<Success, Failure> {
+    do throws(JoinedThread.Failure) { return try JoinedThread.run(body) } catch {
+      throw NetlinkError(request: "pthread_create", errno: error.errno)
+    }
   }
 }

@@ -1,4 +1,4 @@
-import Flows
+import Clocks
 import JSON
 import KubernetesAPI
 import Logging

@@ -1,5 +1,6 @@
 import CLinux
 import CNI
+import Files
 import Glibc
 
 /// A control group of the unified hierarchy (cgroup v2), by its path.

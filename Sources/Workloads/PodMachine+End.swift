@@ -1,4 +1,6 @@
 import CNI
+import Clocks
+import Files
 import Glibc
 import JSON
 
@@ -6,7 +8,7 @@ import JSON
 extension PodMachine {
   mutating func ended(_ exit: ProcessExit) async {
     await ended(
-      WorkloadStatus.Termination(exit, startedAt: record.containerStartTime, finishedAt: Clock.now()))
+      WorkloadStatus.Termination(exit, startedAt: record.containerStartTime, finishedAt: Timestamp.nowText))
   }
 
   /// The container's process has ended (or could not begin): what is left of the container goes, then its policy decides.

@@ -1,4 +1,5 @@
 import CNI
+import Clocks
 import Glibc
 import JSON
 
@@ -55,7 +56,7 @@ extension PodMachine {
       }
       self.record.pid = started.pid
       self.record.processStart = started.start
-      self.record.containerStartTime = Clock.now()
+      self.record.containerStartTime = Timestamp.nowText
       startedAt = Clock.monotonicMilliseconds()
       self.record.restartCount = status.restartCount
       saveRecord()
@@ -66,7 +67,7 @@ extension PodMachine {
       schedule(.checkPorts(generation: generation), milliseconds: 5)
     } catch {
       logger.error("the process can not be started: \(error)")
-      let now = Clock.now()
+      let now = Timestamp.nowText
       var termination = WorkloadStatus.Termination(.code(error.exitCode), startedAt: now, finishedAt: now)
       termination.reason = "StartError"
       termination.message = error.description

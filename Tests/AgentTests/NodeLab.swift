@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Datapath
+import Files
 import Identity
 import JSON
 import KubernetesAPI

@@ -2,23 +2,14 @@ import ControlPlane
 import Foundation
 import JSON
 import Logging
+import TestSupport
 import Testing
 
 @testable import ControlPlane
 
 func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: text) }
 
-/// A folder of its own, gone with the test.
-final class TemporaryDirectory: Sendable {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("control-plane-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryDirectory {
   func write(_ text: String, as name: String) throws -> String {
     let file = "\(path)/\(name)"
     try text.write(toFile: file, atomically: true, encoding: .utf8)

@@ -1,6 +1,7 @@
 import Glibc
 import JSON
 import Testing
+import Threads
 
 @testable import LoadGenerator
 
@@ -10,7 +11,7 @@ import Testing
     let server = try BenchServer(port: 0, behaviour: behaviour)
     let port = server.port
     nonisolated(unsafe) let handed = server
-    DetachedThreads.start { handed.run() }
+    DetachedThread.start { handed.run() }
     return port
   }
 

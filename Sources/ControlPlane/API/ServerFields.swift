@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// The fields that belong to the server.
@@ -7,7 +8,7 @@ enum ServerFields {
       value.set(["metadata", field], to: nil)
     }
     value.set(["metadata", "uid"], to: .string(Identifiers.uid()))
-    value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowString))
+    value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowText))
     value.set(["metadata", "generation"], to: countsGenerations(resource) ? .some(1) : .none)
     if resource.hasStatus { value["status"] = nil }
     switch resource.qualifiedName {

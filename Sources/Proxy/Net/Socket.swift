@@ -48,6 +48,19 @@ public enum Socket {
     return -errno
   }
 
+  /// A non-blocking Unix domain socket that is connected to `path`, or a negated errno.
+  static func connected(_ type: __socket_type, to path: String) -> Int32 {
+    let flags = Int32(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let fd = socket(AF_UNIX, flags, 0)
+    guard fd >= 0 else { return -errno }
+    let result = clinux_connect_unix(fd, path)
+    guard result == 0 else {
+      close(fd)
+      return result
+    }
+    return fd
+  }
+
   static func setNoDelay(_ fd: Int32) { _ = set(fd, level: Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
   static func localAddress(_ fd: Int32) -> SocketAddress? {

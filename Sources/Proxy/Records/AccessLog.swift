@@ -127,23 +127,8 @@ struct AccessLog {
   private mutating func connect(to path: String, now: UInt64) -> Bool {
     guard now >= retryAt else { return false }
     retryAt = now &+ 250_000_000
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let room = MemoryLayout.size(ofValue: address.sun_path)
-    guard path.utf8.count < room else { return false }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    let socket = Glibc.socket(AF_UNIX, type, 0)
+    let socket = Socket.connected(SOCK_DGRAM, to: path)
     guard socket >= 0 else { return false }
-    let result = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard result == 0 else {
-      close(socket)
-      return false
-    }
     fd = socket
     return true
   }

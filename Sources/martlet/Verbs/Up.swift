@@ -1,5 +1,6 @@
 import Addressing
 import ArgumentParser
+import Files
 import Host
 import Logging
 import NodeAPI

@@ -15,7 +15,7 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "can not \(operation) \(path): \(String(cString: strerror(errno)))" }
 }
 
-/// Small files of a state directory. Written whole and renamed into place, so that a reader, or the same program after a
+/// Small files, read whole. Written whole and renamed into place, so that a reader, or the same program after a
 /// crash, sees the old content or the new one and nothing between.
 public enum StateFiles {
   public static func read(_ path: String) throws(FileError) -> [UInt8] {
@@ -36,6 +36,14 @@ public enum StateFiles {
     }
   }
 
+  /// As `read`; nil when there is no such file.
+  public static func readIfPresent(_ path: String) throws(FileError) -> [UInt8]? {
+    do throws(FileError) { return try read(path) } catch {
+      if error.errno == ENOENT { return nil }
+      throw error
+    }
+  }
+
   /// Replaces `path`; the content is on disk when it returns if `durable`.
   public static func write(
     _ content: [UInt8], to path: String, mode: mode_t = 0o600, durable: Bool = false
@@ -52,6 +60,14 @@ public enum StateFiles {
       unlink(temporary)
       throw FileError("write", path, errno: failure)
     }
+  }
+
+  /// Makes an empty file unless there is one; takes it from everybody else in any case.
+  public static func create(_ path: String) throws(FileError) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw FileError("create", path, errno: errno) }
+    fchmod(descriptor, 0o600)
+    close(descriptor)
   }
 
   /// Writes into a file that exists, as those of procfs, sysfs and cgroupfs are written: with one write(2).

@@ -35,14 +35,7 @@ public struct StateDirectory: Hashable, Sendable {
   public var lock: String { path + "/lock" }
   public var logs: String { path + "/logs" }
   public var run: String { path + "/run" }
-  public var proxy: String { path + "/proxy" }
-  public var proxyConfiguration: String { proxy + "/config.json" }
-  public var proxyGeneration: String { proxy + "/generation" }
-  public var accessSocket: String { proxy + "/access.sock" }
-  /// Where the proxy tells the agent what names were answered with.
-  public var nameSocket: String { proxy + "/names.sock" }
-  /// The identities of names that the proxy may use.
-  public var nameTable: String { proxy + "/names.json" }
+  public var proxy: ProxyFiles { ProxyFiles(folder: path + "/proxy") }
   /// What names were answered with, kept for the next agent.
   public var nameCache: String { path + "/names.json" }
   public var cni: String { path + "/cni" }
@@ -51,23 +44,7 @@ public struct StateDirectory: Hashable, Sendable {
   public var pins: String { "/sys/fs/bpf/martlet/\(instance)" }
 
   /// Makes the directory and those below it, readable by their owner alone.
-  public func create() throws(StateDirectoryError) {
-    for directory in [path, logs, run, proxy, cni] {
-      var partial = ""
-      for part in directory.split(separator: "/") {
-        partial += "/" + part
-        if mkdir(partial, 0o700) != 0, errno != EEXIST {
-          throw StateDirectoryError(path: partial, number: errno)
-        }
-      }
-    }
+  public func create() throws(FileError) {
+    for directory in [path, logs, run, proxy.folder, cni] { try StateFiles.makeDirectories(directory) }
   }
-}
-
-/// A directory that could not be made.
-public struct StateDirectoryError: Error, CustomStringConvertible {
-  public let path: String
-  public let number: Int32
-
-  public var description: String { "can not make \(path): \(String(cString: strerror(number)))" }
 }
