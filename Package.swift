@@ -174,17 +174,19 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
-    tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
+    tests("ProxyRulesTests", ["TestSupport", "Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests(
       "PolicyOracleTests",
       [
+        "TestSupport",
         "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
         "ProxyRules",
       ]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
-      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
+      "PolicyTests",
+      ["TestSupport", "Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -48,7 +48,8 @@ public final class ControlPlane: Sendable {
   private let server: APIServer
   private let pki: PKI
   private let boundPort = Mutex<Int?>(nil)
-  private let lock: StateLock
+  /// Keeps two servers from using one state directory.
+  private let lock: FileLock
 
   /// Opens the state directory, makes what is missing in it, and stores the objects that every cluster has.
   ///
@@ -58,7 +59,11 @@ public final class ControlPlane: Sendable {
     self.logger = logger
     let directory = configuration.stateDirectory
     try StateFiles.makeDirectories(directory)
-    lock = try StateLock(path: "\(directory)/apiserver.lock")
+    let lockPath = "\(directory)/apiserver.lock"
+    guard let lock = try FileLock(lockPath) else {
+      throw ControlPlaneError(description: "another control plane uses the state directory (\(lockPath) is locked)")
+    }
+    self.lock = lock
     let names = [
       "127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
       "kubernetes.default.svc.cluster.local", configuration.address, configuration.nodeName,
@@ -142,23 +147,6 @@ public final class ControlPlane: Sendable {
       description: "cannot listen on \(configuration.address):\(configuration.port): \(problem); "
         + "choose another address with --api-address")
   }
-}
-
-/// Keeps two servers from using one state directory. The lock ends with the process, however it ends.
-private final class StateLock: Sendable {
-  private let file: Int32
-
-  init(path: String) throws {
-    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw FileError("open", path, errno: errno) }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-      close(file)
-      throw ControlPlaneError(description: "another control plane uses the state directory (\(path) is locked)")
-    }
-    self.file = file
-  }
-
-  deinit { close(file) }
 }
 
 enum Listening {

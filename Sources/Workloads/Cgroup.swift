@@ -47,12 +47,6 @@ public struct Cgroup: Hashable, Sendable {
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { Int32($0) }
   }
 
-  /// Whether a process lives in it or below.
-  public var isPopulated: Bool {
-    guard let text = try? StateFiles.read(path + "/cgroup.events") else { return false }
-    return String(decoding: text, as: UTF8.self).split(separator: "\n").contains("populated 1")
-  }
-
   /// SIGKILL to everything in it and below, at once (cgroup.kill, Linux 5.14).
   public func kill() throws(FileError) {
     do {

@@ -61,7 +61,7 @@ extension EndToEnd {
         ),
         (["setpriv", "--bounding-set=-net_admin,-bpf"], [], "root lacks CAP_NET_ADMIN, CAP_BPF"),
         ([], ["--device", "nosuch0"], "--device: there is no network device \"nosuch0\""),
-        ([], ["--state-dir", "/proc/martlet"], "can not make /proc/martlet"),
+        ([], ["--state-dir", "/proc/martlet"], "can not make folder /proc/martlet"),
       ] as [([String], [String], String)])
     func `what is missing is named`(_ prefix: [String], _ arguments: [String], _ complaint: String) throws {
       let directory = try TemporaryDirectory.make("e2e-up")

@@ -40,13 +40,6 @@ struct StoreTransaction {
     return keys.filter { object($0)?.owners.contains(uid) ?? false }.sorted()
   }
 
-  func hasObject(uid: String, among resources: [String]) -> Bool {
-    for resource in resources {
-      if keys(ofResource: resource).contains(where: { object($0)?.uid == uid }) { return true }
-    }
-    return false
-  }
-
   /// Stores a new or changed object under the next version, which is also written into it.
   @discardableResult
   mutating func put(_ key: ObjectKey, _ value: JSONValue, selectable: [[String]]) -> StoredObject {
