@@ -83,7 +83,7 @@ let package = Package(
       "Datapath",
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
-        logging,
+        "Threads", logging,
       ]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
@@ -99,7 +99,7 @@ let package = Package(
       "Agent",
       [
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF", "NodeMetrics",
+        "CLinux", "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
