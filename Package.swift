@@ -87,6 +87,8 @@ let package = Package(
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "KernelABI", "Netlink", "Addressing", "Files",
         "Identity", "Policy", logging,
+        "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
+        "Threads", logging,
       ]),
     target(
       "Proxy",
@@ -114,6 +116,9 @@ let package = Package(
         "ProxyRules",
         "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks", "Files", "Labels", "JSON", "Threads",
         logging,
+        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
+        "CLinux", "CNI", "Netlink", "BPF", "NodeMetrics",
+        "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target("Operator", ["KubernetesAPI", "Clocks", "JSON", logging]),
     target(
@@ -148,6 +153,7 @@ let package = Package(
     tests(
       "DatapathTests",
       ["Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Policy", "Addressing", logging]),
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Netlink", "Policy", "Addressing", logging]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(

@@ -1,4 +1,5 @@
 import Addressing
+import CLinux
 import CNI
 import Clocks
 import Datapath
@@ -10,6 +11,12 @@ import NodeAPI
 import Policy
 import Synchronization
 import Threads
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
 
 /// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
 /// It may die at any time: the kernel and the proxy go on with what they have, and the next agent takes over.
@@ -117,6 +124,12 @@ public final class Agent: Sendable {
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
     logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")
+
+    // Much of the code that is resident by now ran once, and what goes on is in the page cache when it is used again.
+    DetachedThread.start(stackSize: 64 << 10) {
+      sleep(1)
+      _ = clinux_release_code()
+    }
 
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }

@@ -34,7 +34,7 @@ public final class Datapath: Sendable {
   public init(pins: DatapathPins, sizes: MapSizes = MapSizes(), logger: Logger) throws {
     self.pins = pins
     try BPFFS.ensureMounted()
-    for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
+    for directory in [pins.maps, pins.programs] { try BPFFS.makeDirectories(directory) }
     if let found = Datapath.pinnedABI(pins), found != 0, found != ABI.version {
       logger.warning("pinned maps of ABI version \(found) are replaced, so every connection is judged again")
       try pins.removeMaps()
@@ -119,23 +119,22 @@ public final class Datapath: Sendable {
   }
 
   /// Attaches both programs to the host side of a pod's veth, or replaces those of an earlier process.
+  ///
+  /// By filters, not by tcx: creating a tcx link waits for a grace period of RCU, 8 to 16 ms for each of the two, with the lock
+  /// held that every change of the network configuration takes. A filter costs a tenth of a millisecond, and the device is ours
+  /// alone, so nobody else's programs need an order with these. They last as long as the device.
   public func attach(interface name: String, index: UInt32) throws(BPFError) {
-    let attachments = [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)]
-    for (program, direction) in attachments {
-      _ = try TCAttachment.attach(
-        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
+    try pins.pods.add(name)
+    for (program, direction) in [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)] {
+      _ = try TCAttachment.attach(program, interfaceIndex: index, direction: direction, mechanism: .clsact)
     }
   }
 
-  /// Removes the pins of a device's attachments; the kernel detaches with them.
-  public func detach(interface name: String) {
-    for direction in TrafficDirection.allCases { pins.remove(pins.link(name, direction)) }
-  }
+  /// Ends a device's attachments, or forgets them when it is gone.
+  public func detach(interface name: String) throws(BPFError) { try pins.pods.detach(name) }
 
-  /// Names of the devices that have pinned attachments.
-  public func attachedInterfaces() -> Set<String> {
-    Set((try? BPFFS.list(pins.links))?.compactMap { $0.split(separator: "-").first.map(String.init) } ?? [])
-  }
+  /// Names of the devices that have attachments.
+  public func attachedInterfaces() throws(BPFError) -> Set<String> { Set(try pins.pods.devices()) }
 
   /// The events of the kernel, in batches, read on a timer so that a packet never pays for waking a reader.
   public func eventBatches(every interval: Duration = .milliseconds(20)) throws(BPFError)

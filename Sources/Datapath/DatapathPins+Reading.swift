@@ -22,17 +22,7 @@ extension DatapathPins {
 
   /// Which program is on which device.
   public func attachments() throws(BPFError) -> [(device: String, programID: UInt32)] {
-    var found: [(device: String, programID: UInt32)] = []
-    for name in try BPFFS.list(links) {
-      let device = name.split(separator: "-").first.map(String.init) ?? name
-      if let info = try? Link.fromPin("\(links)/\(name)").info() { found.append((device, info.programID)) }
-    }
-    for device in try attachedDevices() {
-      for direction in TrafficDirection.allCases {
-        if let info = try? Link.fromPin(deviceLink(device, direction)).info() { found.append((device, info.programID)) }
-      }
-    }
-    return found
+    try pods.programs() + devices.programs()
   }
 
   public func mapSummaries() throws(BPFError) -> [MapSummary] {

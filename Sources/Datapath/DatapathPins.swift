@@ -14,16 +14,13 @@ public struct DatapathPins: Hashable, Sendable {
   public init(root: String) { self.root = root }
 
   public var maps: String { root + "/maps" }
-  public var links: String { root + "/links" }
+  /// The attachments to the pods' devices.
+  public var pods: AttachmentPins { AttachmentPins(root: root + "/links") }
   public var programs: String { root + "/progs" }
-  /// A folder for each of the node's own devices.
-  var devices: String { root + "/devices" }
+  /// The attachments to the node's own devices.
+  public var devices: AttachmentPins { AttachmentPins(root: root + "/devices") }
 
   public func map(_ name: MapName) -> String { name.pin(in: maps) }
-
-  func link(_ interface: String, _ direction: TrafficDirection) -> String {
-    "\(links)/\(interface)-\(direction.rawValue)"
-  }
 
   func remove(_ path: String) { unlink(path) }
 
@@ -33,12 +30,12 @@ public struct DatapathPins: Hashable, Sendable {
 
   /// Removes every pin of the instance: programs are detached and maps freed.
   public func removeAll() throws(BPFError) {
-    try detachDevices(except: [])
-    for directory in [links, programs, maps] {
+    try devices.removeAll()
+    try pods.removeAll()
+    for directory in [programs, maps] {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
-    rmdir(devices)
     rmdir(root)
   }
 }

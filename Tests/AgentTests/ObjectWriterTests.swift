@@ -27,7 +27,9 @@ import Testing
 
   private func endpoint(uid: String, ports: Set<NamedPort> = []) async throws -> Endpoint {
     let addresses = lab.configuration.podCIDRs.map(\.address)
-    let (attachment, index) = try await lab.create(try NodeLab.add(), uid: uid, addresses: addresses, mtu: 1500)
+    let (attachment, index) = try await lab.create(try NodeLab.add(), uid: uid, addresses: addresses, mtu: 1500) {
+      _, _ in
+    }
     return Endpoint(
       id: 5, attachment: attachment, interfaceIndex: index, identity: .init(rawValue: 256), labels: .init([]),
       namedPorts: ports)

@@ -26,6 +26,7 @@
 
 #include "clinux_bpf.h"
 #include "clinux_epoll.h"
+#include "clinux_memory.h"
 #include "clinux_net.h"
 #include "clinux_process.h"
 #include "clinux_spawn.h"
