@@ -15,6 +15,8 @@ public struct DatapathPins: Hashable, Sendable {
   public var maps: String { root + "/maps" }
   public var links: String { root + "/links" }
   public var programs: String { root + "/progs" }
+  /// The attachment of `proxy_lookup` to the node's network namespace.
+  var proxyLookup: String { root + "/proxy_lookup" }
   /// A folder for each of the node's own devices.
   var devices: String { root + "/devices" }
 
@@ -37,6 +39,7 @@ public struct DatapathPins: Hashable, Sendable {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
+    remove(proxyLookup)
     rmdir(devices)
     rmdir(root)
   }
