@@ -61,7 +61,7 @@ struct FlowPipeline: Sendable {
       flow.http = Flow.HTTP(
         code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
         version: "HTTP/1.1", latency: record.latency,
-        mismatches: (0..<16).filter { record.mismatches & 1 << $0 != 0 })
+        mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 })
       return flow
     }
     ring.append(
