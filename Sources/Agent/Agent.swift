@@ -76,6 +76,7 @@ public final class Agent: Sendable {
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
+    try datapath.proxyLookup.attach()
     let access = try AccessReceiver(path: configuration.directory.proxy.accessSocket)
     defer { access.stop() }
     let pipeline = FlowPipeline(

@@ -20,6 +20,7 @@ public final class Datapath: Sendable {
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
+  public let proxyLookup: ProxyLookup
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
@@ -49,6 +50,7 @@ public final class Datapath: Sendable {
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
+    proxyLookup = ProxyLookup(pins: pins, maps: object.maps)
     endpoints = EndpointMap(map: try object.map(.endpoints))
     ipcache = IPCache(map: try object.map(.ipcache))
     policy = PolicyTables(
@@ -150,6 +152,7 @@ public final class Datapath: Sendable {
 enum BPFObjects {
   static let endpoint = bytes(martlet_endpoint_object(), martlet_endpoint_object_size())
   static let host = bytes(martlet_host_object(), martlet_host_object_size())
+  static let proxy = bytes(martlet_proxy_object(), martlet_proxy_object_size())
 
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: count))

@@ -19,6 +19,8 @@ public struct DatapathPins: Hashable, Sendable {
   public var programs: String { root + "/progs" }
   /// The attachments to the node's own devices.
   public var devices: AttachmentPins { AttachmentPins(root: root + "/devices") }
+  /// The attachment of `proxy_lookup` to the node's network namespace.
+  var proxyLookup: String { root + "/proxy_lookup" }
 
   public func map(_ name: MapName) -> String { name.pin(in: maps) }
 
@@ -36,6 +38,7 @@ public struct DatapathPins: Hashable, Sendable {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
+    remove(proxyLookup)
     rmdir(root)
   }
 }

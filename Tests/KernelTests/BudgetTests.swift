@@ -32,7 +32,8 @@ private func kernelSeries() throws -> String {
 @Suite(.enabled(if: isRoot, "needs root")) struct BudgetTests {
   /// Every program loads, and the verifier walks no more instructions than bpf/budget.json grants.
   @Test func programsStayWithinTheirBudgets() throws {
-    let programs = try Node.specification().load().programs.merging(Node.hostSpecification().load().programs) { $1 }
+    let objects = [try Node.specification(), try Node.hostSpecification(), try Node.proxySpecification()]
+    let programs = try objects.reduce(into: [:]) { $0.merge(try $1.load().programs) { $1 } }
     let budgets = try Budgets.read().programs
     let series = try kernelSeries()
     #expect(programs.keys.sorted() == budgets.keys.sorted())

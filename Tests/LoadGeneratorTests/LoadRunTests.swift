@@ -110,5 +110,10 @@ import Threads
       return
     }
     #expect(median > 0 && median < 0.1)
+    #expect(document["DurationHistogram"]?["Data"] == nil)
+    let full = LoadDocument(options: options, result: result, hasBuckets: true).json
+    let buckets = full["DurationHistogram"]?["Data"]?.arrayValue ?? []
+    #expect(buckets.compactMap { $0["Count"]?.integerValue }.reduce(0, +) == Int64(result.answered))
+    #expect(buckets.last?["Percent"]?.integerValue == 100)
   }
 }

@@ -87,9 +87,10 @@ public enum Socket {
     return result < 0 ? -Int(errno) : result
   }
 
+  /// - Parameter isLast: shutdown(2) follows at once: its FIN then travels with the octets.
   @inline(__always)
-  static func send(_ fd: Int32, _ from: UnsafePointer<UInt8>, _ count: Int) -> Int {
-    let result = Glibc.send(fd, from, count, Int32(MSG_NOSIGNAL))
+  static func send(_ fd: Int32, _ from: UnsafePointer<UInt8>, _ count: Int, isLast: Bool = false) -> Int {
+    let result = Glibc.send(fd, from, count, Int32(MSG_NOSIGNAL) | (isLast ? Int32(MSG_MORE) : 0))
     return result < 0 ? -Int(errno) : result
   }
 

@@ -14,8 +14,8 @@ struct AccessLog {
   private var records: UInt64 = 0
   private var fd: Int32 = -1
   private var retryAt: UInt64 = 0
-  /// When the oldest waiting record came, CLOCK_MONOTONIC; nil when none waits.
-  private(set) var waitingSince: UInt64?
+  /// When the records that wait are to be sent, CLOCK_MONOTONIC; nil when none waits.
+  private(set) var deadline: UInt64?
 
   static let capacity = 32768
   /// Nanoseconds that a record may wait for company.
@@ -83,7 +83,7 @@ struct AccessLog {
     }
     count += length
     records &+= 1
-    if waitingSince == nil { waitingSince = now }
+    if deadline == nil { deadline = now &+ Self.patience }
   }
 
   /// Adds a record as it is sent.
@@ -94,7 +94,14 @@ struct AccessLog {
     }
     count += bytes.count
     records &+= 1
-    if waitingSince == nil { waitingSince = now }
+    if deadline == nil { deadline = now &+ Self.patience }
+  }
+
+  /// Sends what waits when it has waited long enough. `now` may be earlier than that of a record: time is read once for a
+  /// batch of events, but for each record.
+  @inline(__always)
+  mutating func flushIfDue(now: UInt64) {
+    if let deadline, now >= deadline { flush(now: now) }
   }
 
   /// Sends what waits.
@@ -102,7 +109,7 @@ struct AccessLog {
     defer {
       count = 0
       records = 0
-      waitingSince = nil
+      deadline = nil
     }
     guard count > 0 else { return }
     switch sink {

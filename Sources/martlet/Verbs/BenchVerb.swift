@@ -112,6 +112,9 @@ struct LoadArguments: ParsableArguments {
   @Flag(help: "Print a JSON document with fortio's names.")
   var json = false
 
+  @Flag(help: "With --json: the buckets of the histogram of latencies too, to add up several runs.")
+  var buckets = false
+
   /// Runs the load and prints what it measured; exit code 1 when no request was answered.
   func measure(_ traffic: LoadProtocol, _ target: () throws(LoadError) -> LoadTarget) async throws {
     let run: LoadRun
@@ -129,7 +132,7 @@ struct LoadArguments: ParsableArguments {
       complain("\(error)")
       throw Exit.usage
     }
-    let document = LoadDocument(options: run.options, result: try await run.run())
+    let document = LoadDocument(options: run.options, result: try await run.run(), hasBuckets: buckets)
     print(json ? document.json.text(pretty: true) : loadTable(document))
     if document.result.answered == 0 { throw Exit.no }
   }
