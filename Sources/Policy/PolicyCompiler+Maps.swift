@@ -40,13 +40,14 @@ extension PolicyCompiler {
     _ identity: NumericIdentity, _ peers: Set<NumericIdentity>?, _ rulings: [(key: PolicyKey, ruling: Ruling)],
     _ unions: inout [[Int]: RuleList], _ change: inout PolicyChange
   ) {
-    let old = maps[identity]
+    let old = maps.removeValue(forKey: identity)
     var map: PolicyMapState = [:]
+    // Of these peers, before.
+    var gone: PolicyMapState = [:]
     var slots: Set<RuleSetSlot> = []
     var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
     if let peers {
-      map = old ?? [:]
-      for key in map.keys.filter({ peers.contains($0.peer) }) { map[key] = nil }
+      gone = (old ?? [:]).filter { peers.contains($0.key.peer) }
       slots = (subjects[identity]?.slots ?? []).filter { !peers.contains($0.key.peer) }
       conflicts = (subjects[identity]?.conflicts ?? [:]).filter { !peers.contains($0.key.peer) }
     } else {
@@ -75,8 +76,21 @@ extension PolicyCompiler {
     release((subjects[identity]?.slots ?? []).subtracting(slots), &change)
     subjects[identity]?.slots = slots
     subjects[identity]?.conflicts = conflicts
-    guard map != old else { return }
-    maps[identity] = map
+    if peers == nil {
+      maps[identity] = map
+      guard map != old else { return }
+    } else {
+      // Only these entries are touched, in place: there may be many thousand others.
+      guard map != gone || old == nil else {
+        maps[identity] = old
+        return
+      }
+      if old != nil { change.patches[identity] = PolicyMapPatch(from: gone, to: map) }
+      var whole = consume old ?? [:]
+      for key in gone.keys where map[key] == nil { whole[key] = nil }
+      for (key, entry) in map { whole[key] = entry }
+      maps[identity] = whole
+    }
     change.maps.insert(identity)
     change.removedMaps.remove(identity)
   }
