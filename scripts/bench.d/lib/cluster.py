@@ -44,15 +44,13 @@ def of_one(index):
     return document
 
 
-def fill(node, identities, policies):
-    """Writes so many identities, and the policies given, and waits until all of it is in force."""
-    api = node.api()
-    for index in range(identities):
+def fill(node, api, identities, policies=()):
+    """Writes the identities with these indices, and the policies given, and waits until all of it is in force."""
+    for index in identities:
         api.ask("POST", IDENTITIES, identity(FIRST + index, index))
     for document in policies:
         api.ask("POST", POLICIES, document)
     node.do(node.martlet, "policy", "wait", "--timeout", "300s")
-    return api
 
 
 def names(index, subject, subjects, policies):
