@@ -47,7 +47,8 @@ extension PolicyCompiler {
     var slots: Set<RuleSetSlot> = []
     var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
     if let peers {
-      gone = (old ?? [:]).filter { peers.contains($0.key.peer) }
+      let sieve = PeerSieve(peers)
+      gone = (old ?? [:]).filter { sieve.mayHold($0.key.peer) && peers.contains($0.key.peer) }
       slots = (subjects[identity]?.slots ?? []).filter { !peers.contains($0.key.peer) }
       conflicts = (subjects[identity]?.conflicts ?? [:]).filter { !peers.contains($0.key.peer) }
     } else {
@@ -111,5 +112,18 @@ extension PolicyCompiler {
     let rules = RuleList.union(lists.compactMap { ruleLists[$0] })
     unions[lists] = rules
     return rules
+  }
+}
+
+/// Tells most of those that are not in a set of peers, without hashing: maps of thousands are searched for a few.
+private struct PeerSieve {
+  private var bits = [UInt64](repeating: 0, count: 64)
+
+  init(_ peers: Set<NumericIdentity>) {
+    for peer in peers { bits[Int(peer.rawValue >> 6 & 63)] |= 1 << UInt64(peer.rawValue & 63) }
+  }
+
+  func mayHold(_ peer: NumericIdentity) -> Bool {
+    bits[Int(peer.rawValue >> 6 & 63)] >> UInt64(peer.rawValue & 63) & 1 != 0
   }
 }
