@@ -23,6 +23,7 @@ public struct DatapathSettings: Hashable, Sendable {
     return martlet_config(
       abi_version: ABI.version, flags: flags, policy_revision: revision,
       host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,
-      ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, reserved: 0)
+      ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, maglev_size: 0,
+      node_netns_cookie: 0, node_port_first: 0, node_port_last: 0, nat_port_first: 0, nat_port_last: 0)
   }
 }
