@@ -52,7 +52,10 @@ public struct IdentityAllocator: Sendable {
 
   public mutating func remove(_ identity: NumericIdentity) {
     guard let old = labels.removeValue(forKey: identity) else { return }
-    guard var others = shared[old] else { return numbers[old] = nil }
+    guard var others = shared[old] else {
+      numbers[old] = nil
+      return
+    }
     others.remove(identity)
     numbers[old] = others.min()
     shared[old] = others.count > 1 ? others : nil
