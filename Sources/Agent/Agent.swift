@@ -10,10 +10,6 @@ import Policy
 import Synchronization
 import Threads
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
 /// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
 /// It may die at any time: the kernel and the proxy go on with what they have, and the next agent takes over.
 public final class Agent: Sendable {
@@ -118,10 +114,6 @@ public final class Agent: Sendable {
     devices.follow()
     await endpoints.replayDeletes()
 
-    #if canImport(Glibc)
-      // Reading everything at once took several times of what is kept of it.
-      malloc_trim(0)
-    #endif
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
     logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")
 
