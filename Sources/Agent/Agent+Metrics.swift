@@ -45,6 +45,7 @@ extension Agent {
     families += datapathMetrics() + tableMetrics(await policy.largestPolicy)
     families += policyMetrics(
       await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
+    families += await policy.times.families
     let endpoints = await self.endpoints.all
     families += [
       MetricFamily(

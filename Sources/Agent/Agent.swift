@@ -188,14 +188,14 @@ public final class Agent: Sendable {
   }
 
   private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
-    for await delta in known {
-      switch delta {
-      case .replaced: break
-      case .applied(let identity): await endpoints.identityApplied(identity)
-      case .deleted(let key): await endpoints.identityDeleted(key.name)
-      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
-      }
+    let inbox = Inbox<ReflectorDelta<CiliumIdentity>>()
+    async let reading: Void = inbox.fill(from: known)
+    for await deltas in inbox.batches() {
+      await endpoints.identitiesChanged(deltas)
+      // A cluster may make hundreds of identities a second: what comes in this while is compiled together.
+      try? await Task.sleep(for: .milliseconds(100))
     }
+    await reading
   }
 
   private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {

@@ -64,6 +64,18 @@ public struct PolicyTables: Sendable {
     }
   }
 
+  /// Changes the map that the kernel holds for one identity; false when it holds none. After an error the map is to be
+  /// replaced.
+  public func apply(_ patch: PolicyMapPatch, to identity: NumericIdentity) throws(BPFError) -> Bool {
+    guard let raw = try outer.inner(identity.rawValue) else { return false }
+    let map = try BPFMap<martlet_policy_key, martlet_policy_entry>(raw)
+    for key in patch.removals { try map.delete(martlet_policy_key(key)) }
+    for addition in patch.additions {
+      try map.update(martlet_policy_key(addition.key), martlet_policy_entry(addition.entry))
+    }
+    return true
+  }
+
   private func inner(of identity: NumericIdentity, holding state: PolicyMapState) throws -> RawMap {
     let entries = PolicyTables.entries(of: state)
     guard entries.count <= innerCapacity else {

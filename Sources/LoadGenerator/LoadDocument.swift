@@ -23,11 +23,8 @@ public struct LoadDocument: Sendable {
     var codes: [String: JSONValue] = [:]
     for (status, count) in result.statuses { codes[String(status)] = .integer(Int64(count)) }
     if result.failed > 0 { codes["-1"] = .integer(Int64(result.failed)) }
-    let isEcho = if case .echo = options.traffic { true } else { false }
     return [
-      "RunType": .string(isEcho ? "TCP" : "HTTP"),
-      "URL": .string(
-        isEcho ? "tcp://\(options.target.authority)" : "http://\(options.target.authority)\(options.target.path)"),
+      "RunType": .string(kind.name), "URL": .string(kind.url),
       "RequestedQPS": .string(options.rate.map { $0 == $0.rounded() ? "\(Int64($0))" : "\($0)" } ?? "max"),
       "RequestedDuration": .string("\(Double(options.duration) / 1e9)s"),
       "ActualQPS": .number(rate),
@@ -51,6 +48,15 @@ public struct LoadDocument: Sendable {
         "SoftIRQSeconds": .number(result.use.machineSoftIRQSeconds),
       ],
     ]
+  }
+
+  private var kind: (name: String, url: String) {
+    let authority = options.target.authority
+    return switch options.traffic {
+    case .http: ("HTTP", "http://\(authority)\(options.target.path)")
+    case .echo: ("TCP", "tcp://\(authority)")
+    case .dns(let question): ("DNS", "dns://\(authority)/\(question.name)")
+    }
   }
 
   private static func histogram(_ histogram: LatencyHistogram, hasBuckets: Bool = false) -> JSONValue {

@@ -125,7 +125,9 @@ import Testing
     let identity = try await wanted(app: "web")
     let name = String(identity.rawValue)
     lab.api.remove(CiliumIdentity.resource, namespace: nil, name: name)
-    await manager.identityDeleted(name)
+    await manager.identitiesChanged([
+      .deleted(ObjectKey(kind: CiliumIdentity.resource.kind, namespace: nil, name: name))
+    ])
     #expect(await eventually { lab.api[CiliumIdentity.resource, nil, name] != nil })
     #expect(lab.kernelIdentities == [identity])
     #expect(lab.subjects == [identity])
