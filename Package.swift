@@ -74,6 +74,7 @@ let package = Package(
     target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
+    target("Services", ["Addressing", "JSON", "KubernetesAPI"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
     target(
@@ -83,7 +84,7 @@ let package = Package(
       "Datapath",
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
-        logging,
+        "Services", logging,
       ]),
     target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
     target("Flows", ["CMartletABI", "Addressing", "JSON"]),
@@ -138,7 +139,7 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
-      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Services", "Addressing", "KubernetesAPI", logging]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
@@ -166,6 +167,7 @@ let package = Package(
         "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
         "ProxyRules",
       ]),
+    tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
