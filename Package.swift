@@ -99,7 +99,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
+        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI",
+        "ProxyRules",
         "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),

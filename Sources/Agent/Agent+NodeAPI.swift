@@ -29,6 +29,7 @@ extension Agent {
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
       case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
+      case ("GET", "/v1/services"): return .json(await services.models.json)
       case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"): return .json(try await traces(JSONCursor(try request.json())))

@@ -4,6 +4,7 @@ import BPF
 /// know them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
+  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity
   /// The policy of one identity, which has a map of its own.
   case policyEntries
 
@@ -16,6 +17,13 @@ public enum SizedMap: String, Sendable, CaseIterable {
     case .connections: "martlet_conntrack"
     case .fragments: "martlet_fragments"
     case .events: "martlet_events"
+    case .frontends: "martlet_frontends"
+    case .services: "martlet_services"
+    case .serviceSlots: "martlet_service_slots"
+    case .backends: "martlet_backends"
+    case .maglev: "martlet_maglev"
+    case .sourceRanges: "martlet_source_ranges"
+    case .affinity: "martlet_affinity"
     case .policyEntries: nil
     }
   }

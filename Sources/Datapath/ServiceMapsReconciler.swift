@@ -23,6 +23,8 @@ public struct ServiceReconciler: Sendable {
   var owners: [FrontendKey: ServiceName] = [:]
   var retirement = ServiceRetirement()
   private var lastNumber: UInt32
+  /// Numbers that an earlier process gave last may be gone from the maps, and still be known to sockets.
+  private static let numberGap: UInt32 = 1 << 16
   /// What could not be written; the maps still have what was there before.
   private var refused: [ServiceName: (service: CompiledService, reason: String)] = [:]
   /// Whether something has been removed since the refused were last tried.
@@ -37,11 +39,22 @@ public struct ServiceReconciler: Sendable {
     self.store = store
     self.maglevSize = maglevSize
     held = try store.content()
-    lastNumber = held.greatestNumber
+    lastNumber = min(held.greatestNumber, UInt32(Int32.max)) + ServiceReconciler.numberGap
   }
 
   /// The Services that the maps do not have as they should, and why. They have them as they were, new ones not at all.
   public var refusals: [ServiceName: String] { refused.mapValues(\.reason) }
+
+  /// Which port of which Service a number means, for whom: until it is gone from the maps.
+  public private(set) var meanings: [UInt32: BalancerID] = [:]
+
+  /// The number of a service in the maps.
+  public func number(_ id: BalancerID) -> UInt32? { records[id.port.service]?.balancers[id]?.number }
+
+  /// The number of a backend of a port in the maps.
+  public func number(_ backend: BackendAddress, of port: PortID) -> UInt32? {
+    records[port.service]?.backends[port]?[backend]
+  }
 
   /// When ``collect(now:)`` has something to do next.
   public var nextDue: Instant? { retirement.nextDue }
@@ -132,6 +145,7 @@ public struct ServiceReconciler: Sendable {
     new.backends = plan.backends
     for balancing in plan.balancers {
       new.balancers[balancing.id] = balancing.number
+      meanings[balancing.number.number] = balancing.id
       if let table = balancing.previousTable, table != 0, table != balancing.entry.table {
         retirement.retire(.table(table), now)
       }
@@ -209,6 +223,7 @@ public struct ServiceReconciler: Sendable {
     for item in items {
       switch item {
       case .service(let number):
+        meanings[number] = nil
         if let entry = held.services[number] {
           services.append(.removeService(number))
           removeTable(entry.table)
