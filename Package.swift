@@ -140,7 +140,10 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
-      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Services", "Addressing", "KubernetesAPI", logging]),
+      [
+        "Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Services", "Addressing", "KubernetesAPI", "JSON",
+        logging,
+      ]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(

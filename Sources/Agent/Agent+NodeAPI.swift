@@ -74,6 +74,7 @@ extension Agent {
         name: "Names", ok: names.evicted == 0,
         message: "\(names.names) names, \(names.addresses) addresses"
           + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
+    components.append(await servicesComponent())
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,
@@ -85,6 +86,17 @@ extension Agent {
       startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
       identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
       policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  private func servicesComponent() async -> AgentStatus.Component {
+    let refusals = await services.refusals.sorted { $0.key < $1.key }
+    let named = refusals.prefix(3).map { "\($0.key): \($0.value)" }.joined(separator: "; ")
+    return AgentStatus.Component(
+      name: "Services", ok: refusals.isEmpty,
+      message: refusals.isEmpty
+        ? "OK, \(await services.count) objects"
+        : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
+          + (refusals.count > 3 ? "; …" : ""))
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

@@ -48,6 +48,8 @@ actor ServiceController {
   /// The Services that the kernel does not have as it should, and why.
   var refusals: [ServiceName: String] { reconciler?.refusals ?? [:] }
 
+  var count: Int { book.names.count }
+
   /// Every Service, by its name.
   var models: [ServiceModel] {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }

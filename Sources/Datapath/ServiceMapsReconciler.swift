@@ -39,7 +39,8 @@ public struct ServiceReconciler: Sendable {
     self.store = store
     self.maglevSize = maglevSize
     held = try store.content()
-    lastNumber = min(held.greatestNumber, UInt32(Int32.max)) + ServiceReconciler.numberGap
+    let greatest = min(held.greatestNumber, UInt32(Int32.max))
+    lastNumber = greatest == 0 ? 0 : greatest + ServiceReconciler.numberGap
   }
 
   /// The Services that the maps do not have as they should, and why. They have them as they were, new ones not at all.
