@@ -111,8 +111,9 @@ struct ServiceKernelTests {
       10,000 services x 5 backends: \(whole); one endpoint: median \(changes[100]), p99 \(changes[197]); \
       collecting: \(collected); a restart: \(adopted)
       """)
-    #expect(changes[197] < .milliseconds(10))
+    // Of a build without optimization nothing can be said.
     #if !DEBUG
+      #expect(changes[197] < .milliseconds(10))
       #expect(whole < .seconds(2))
     #endif
   }
