@@ -77,6 +77,7 @@ let package = Package(
     target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
+    target("Services", ["Addressing", "JSON", "KubernetesAPI"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
     target(
@@ -89,6 +90,7 @@ let package = Package(
         "Identity", "Policy", logging,
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
         "Threads", logging,
+        "Services", logging,
       ]),
     target(
       "Proxy",
@@ -118,6 +120,9 @@ let package = Package(
         logging,
         "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
         "CLinux", "CNI", "Netlink", "BPF", "NodeMetrics",
+        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI",
+        "ProxyRules",
+        "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
     target("Operator", ["KubernetesAPI", "Clocks", "JSON", logging]),
@@ -154,6 +159,10 @@ let package = Package(
       "DatapathTests",
       ["Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Policy", "Addressing", logging]),
       ["Datapath", "BPF", "CMartletABI", "Identity", "Netlink", "Policy", "Addressing", logging]),
+      [
+        "Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Services", "Addressing", "KubernetesAPI", "JSON",
+        logging,
+      ]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
     tests("JSONTests", ["JSON"]),
     tests(
@@ -189,6 +198,7 @@ let package = Package(
         "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
         "ProxyRules",
       ]),
+    tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
       "PolicyTests",

@@ -30,6 +30,7 @@ extension Agent {
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
       case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
+      case ("GET", "/v1/services"): return .json(await services.models.json)
       case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"): return .json(try await traces(JSONCursor(try request.json())))
@@ -74,6 +75,7 @@ extension Agent {
         name: "Names", ok: names.evicted == 0,
         message: "\(names.names) names, \(names.addresses) addresses"
           + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
+    components.append(await servicesComponent())
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,
@@ -85,6 +87,17 @@ extension Agent {
       startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
       identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
       policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  private func servicesComponent() async -> AgentStatus.Component {
+    let refusals = await services.refusals.sorted { $0.key < $1.key }
+    let named = refusals.prefix(3).map { "\($0.key): \($0.value)" }.joined(separator: "; ")
+    return AgentStatus.Component(
+      name: "Services", ok: refusals.isEmpty,
+      message: refusals.isEmpty
+        ? "OK, \(await services.count) objects"
+        : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
+          + (refusals.count > 3 ? "; …" : ""))
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

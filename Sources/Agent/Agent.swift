@@ -28,6 +28,7 @@ public final class Agent: Sendable {
   let directory = NodeDirectory()
   let identities: IdentityService
   let policy: PolicyController
+  let services: ServiceController
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
@@ -60,6 +61,7 @@ public final class Agent: Sendable {
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
       logger: logger
     ) { reporter.report($0) }
+    services = ServiceController(datapath: datapath, nodeName: configuration.nodeName, logger: logger)
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -115,6 +117,7 @@ public final class Agent: Sendable {
     policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     snapshot.names = await names.restore()
+    try await services.start(inputs)
     await policy.start(snapshot)
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
@@ -201,7 +204,19 @@ public final class Agent: Sendable {
   private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {
     var book = book
     let inbox = Inbox<PolicyInput>()
-    async let reading: Void = inbox.fill(from: feed.inputs)
+    // Of its own, so that a backend that goes does not wait until the proxy has a policy.
+    let serviceInbox = Inbox<PolicyInput>()
+    async let reading: Void = {
+      for await input in feed.inputs {
+        serviceInbox.add(input)
+        inbox.add(input)
+      }
+      serviceInbox.finish()
+      inbox.finish()
+    }()
+    async let balancing: Void = {
+      for await inputs in serviceInbox.batches() { await services.apply(inputs) }
+    }()
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
       for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
@@ -211,6 +226,7 @@ public final class Agent: Sendable {
       for input in inputs { progress.record(input) }
     }
     await reading
+    await balancing
   }
 
   private func followNode(_ feed: PolicyFeed, _ devices: NodeDevices) async {

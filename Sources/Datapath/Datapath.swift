@@ -17,6 +17,7 @@ public final class Datapath: Sendable {
   public let policy: PolicyTables
   public let connections: ConnectionTable
   public let counters: DatapathCounters
+  public let services: ServiceMaps
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
@@ -59,6 +60,7 @@ public final class Datapath: Sendable {
     connections = ConnectionTable(map: try object.map(.connections))
     counters = DatapathCounters(
       metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
+    services = try ServiceMaps { (name) throws(BPFError) -> RawMap in try object.map(name) }
     configuration = try object.map(.configuration)
     events = try object.map(.events)
     fromContainer = try object.program("from_container")
@@ -80,12 +82,13 @@ public final class Datapath: Sendable {
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 
-  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process, and whether the
-  /// node has a policy stays as it was.
+  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process; whether the node
+  /// has a policy, and the size of its Maglev tables, stay as they were.
   public func configure(_ settings: DatapathSettings) throws(BPFError) {
     let previous = try configuration.lookup(0)
     var entry = settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1)
     entry.flags |= (previous?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue
+    entry.maglev_size = previous?.maglev_size ?? 0
     try configuration.update(0, entry)
   }
 
@@ -108,7 +111,7 @@ public final class Datapath: Sendable {
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
   public func bumpRevision() throws(BPFError) { try change { $0.policy_revision &+= 1 } }
 
-  private func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
+  func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
     // One at a time: of two that read the same entry, the slower one would undo the other's change.
     let result = changing.withLock { _ -> Result<Void, BPFError> in
       Result { () throws(BPFError) in

@@ -5,6 +5,7 @@ import KernelABI
 /// know them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
+  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity
   /// The policy of one identity, which has a map of its own.
   case policyEntries
 
@@ -17,6 +18,13 @@ public enum SizedMap: String, Sendable, CaseIterable {
     case .connections: .connections
     case .fragments: .fragments
     case .events: .events
+    case .frontends: .frontends
+    case .services: .services
+    case .serviceSlots: .serviceSlots
+    case .backends: .backends
+    case .maglev: .maglev
+    case .sourceRanges: .sourceRanges
+    case .affinity: .affinity
     case .policyEntries: nil
     }
   }
