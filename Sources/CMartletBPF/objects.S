@@ -11,4 +11,5 @@ martlet_\name\()_bpf_end:
 
 	object endpoint
 	object host
+	object socket
 	.section .note.GNU-stack, "", @progbits

@@ -15,3 +15,4 @@
 
 OBJECT(endpoint)
 OBJECT(host)
+OBJECT(socket)
