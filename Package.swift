@@ -139,7 +139,7 @@ let package = Package(
     tests(
       "DatapathTests",
       ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
-    tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
+    tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests(
       "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", "JSON", logging],

@@ -155,9 +155,8 @@ INLINE int socket_connect(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side
 	return PROCEED;
 }
 
-INLINE struct martlet_socket_peer_key peer_key(struct bpf_sock_addr *ctx,
-					       const struct martlet_addr *address, __be16 port,
-					       __u8 kind)
+INLINE struct martlet_socket_peer_key
+peer_key(struct bpf_sock_addr *ctx, const struct martlet_addr *address, __be16 port, __u8 kind)
 {
 	struct martlet_socket_peer_key key = {.address = *address, .port = port, .kind = kind};
 
