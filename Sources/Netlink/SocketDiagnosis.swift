@@ -57,8 +57,8 @@ public struct SocketDiagnosis: Sendable {
         "SOCK_DIAG_BY_FAMILY", Int(SOCK_DIAG_BY_FAMILY), flags: NLM_F_DUMP, header: header)
       if let storage {
         var map = AttributeWriter()
-        map.add(Int(SK_DIAG_BPF_STORAGE_REQ_MAP_FD.rawValue), number: UInt32(storage))
-        request.payload.add(Int(INET_DIAG_REQ_SK_BPF_STORAGES.rawValue), nested: map)
+        map.add(SK_DIAG_BPF_STORAGE_REQ_MAP_FD, number: UInt32(storage))
+        request.payload.add(INET_DIAG_REQ_SK_BPF_STORAGES, nested: map)
       }
       found += try handle.dump(request).compactMap { DiagnosedSocket($0, transport) }
     }
@@ -102,7 +102,7 @@ extension DiagnosedSocket {
     family = header.idiag_family
     id = header.id
     storage = Attributes(of: message, after: inet_diag_msg.self)
-      .nested(Int(INET_DIAG_SK_BPF_STORAGES.rawValue))?
-      .nested(Int(SK_DIAG_BPF_STORAGE.rawValue))?[Int(SK_DIAG_BPF_STORAGE_MAP_VALUE.rawValue)].map { Array($0) }
+      .nested(INET_DIAG_SK_BPF_STORAGES)?
+      .nested(SK_DIAG_BPF_STORAGE)?[SK_DIAG_BPF_STORAGE_MAP_VALUE].map { Array($0) }
   }
 }
