@@ -151,6 +151,9 @@ INLINE int socket_connect(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side
 		socket->service = service;
 		socket->backend = number;
 	}
+	/* A socket has a cookie from when it is first asked for: by it user space ends this one
+	 * only. */
+	bpf_get_socket_cookie(ctx);
 	target_write(ctx, ipv4, &backend.address, backend.port);
 	return PROCEED;
 }

@@ -12,4 +12,5 @@ martlet_\name\()_bpf_end:
 	object endpoint
 	object host
 	object socket
+	object socketlist
 	.section .note.GNU-stack, "", @progbits

@@ -16,3 +16,4 @@
 OBJECT(endpoint)
 OBJECT(host)
 OBJECT(socket)
+OBJECT(socketlist)

@@ -19,6 +19,8 @@ public final class Datapath: Sendable {
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
+  public let sockets: SocketPrograms
+  public let socketTermination: SocketTermination
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
@@ -48,6 +50,8 @@ public final class Datapath: Sendable {
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
+    sockets = SocketPrograms(pins: pins, maps: object.maps)
+    socketTermination = SocketTermination(maps: object.maps)
     endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
     ipcache = IPCache(map: try object.map("martlet_ipcache"))
     policy = PolicyTables(
@@ -150,6 +154,8 @@ public final class Datapath: Sendable {
 enum BPFObjects {
   static let endpoint = bytes(martlet_endpoint_object(), martlet_endpoint_object_size())
   static let host = bytes(martlet_host_object(), martlet_host_object_size())
+  static let socket = bytes(martlet_socket_object(), martlet_socket_object_size())
+  static let socketList = bytes(martlet_socketlist_object(), martlet_socketlist_object_size())
 
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: count))

@@ -33,6 +33,7 @@ public struct DatapathPins: Hashable, Sendable {
   /// Removes every pin of the instance: programs are detached and maps freed.
   public func removeAll() throws(BPFError) {
     try detachDevices(except: [])
+    try detachSockets()
     for directory in [links, programs, maps] {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)

@@ -32,7 +32,9 @@ private func kernelSeries() throws -> String {
 @Suite(.enabled(if: isRoot, "needs root")) struct BudgetTests {
   /// Every program loads, and the verifier walks no more instructions than bpf/budget.json grants.
   @Test func programsStayWithinTheirBudgets() throws {
-    let objects = try [Node.specification(), Node.hostSpecification(), SocketStage.specification()]
+    let objects = try [
+      Node.specification(), Node.hostSpecification(), SocketStage.specification(), SocketEndTests.specification(),
+    ]
     let programs = try objects.reduce(into: [:]) { all, object in
       all.merge(try object.load().programs) { $1 }
     }

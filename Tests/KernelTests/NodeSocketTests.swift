@@ -23,7 +23,7 @@ import Testing
     let client = try stage.client(form, SOCK_STREAM)
     #expect(client.connect(SocketStage.vip(form.family)) == 0)
     #expect(client.peer == SocketStage.vip(form.family))
-    let elsewhere = try stage.client(form, SOCK_STREAM, in: try NetworkNamespace.create())
+    let elsewhere = try stage.client(form, SOCK_STREAM, in: try podNamespace())
     #expect(elsewhere.connect(SocketStage.vip(form.family)) == ENETUNREACH)
     withExtendedLifetime(server) {}
   }

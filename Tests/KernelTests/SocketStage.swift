@@ -63,7 +63,12 @@ final class SocketStage {
     try netlink.setInterface(index: 1, up: true)
     for number in UInt8(1)...4 {
       let address = try #require(IPAddress(bytes: SocketStage.server(.ipv6, number).address))
-      try netlink.addAddress(InterfaceAddress(interfaceIndex: 1, address: address, flags: .noDAD))
+      try netlink.addAddress(InterfaceAddress(interfaceIndex: 1, address: address, flags: [.noDAD, .noPrefixRoute]))
+    }
+    // The kernel makes the route to an address of IPv6 a little later than the address.
+    for number in UInt8(1)...4 {
+      let probe = try TestSocket(AF_INET6, SOCK_DGRAM, in: namespace)
+      for _ in 0..<200 where probe.connect(SocketStage.server(.ipv6, number)) != 0 { usleep(5000) }
     }
     try attach(asNode ? "node" : "sock")
   }

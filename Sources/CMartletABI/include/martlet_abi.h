@@ -339,6 +339,26 @@ struct martlet_socket {
 MARTLET_ASSERT_SIZE(struct martlet_socket, 48);
 
 /*
+ * Not in a map: what the program balanced_sockets lists, a connected socket that talks to a backend.
+ * The addresses are the socket's own and the backend's.
+ */
+struct martlet_balanced_socket {
+	__u64 netns_cookie;
+	__u64 cookie;
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u16 family; /* AF_INET or AF_INET6, of the socket */
+	__u16 protocol;
+	__u32 bound_ifindex; /* 0: none */
+	__u32 service;
+	__u32 backend;
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_balanced_socket, 72);
+
+/*
  * martlet_socket_peers: LRU hash, the same for datagrams of sockets that are not connected. Two
  * entries: the backend's address -> the frontend's, for answers; the frontend's -> the backend's,
  * so that a socket's next datagram goes where the last one went.
