@@ -138,7 +138,7 @@ let package = Package(
     tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
-      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Netlink", "Policy", "Addressing", logging]),
     tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests(
