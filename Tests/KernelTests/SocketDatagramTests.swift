@@ -7,7 +7,7 @@ import Testing
   /// Sends one datagram to a service; has whichever server got it answer. Returns the server's index and who seems to answer.
   private func ask(_ client: TestSocket, _ service: Endpoint, _ servers: [TestSocket]) throws -> (Int, Endpoint) {
     try #require(client.send([7], to: service) == 0)
-    let index = try #require(servers.firstIndex { $0.hasInput })
+    let index = try #require(TestSocket.awaitInput(servers))
     let asked = try #require(servers[index].receive())
     try #require(servers[index].send(asked.bytes, to: asked.from) == 0)
     return (index, try #require(client.receive()).from)
@@ -79,8 +79,7 @@ import Testing
 
   /// A process of a pod in the node's namespace passes both attachments.
   @Test(arguments: ClientForm.allCases) func bothAttachmentsAreAsOne(_ form: ClientForm) throws {
-    let stage = try SocketStage()
-    try stage.attach("node")
+    let stage = try SocketStage(as: [.pods, .node])
     let servers = try stage.servers(form.family, SOCK_DGRAM, [1, 2, 3, 4])
     try stage.balance(form.family, Proto.udp, servers: [1, 2, 3, 4])
     let vip = SocketStage.vip(form.family)

@@ -43,9 +43,17 @@ final class SocketStage {
     didSet { try? loaded.map("martlet_config").update(bytes(UInt32(0)), bytes(config)) }
   }
 
-  /// Attached as it is for pods, unless `asNode`, at `cgroup` or one of its own.
-  init(cgroup: TestCgroup? = nil, asNode: Bool = false) throws {
+  /// Attached as for pods' processes and as for the node's.
+  enum Side: String {
+    case pods = "sock"
+    case node
+  }
+
+  /// Attached at `cgroup`, or at one of its own.
+  init(cgroup: TestCgroup? = nil, as sides: [Side] = [.pods]) throws {
     var specification = try SocketStage.specification()
+    let programs = specification.programs.map(\.name)
+    try specification.selectPrograms(Set(programs.filter { name in sides.contains { name.hasPrefix($0.rawValue) } }))
     for map in ["martlet_affinity", "martlet_socket_peers", "martlet_fragments"] {
       specification[map]?.maxEntries = 1024
     }
@@ -70,17 +78,13 @@ final class SocketStage {
       let probe = try TestSocket(AF_INET6, SOCK_DGRAM, in: namespace)
       for _ in 0..<200 where probe.connect(SocketStage.server(.ipv6, number)) != 0 { usleep(5000) }
     }
-    try attach(asNode ? "node" : "sock")
+    for program in specification.programs where program.isSelected {
+      links.append(
+        try Link.cgroup(loaded.program(program.name), path: self.cgroup.path, type: program.attachType))
+    }
   }
 
   deinit { for link in links { try? link.detach() } }
-
-  func attach(_ prefix: String) throws {
-    for program in try SocketStage.specification().programs where program.name.hasPrefix(prefix) {
-      links.append(
-        try Link.cgroup(loaded.program(program.name), path: cgroup.path, type: program.attachType))
-    }
-  }
 
   private func bytes<T: BitwiseCopyable>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value) { Array($0) } }
 

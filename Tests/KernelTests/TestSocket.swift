@@ -129,9 +129,11 @@ final class TestSocket {
   var peer: Endpoint? { readAddress { getpeername(descriptor, $0, $1) == 0 } }
   var local: Endpoint? { readAddress { getsockname(descriptor, $0, $1) == 0 } }
 
-  var hasInput: Bool {
-    var wanted = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    return poll(&wanted, 1, 0) == 1
+  /// Which of the sockets has something to receive, or a connection to accept; nil when none does in time.
+  static func awaitInput(_ sockets: [TestSocket]) -> Int? {
+    var wanted = sockets.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+    guard poll(&wanted, nfds_t(wanted.count), 5000) > 0 else { return nil }
+    return wanted.firstIndex { $0.revents != 0 }
   }
 
   private func withAddress(_ endpoint: Endpoint, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
