@@ -22,13 +22,13 @@ final class TestCgroup: Sendable {
 
   deinit { rmdir(path) }
 
-  /// The socket's descriptor.
-  func makeSocket(in namespace: NetworkNamespace, _ family: Int32, _ type: __socket_type) throws -> Int32 {
+  /// Runs `body` while the process is in the group.
+  func inside<Result>(_ body: () throws -> Result) throws -> Result {
     try TestCgroup.moving.withLock { _ in
       let home = try TestCgroup.home()
       try TestCgroup.enter(path)
       defer { try? TestCgroup.enter(home) }
-      return try TestSocket.make(in: namespace, family, type)
+      return try body()
     }
   }
 
@@ -67,7 +67,8 @@ final class TestSocket {
     _ family: Int32, _ type: __socket_type, in namespace: NetworkNamespace, cgroup: TestCgroup? = nil
   ) throws {
     isIPv4 = family == AF_INET
-    descriptor = try cgroup?.makeSocket(in: namespace, family, type) ?? TestSocket.make(in: namespace, family, type)
+    let make = { try TestSocket.make(in: namespace, family, type) }
+    descriptor = try cgroup.map { try $0.inside(make) } ?? make()
     var limit = timeval(tv_sec: 5, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
   }
