@@ -66,4 +66,17 @@ import Testing
     #expect(try !destruction.destroy(socket))
     withExtendedLifetime(servers) {}
   }
+
+  /// More than the kernel's buffer for one read holds.
+  @Test func manySocketsAreListedOnceEach() throws {
+    let stage = try SocketStage()
+    try stage.balance(.ipv4, Proto.udp, servers: [1])
+    let clients = try stage.cgroup.inside {
+      try (0..<500).map { _ in try TestSocket(AF_INET, SOCK_DGRAM, in: stage.namespace) }
+    }
+    for client in clients { try #require(client.connect(SocketStage.vip(.ipv4)) == 0) }
+    let listed = try balanced(stage)
+    #expect(listed.count == clients.count)
+    #expect(Set(listed.map(\.cookie)).count == clients.count)
+  }
 }
