@@ -3,10 +3,11 @@ import CMartletABI
 import Glibc
 import Testing
 
-/// What a connection through the programs costs over a direct one of the same process, in one run. Opt-in: MARTLET_MEASURE=1
-/// on a quiet machine.
-@Suite(.enabled(if: isRoot && getenv("MARTLET_MEASURE") != nil, "only on request"), .serialized) struct SocketCostTests
-{
+/// What a connection through the programs costs over a direct one of the same process, in one run: told, not judged. With
+/// MARTLET_MEASURE=1, on a quiet machine, of enough connections to mean something.
+@Suite(.enabled(if: isRoot, "needs root"), .serialized) struct SocketCostTests {
+  private var batches: Int { getenv("MARTLET_MEASURE") == nil ? 1 : 60 }
+
   enum Way: CaseIterable { case direct, passing, balanced }
 
   /// ns of connect(2) over the loopback device, which includes the server's end of the handshake.
@@ -24,10 +25,9 @@ import Testing
     let stage = try SocketStage()
     let server = try stage.servers(form.family, SOCK_STREAM, [1])[0]
     try stage.balance(form.family, Proto.tcp, servers: [1])
-    let rounds = 3000
     var times: [Way: [Int]] = [:]
     // In batches: a socket's group is that of its process when it is made, and to move a process takes long.
-    for _ in 0..<(rounds / 50) {
+    for _ in 0..<batches {
       for way in Way.allCases.shuffled() {
         let make = { try TestSocket(form.socketFamily, SOCK_STREAM, in: stage.namespace) }
         let clients =
@@ -48,7 +48,7 @@ import Testing
     // In a run of its own, for counting costs too.
     let program = try stage.loaded.program(form == .ipv4 ? "sock4_connect" : "sock6_connect")
     let statistics = try Statistics.enable()
-    for _ in 0..<20 {
+    for _ in 0..<batches {
       let clients = try stage.cgroup.inside {
         try (0..<50).map { _ in try TestSocket(form.socketFamily, SOCK_STREAM, in: stage.namespace) }
       }
