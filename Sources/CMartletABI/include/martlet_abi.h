@@ -339,8 +339,8 @@ struct martlet_socket {
 MARTLET_ASSERT_SIZE(struct martlet_socket, 48);
 
 /*
- * Not in a map: what the program balanced_sockets lists, a connected socket that talks to a backend.
- * The addresses are the socket's own and the backend's.
+ * Not in a map: what the program balanced_sockets lists, a connected socket that talks to a
+ * backend. The addresses are the socket's own and the backend's.
  */
 struct martlet_balanced_socket {
 	__u64 netns_cookie;
