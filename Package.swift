@@ -164,6 +164,8 @@ let package = Package(
         logging,
       ]),
     tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
+      ["Datapath", "BPF", "CMartletABI", "Identity", "Netlink", "Policy", "Addressing", logging]),
+    tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests(
       "ProxyTests",
