@@ -62,7 +62,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", logging, yams,
+        "JSON", "Labels", "Addressing", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -102,7 +102,7 @@ let package = Package(
         "CNI", "Netlink", "BPF", "NodeMetrics",
         "Addressing", "Labels", "JSON", "Threads", logging,
       ]),
-    target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
+    target("Operator", ["KubernetesAPI", "Flows", "JSON", "Addressing", "Labels", logging]),
     target(
       "Host",
       [
@@ -146,7 +146,9 @@ let package = Package(
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
     tests("EndToEndTests", ["JSON"]),
-    tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
+    tests(
+      "OperatorTests",
+      ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", "Addressing", logging]),
     tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
@@ -156,7 +158,7 @@ let package = Package(
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
     tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
-    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
+    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", "Addressing", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
