@@ -138,6 +138,7 @@ public final class ControlPlane: Sendable {
         for round in 1... {
           try await Task.sleep(for: .seconds(5))
           server.store.tick(bookmarks: round % 12 == 0)
+          if let port { try server.publishItself(address: configuration.address, port: port) }
         }
       }
       do {

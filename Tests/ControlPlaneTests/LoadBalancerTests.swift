@@ -103,6 +103,9 @@ import Testing
     #expect(ServiceDocument(service).clusterIPs == ["10.96.0.1"])
     #expect(
       service["spec"]?["ports"] == [["name": "https", "protocol": "TCP", "port": 443, "targetPort": 6443]])
+    _ = try await server.send(.delete, Self.path + "/kubernetes")
+    try server.publishItself(address: "127.0.0.1", port: 6443)
+    #expect(try await server.send(.get, Self.path + "/kubernetes").code == 200)
     let slices = "apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
     #expect(try await server.send(.get, slices).code == 404)
     try server.publishItself(address: "192.0.2.1", port: 7443)

@@ -311,5 +311,9 @@ import Testing
       return try await group.reduce(into: []) { $0 += $1 }
     }
     #expect(addresses.count == 1000 && Set(addresses).count == 1000)
+    let time = try await ContinuousClock().measure {
+      for index in 0..<250 { _ = try await server.send(.delete, Self.path + "/s0-\(index)") }
+    }
+    #expect(time < .seconds(5), "a deletion does not look at everything")
   }
 }

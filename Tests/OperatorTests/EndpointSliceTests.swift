@@ -120,6 +120,7 @@ import Testing
     #expect(world.slices.count == 1 && world.slices != old)
     world.book.apply(.deleted(ObjectKey(kind: "Service", namespace: "default", name: "web")) as ReflectorDelta<Service>)
     // Written while the Service went.
+    #expect(world.book.stale.contains(EndpointSliceBook.Name(namespace: "default", name: "web")))
     world.settle("web")
     #expect(world.slices.isEmpty)
     try world.service("api", ["ports": [["port": 80]]])

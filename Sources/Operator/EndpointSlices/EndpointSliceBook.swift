@@ -99,8 +99,11 @@ extension EndpointSliceBook {
     case .applied(let service): put(service)
     case .invalid(let key, _, _): removeService(EndpointSliceBook.name(key))
     case .deleted(let key):
-      removeService(EndpointSliceBook.name(key))
-      uids[EndpointSliceBook.name(key)] = nil
+      let name = EndpointSliceBook.name(key)
+      removeService(name)
+      uids[name] = nil
+      // The news of its slices' end may have come first, and have made the controller write one again.
+      if slicesByService[name] != nil { stale.insert(name) }
     }
   }
 
@@ -125,7 +128,7 @@ extension EndpointSliceBook {
     selector.min { $0.key < $1.key }.map { Label(namespace: name.namespace, key: $0.key, value: $0.value) }
   }
 
-  private static func name(_ key: ObjectKey) -> Name { Name(namespace: key.namespace ?? "default", name: key.name) }
+  static func name(_ key: ObjectKey) -> Name { Name(namespace: key.namespace ?? "default", name: key.name) }
 }
 
 // Pods and nodes.

@@ -59,7 +59,10 @@ public actor EndpointSliceController {
 
   private func take(_ input: Input) {
     switch input {
-    case .service(let delta): book.apply(delta)
+    case .service(let delta):
+      // Its slices go with it: only what is left after a while is the controller's to delete.
+      if case .deleted(let key) = delta { rests[EndpointSliceBook.name(key)] = .now + .seconds(1) }
+      book.apply(delta)
     case .pod(let delta): book.apply(delta)
     case .node(let delta): book.apply(delta)
     case .slice(let delta): book.apply(delta)
