@@ -167,7 +167,6 @@ let package = Package(
     tests("ClocksTests", ["Clocks"]),
     tests("EndToEndTests", ["TestSupport", "JSON"]),
     tests("FlowsTests", ["Flows", "CMartletABI", "KernelABI", "Addressing", "JSON"]),
-    tests("EndToEndTests", ["JSON"]),
     tests(
       "OperatorTests",
       ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", "Addressing", logging]),
