@@ -75,7 +75,7 @@ extension Agent {
         name: "Names", ok: names.evicted == 0,
         message: "\(names.names) names, \(names.addresses) addresses"
           + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
-    components.append(await servicesComponent())
+    components += [await servicesComponent(), kubeProxyComponent]
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,
@@ -98,6 +98,24 @@ extension Agent {
         ? "OK, \(await services.count) objects"
         : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
           + (refusals.count > 3 ? "; …" : ""))
+  }
+
+  /// As users know it: what of kube-proxy's work is done here.
+  private var kubeProxyComponent: AgentStatus.Component {
+    guard let cgroups = configuration.socketCgroups else {
+      return AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "False")
+    }
+    let problems: [String]
+    do {
+      problems = try DatapathPins(root: configuration.directory.pins).socketHooks(cgroups).compactMap(\.problem)
+    } catch {
+      problems = ["\(error)"]
+    }
+    return AgentStatus.Component(
+      name: "KubeProxyReplacement", ok: problems.isEmpty,
+      message: problems.isEmpty
+        ? "Partial [sockets of pods and of the node; not for clients outside the node]"
+        : "Degraded, \(problems.joined(separator: "; "))")
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

@@ -7,6 +7,7 @@ import Flows
 import Identity
 import KubernetesAPI
 import Logging
+import Netlink
 import NodeAPI
 import Policy
 import Synchronization
@@ -75,6 +76,8 @@ public final class Agent: Sendable {
   public func run() async throws {
     var settings = DatapathSettings()
     settings.audit = configuration.audit
+    settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
+    settings.nodePorts = configuration.nodePorts
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
@@ -118,6 +121,7 @@ public final class Agent: Sendable {
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     snapshot.names = await names.restore()
     try await services.start(inputs)
+    attachSockets()
     await policy.start(snapshot)
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
@@ -150,6 +154,14 @@ public final class Agent: Sendable {
       group.addTask { [book] in await self.follow(feed, book) }
       try await group.next()
       group.cancelAll()
+    }
+  }
+
+  /// Without a hook its clients reach no Service, which the status says; everything else goes on.
+  private func attachSockets() {
+    guard let cgroups = configuration.socketCgroups else { return }
+    do { try datapath.sockets.attach(cgroups) } catch {
+      logger.error("clients of Services are not balanced at the socket: \(error)")
     }
   }
 

@@ -46,7 +46,7 @@ struct Martlet: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
-      FQDNVerb.self,
+      ServiceVerb.self, FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
       BookinfoVerb.self, BenchVerb.self,
     ])

@@ -92,7 +92,7 @@ struct LoadBalancerAddresses {
       let condition: JSONValue = [
         "type": .string(LoadBalancerAddresses.condition), "status": "False", "reason": "not_satisfied",
         "message": .string(problem),
-        "lastTransitionTime": isSame ? before?["lastTransitionTime"] ?? .null : .string(Timestamp.nowString),
+        "lastTransitionTime": isSame ? before?["lastTransitionTime"] ?? .null : .string(Timestamp.nowText),
       ]
       status["conditions"] = .array((status["conditions"]?.arrayValue ?? []) + [condition])
     }

@@ -1,6 +1,7 @@
 import Agent
 import ArgumentParser
 import Datapath
+import Host
 import NodeMetrics
 
 struct AgentVerb: AsyncParsableCommand {
@@ -28,6 +29,15 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("map-size"), help: "Size of a map: NAME=ENTRIES.")
   var mapSizes: [String] = []
 
+  @Option(help: "The cgroup (v2) of this node's pods; their clients of Services are balanced at the socket.")
+  var podCgroup: String?
+
+  @Option(help: "The root of the cgroups (v2), for clients among the node's own processes.")
+  var cgroupRoot: String?
+
+  @Option(name: .customLong("node-ports"), help: "Ports for Services of the type NodePort: FIRST-LAST.")
+  var nodePorts: String?
+
   @Option(help: "Seconds that an address stays allowed after the DNS answer that named it has expired.")
   var fqdnGrace: Int64?
 
@@ -48,6 +58,15 @@ struct AgentVerb: AsyncParsableCommand {
         map.problem(size: Int64(size)) == nil
       else { throw ValidationError("--map-size: \"\(text)\" is not NAME=ENTRIES") }
       configuration.mapSizes.sizes[map] = size
+    }
+    if let podCgroup, let cgroupRoot {
+      configuration.socketCgroups = SocketCgroups(pods: podCgroup, root: cgroupRoot)
+    }
+    if let nodePorts {
+      guard let range = HostSettings.portRange(nodePorts) else {
+        throw ValidationError("--node-ports: \"\(nodePorts)\" is not FIRST-LAST")
+      }
+      configuration.nodePorts = range
     }
     let logger = startLogging("agent")
     do {
