@@ -1,4 +1,5 @@
 import Addressing
+import Clocks
 import JSON
 
 /// Gives Services of the type LoadBalancer addresses from this cluster's ranges. A Service that names another class is
@@ -91,7 +92,7 @@ struct LoadBalancerAddresses {
       let condition: JSONValue = [
         "type": .string(LoadBalancerAddresses.condition), "status": "False", "reason": "not_satisfied",
         "message": .string(problem),
-        "lastTransitionTime": isSame ? before?["lastTransitionTime"] ?? .null : .string(Timestamp.nowString),
+        "lastTransitionTime": isSame ? before?["lastTransitionTime"] ?? .null : .string(Timestamp.nowText),
       ]
       status["conditions"] = .array((status["conditions"]?.arrayValue ?? []) + [condition])
     }
