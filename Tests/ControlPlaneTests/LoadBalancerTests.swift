@@ -1,5 +1,6 @@
 import Addressing
 import JSON
+import TestSupport
 import Testing
 
 @testable import ControlPlane

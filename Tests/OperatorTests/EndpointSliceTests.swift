@@ -1,6 +1,7 @@
 import Addressing
 import JSON
 import KubernetesAPI
+import TestSupport
 import Testing
 
 @testable import Operator
@@ -131,7 +132,7 @@ import Testing
 
   /// Whatever happens in whatever order, the slices say what they would say if they were made from nothing.
   @Test(arguments: 1...8) func anyHistoryEndsAlike(_ seed: UInt64) throws {
-    var random = SplitMix(seed)
+    var random = SeededGenerator(seed: seed)
     var world = World()
     let services: [(String, JSONValue)] = [
       ("web", ["ports": [["port": 80, "targetPort": "web"]], "ipFamilies": ["IPv6", "IPv4"]]),
@@ -186,18 +187,6 @@ import Testing
       }
     }
     #expect(writes == 20 && time < .seconds(20))
-  }
-}
-
-private struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }
 
