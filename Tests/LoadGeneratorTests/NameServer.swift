@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import Threads
 
 @testable import LoadGenerator
 
@@ -19,7 +20,7 @@ enum NameServer {
         return UnsafeRawPointer(pointer).load(fromByteOffset: 2, as: UInt16.self).bigEndian
       }
     }
-    DetachedThreads.start { serve(descriptor, code, period) }
+    DetachedThread.start { serve(descriptor, code, period) }
     return try #require(port)
   }
 
