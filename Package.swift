@@ -65,7 +65,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", "Clocks", "Files", logging, yams,
+        "JSON", "Labels", "Addressing", "Clocks", "Files", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -87,10 +87,7 @@ let package = Package(
       "Datapath",
       [
         "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "KernelABI", "Netlink", "Addressing", "Files",
-        "Identity", "Policy", logging,
-        "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
-        "Threads", logging,
-        "Services", logging,
+        "Identity", "Policy", "Services", "Threads", logging,
       ]),
     target(
       "Proxy",
@@ -114,18 +111,12 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI", "NodeAPI", "KubernetesAPI",
-        "ProxyRules",
-        "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks", "Files", "Labels", "JSON", "Threads",
-        logging,
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CLinux", "CNI", "Netlink", "BPF", "NodeMetrics",
-        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI",
-        "ProxyRules",
-        "CNI", "Netlink", "BPF", "NodeMetrics",
-        "Addressing", "Labels", "JSON", "Threads", logging,
+        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI", "NodeAPI",
+        "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
+        "Files",
+        "Labels", "JSON", "Threads", logging,
       ]),
-    target("Operator", ["KubernetesAPI", "Clocks", "JSON", logging]),
+    target("Operator", ["KubernetesAPI", "Addressing", "Labels", "Clocks", "JSON", logging]),
     target(
       "Host",
       [
@@ -157,13 +148,11 @@ let package = Package(
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
-      ["Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Policy", "Addressing", logging]),
-      ["Datapath", "BPF", "CMartletABI", "Identity", "Netlink", "Policy", "Addressing", logging]),
       [
-        "Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Services", "Addressing", "KubernetesAPI", "JSON",
-        logging,
+        "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services", "Addressing",
+        "KubernetesAPI", "JSON", logging,
       ]),
-    tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
+    tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests(
       "ProxyTests",
@@ -177,8 +166,10 @@ let package = Package(
     tests("ThreadsTests", ["Threads"]),
     tests("ClocksTests", ["Clocks"]),
     tests("EndToEndTests", ["TestSupport", "JSON"]),
-    tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
     tests("FlowsTests", ["Flows", "CMartletABI", "KernelABI", "Addressing", "JSON"]),
+    tests(
+      "OperatorTests",
+      ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", "Addressing", logging]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
     tests("NodeAPITests", ["TestSupport", "NodeAPI", "JSON", "Threads"]),
     tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Files", "Netlink", "NodeAPI"]),
@@ -187,7 +178,7 @@ let package = Package(
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", "Files", logging]),
     tests("HostTests", ["TestSupport", "Host", "Addressing", "BPF", "Datapath", "Files", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
-    tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Clocks", "JSON", "Labels", logging]),
+    tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Addressing", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("ProxyRulesTests", ["TestSupport", "Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),

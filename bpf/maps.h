@@ -124,6 +124,13 @@ struct {
 } martlet_source_ranges SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct martlet_socket);
+} martlet_sockets SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16 * 1024);
 	__type(key, struct martlet_socket_peer_key);

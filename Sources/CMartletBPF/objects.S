@@ -12,4 +12,6 @@ martlet_\name\()_bpf_end:
 	object endpoint
 	object host
 	object proxy
+	object socket
+	object socketlist
 	.section .note.GNU-stack, "", @progbits

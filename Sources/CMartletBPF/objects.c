@@ -16,3 +16,5 @@
 OBJECT(endpoint)
 OBJECT(host)
 OBJECT(proxy)
+OBJECT(socket)
+OBJECT(socketlist)

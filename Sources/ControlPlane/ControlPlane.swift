@@ -1,3 +1,4 @@
+import Addressing
 import Files
 import Glibc
 import JSON
@@ -18,17 +19,36 @@ public struct ControlPlaneConfiguration: Sendable {
   public var nodeName = ""
   /// The addresses of pods, one range of each family.
   public var podCIDRs: [String] = []
-  /// The addresses of services, one range of each family.
-  public var serviceCIDRs: [String] = []
+  /// The addresses of services, one range of each family; the first one's family is the default.
+  public var serviceCIDRs = ControlPlaneConfiguration.defaultServiceCIDRs
+  /// The ports that services get on nodes.
+  public var nodePorts: ClosedRange<UInt16> = ControlPlaneConfiguration.defaultNodePorts
+  /// The addresses that services of the type LoadBalancer get; without one they wait for another load balancer.
+  public var loadBalancerCIDRs: [String] = []
   /// How many events watches can resume over.
   public var historyLimit = 10_000
-  /// Changes a Service before it is stored; where cluster addresses will be allocated. A thrown `FieldError` is answered
-  /// with 422 and its path.
-  public var admitService: @Sendable (inout JSONValue) throws -> Void = { _ in }
   /// Answers `kubectl logs`; nil when the pod has no log.
   public var podLog: @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
 
   public init(stateDirectory: String) { self.stateDirectory = stateDirectory }
+
+  public static let defaultServiceCIDRs = ["10.96.0.0/16", "fd00:10:96::/112"]
+  public static let defaultNodePorts: ClosedRange<UInt16> = 30_000...32_767
+
+  fileprivate func services() throws(ControlPlaneError) -> ServiceStrategy {
+    func blocks(_ texts: [String]) throws(ControlPlaneError) -> [CIDR] {
+      var blocks: [CIDR] = []
+      for text in texts {
+        guard let block = CIDR(text) else { throw ControlPlaneError(description: "\"\(text)\" is not a CIDR") }
+        blocks.append(block)
+      }
+      return blocks
+    }
+    return ServiceStrategy(
+      network: ServiceNetwork(
+        clusterRanges: try blocks(serviceCIDRs), nodePorts: nodePorts,
+        loadBalancerRanges: try blocks(loadBalancerCIDRs)))
+  }
 }
 
 /// Why the control plane can not start.
@@ -80,7 +100,7 @@ public final class ControlPlane: Sendable {
       selectable[$0] ?? []
     }
     server = APIServer(
-      store: store, builtin: builtin, logger: logger, admitService: configuration.admitService,
+      store: store, builtin: builtin, services: try configuration.services(), logger: logger,
       podLog: configuration.podLog)
     try server.bootstrap()
   }
@@ -109,6 +129,7 @@ public final class ControlPlane: Sendable {
         try await http.run(address: configuration.address, port: configuration.port) { [self] port in
           boundPort.withLock { $0 = port }
           do {
+            try server.publishItself(address: configuration.address, port: port)
             try StateFiles.write(Array(kubeconfig.utf8), to: kubeconfigPath)
           } catch {
             logger.error("\(error)")
@@ -123,6 +144,7 @@ public final class ControlPlane: Sendable {
         for round in 1... {
           try await Task.sleep(for: .seconds(5))
           server.store.tick(bookmarks: round % 12 == 0)
+          if let port { try server.publishItself(address: configuration.address, port: port) }
         }
       }
       do {

@@ -22,6 +22,8 @@ public final class Datapath: Sendable {
   public let toContainer: Program
   public let host: HostPrograms
   public let proxyLookup: ProxyLookup
+  public let sockets: SocketPrograms
+  public let socketTermination: SocketTermination
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
@@ -52,6 +54,8 @@ public final class Datapath: Sendable {
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
     proxyLookup = ProxyLookup(pins: pins, maps: object.maps)
+    sockets = SocketPrograms(pins: pins, maps: object.maps)
+    socketTermination = SocketTermination(maps: object.maps)
     endpoints = EndpointMap(map: try object.map(.endpoints))
     ipcache = IPCache(map: try object.map(.ipcache))
     policy = PolicyTables(
@@ -156,6 +160,8 @@ enum BPFObjects {
   static let endpoint = bytes(martlet_endpoint_object(), martlet_endpoint_object_size())
   static let host = bytes(martlet_host_object(), martlet_host_object_size())
   static let proxy = bytes(martlet_proxy_object(), martlet_proxy_object_size())
+  static let socket = bytes(martlet_socket_object(), martlet_socket_object_size())
+  static let socketList = bytes(martlet_socketlist_object(), martlet_socketlist_object_size())
 
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: count))

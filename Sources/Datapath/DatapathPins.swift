@@ -34,6 +34,7 @@ public struct DatapathPins: Hashable, Sendable {
   public func removeAll() throws(BPFError) {
     try devices.removeAll()
     try pods.removeAll()
+    try detachSockets()
     for directory in [programs, maps] {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)

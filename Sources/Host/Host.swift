@@ -43,6 +43,8 @@ public struct Host: Sendable {
     settings.nodeName = configuration.nodeName
     settings.podCIDRs = configuration.podCIDRs.map(\.description)
     settings.serviceCIDRs = configuration.serviceCIDRs.map(\.description)
+    settings.nodePorts = configuration.nodePorts ?? settings.nodePorts
+    settings.loadBalancerCIDRs = configuration.loadBalancerCIDRs.map(\.description)
     settings.podLog = { request in
       PodLogReader.read(request, directory: directory)
     }
@@ -116,6 +118,10 @@ public struct Host: Sendable {
       }
       group.addTask { [logger] in
         await IdentityCollector(api: client, logger: logger).run()
+        return nil
+      }
+      group.addTask { [logger] in
+        await EndpointSliceController(client: client, logger: logger).run()
         return nil
       }
       failure = await group.next() ?? nil

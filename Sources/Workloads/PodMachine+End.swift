@@ -70,6 +70,8 @@ extension PodMachine {
     schedule(.graceOver(token: graceToken), milliseconds: grace * 1000)
     guard isFirst else { return }
     context.watcher.signal(process, SIGTERM)
+    // Ready as long as it serves, as with a kubelet: whoever balances learns from the deletion that it is about to end.
+    if ending == .deleted { return schedule(.checkPorts(generation: generation), milliseconds: 10) }
     status.ready = false
     await publish()
   }

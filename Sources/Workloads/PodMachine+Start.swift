@@ -84,13 +84,14 @@ extension PodMachine {
     guard !wanted.isEmpty, case .running = status.container else { return }
     let pid = record.pid
     let listening = await context.pool.run { ListeningPorts.ofProcess(pid) }
-    let isReady = ending == nil && wanted.isSubset(of: listening)
+    let isReady = (ending == nil || ending == .deleted) && wanted.isSubset(of: listening)
     if isReady != status.ready {
       status.ready = isReady
       await publish()
     }
     portChecks += 1
-    let pause = isReady ? 5000 : PodMachine.backoff(portChecks, base: 10, maximum: 500)
+    let pause =
+      ending != nil ? 100 : isReady ? 5000 : PodMachine.backoff(portChecks, base: 10, maximum: 500)
     schedule(.checkPorts(generation: generation), milliseconds: pause)
   }
 

@@ -1,3 +1,4 @@
+import Addressing
 import ControlPlane
 import Foundation
 import JSON
@@ -113,11 +114,14 @@ func withServer(
 }
 
 /// An API server without sockets.
-func makeServer(path: String? = nil, historyLimit: Int = 10_000) throws -> APIServer {
+func makeServer(
+  path: String? = nil, historyLimit: Int = 10_000, services: ServiceStrategy = testServices
+) throws -> APIServer {
   let builtin = try BuiltinResources()
   let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
   let store = try Store(path: path, historyLimit: historyLimit) { selectable[$0] ?? [] }
-  let server = APIServer(store: store, builtin: builtin, logger: Logger(label: "test"))
+  let server = APIServer(
+    store: store, builtin: builtin, services: services, logger: Logger(label: "test"))
   try server.bootstrap()
   return server
 }
@@ -153,3 +157,8 @@ struct Collector: ByteSink {
 
   var lines: [JSONValue] { bytes.split(separator: 10).compactMap { try? JSONValue(parsing: $0) } }
 }
+
+let testServices = ServiceStrategy(
+  network: ServiceNetwork(
+    clusterRanges: ControlPlaneConfiguration.defaultServiceCIDRs.compactMap { CIDR($0) },
+    nodePorts: ControlPlaneConfiguration.defaultNodePorts))

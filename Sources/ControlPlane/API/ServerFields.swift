@@ -57,12 +57,6 @@ enum ServerFields {
     case "namespaces":
       value["spec"] = old["spec"]
       value.set(["metadata", "labels", "kubernetes.io/metadata.name"], to: metadata?["name"])
-    case "services":
-      // Addresses are given once; an update that leaves them out keeps them.
-      for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
-      where value["spec"]?[field] == nil && value["spec"]?["type"] != "ExternalName" {
-        value.set(["spec", field], to: old["spec"]?[field])
-      }
     case "pods":
       for field in ["nodeName", "serviceAccountName"] where value["spec"]?[field] == nil {
         value.set(["spec", field], to: old["spec"]?[field])

@@ -40,6 +40,13 @@ struct StoreTransaction {
     return keys.filter { object($0)?.owners.contains(uid) ?? false }.sorted()
   }
 
+  /// Which object has what only one can have.
+  func holder(of claim: Claim) -> ObjectKey? {
+    for (key, object) in pending where object?.claims.contains(claim) ?? false { return key }
+    guard let key = state.holders[claim], pending[key] == nil else { return nil }
+    return key
+  }
+
   /// Stores a new or changed object under the next version, which is also written into it.
   @discardableResult
   mutating func put(_ key: ObjectKey, _ value: JSONValue, selectable: [[String]]) -> StoredObject {
