@@ -1,4 +1,5 @@
 import Addressing
+import Clocks
 import JSON
 
 /// Gives Services of the type LoadBalancer addresses from this cluster's ranges. A Service that names another class is
