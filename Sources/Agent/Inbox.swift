@@ -8,6 +8,12 @@ final class Inbox<Element: Sendable>: Sendable {
 
   init() { (signals, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1)) }
 
+  /// Takes in all of `source`; the batches end with it.
+  func fill(from source: AsyncStream<Element>) async {
+    for await element in source { add(element) }
+    finish()
+  }
+
   func add(_ element: Element) {
     waiting.withLock { $0.append(element) }
     wake.yield()

@@ -11,6 +11,8 @@ actor ServiceController {
   private let datapath: Datapath
   private let logger: Logger
   private let settings: ServiceSettings
+  /// Told of the backends whose endpoints are gone, by the kernel's numbers; each twice: see `ServiceReconciler`.
+  private let backendsGone: @Sendable (Set<UInt32>) -> Void
   private var node: NodeFacts
   private var book: ServiceBook
   /// nil until the first whole of the API is known: what an earlier agent left stays in force.
@@ -18,7 +20,11 @@ actor ServiceController {
   private var collection: Task<Void, Never>?
   private var reported: Set<ServiceName> = []
 
-  init(datapath: Datapath, nodeName: String, settings: ServiceSettings = ServiceSettings(), logger: Logger) {
+  init(
+    datapath: Datapath, nodeName: String, settings: ServiceSettings = ServiceSettings(), logger: Logger,
+    backendsGone: @escaping @Sendable (Set<UInt32>) -> Void = { _ in }
+  ) {
+    self.backendsGone = backendsGone
     self.datapath = datapath
     self.settings = settings
     self.logger = logger
@@ -83,6 +89,7 @@ actor ServiceController {
     }
     for name in reported.subtracting(refusals.keys) { logger.info("Service \(name) is in force") }
     reported = Set(refusals.keys)
+    if let gone = reconciler?.takeGone(), !gone.isEmpty { backendsGone(gone) }
     guard collection == nil, let due = nextTurn else { return }
     collection = Task { [weak self] in
       try? await Task.sleep(until: due, clock: .continuous)

@@ -11,7 +11,8 @@ struct ServiceRecord: Sendable {
   }
 
   var balancers: [BalancerID: Number] = [:]
-  /// Also those that are to be removed soon: a backend that returns within that time has its number back.
+  /// Also those that get no new connections, as long as their endpoints are known: one that comes back has its number
+  /// back, and sockets that talk to it are found by it when it goes.
   var backends: [PortID: [BackendAddress: UInt32]] = [:]
   /// The frontends that lead to its numbers.
   var frontends: Set<FrontendKey> = []
@@ -43,6 +44,8 @@ struct ServicePlan: Sendable {
   /// Every backend that the maps will have of it, and those of them that are in use.
   var backends: [PortID: [BackendAddress: UInt32]] = [:]
   var inUse: Set<UInt32> = []
+  /// Those of them whose endpoints are not known any more.
+  var gone: Set<UInt32> = []
   var frontends: [FrontendKey: KernelFrontend] = [:]
 
   static let backendStage = 0
@@ -67,6 +70,12 @@ extension ServiceReconciler {
       let balancing = self.balancing(id, balancer, members, record.balancers[id], &plan)
       numbers[id] = balancing.number.number
       plan.balancers.append(balancing)
+    }
+    for (port, backends) in plan.backends where backends.values.contains(where: { !plan.inUse.contains($0) }) {
+      let known = Set((service.endpoints[port] ?? []).map(\.backend))
+      for (address, number) in backends where !plan.inUse.contains(number) && !known.contains(address) {
+        plan.gone.insert(number)
+      }
     }
     for frontend in service.frontends {
       guard let number = numbers[frontend.cluster] else { continue }

@@ -22,6 +22,9 @@ public struct ServiceReconciler: Sendable {
   /// To which Service each of the held frontends leads.
   var owners: [FrontendKey: ServiceName] = [:]
   var retirement = ServiceRetirement()
+  private var gone: Set<UInt32> = []
+  /// The backends whose numbers go with their entries.
+  private var departing: Set<UInt32> = []
   private var lastNumber: UInt32
   /// Numbers that an earlier process gave last may be gone from the maps, and still be known to sockets.
   private static let numberGap: UInt32 = 1 << 16
@@ -55,6 +58,13 @@ public struct ServiceReconciler: Sendable {
   /// The number of a backend of a port in the maps.
   public func number(_ backend: BackendAddress, of port: PortID) -> UInt32? {
     records[port.service]?.backends[port]?[backend]
+  }
+
+  /// The numbers of backends whose endpoints are gone: none of the tables names them any more. Each is told twice, the second
+  /// time when no client can choose it any more; its sockets are to be ended both times.
+  public mutating func takeGone() -> Set<UInt32> {
+    defer { gone = [] }
+    return gone
   }
 
   /// When ``collect(now:)`` has something to do next.
@@ -164,7 +174,16 @@ public struct ServiceReconciler: Sendable {
     for (port, backends) in plan.backends {
       for number in backends.values {
         let item = ServiceRetirement.Item.backend(number, owner: port)
-        if plan.inUse.contains(number) { retirement.revive(item) } else { retirement.retire(item, now) }
+        if plan.gone.contains(number) {
+          if departing.insert(number).inserted { gone.insert(number) }
+        } else {
+          departing.remove(number)
+        }
+        if plan.inUse.contains(number) {
+          retirement.revive(item)
+        } else if held.backends[number] != nil || plan.gone.contains(number) {
+          retirement.retire(item, now)
+        }
       }
     }
     var gone: [ServiceWrite] = []
@@ -234,14 +253,23 @@ public struct ServiceReconciler: Sendable {
       case .table(let table): removeTable(table)
       case .maglev(let service): if held.maglev[service] != nil { maglev.append(.removeMaglev(service: service)) }
       case .backend(let number, let owner):
-        if let owner, let address = held.backends[number]?.address {
-          records[owner.service]?.backends[owner]?[address] = nil
-          if records[owner.service]?.isEmpty == true { records[owner.service] = nil }
+        if let owner, departing.remove(number) != nil {
+          gone.insert(number)
+          forget(number, of: owner)
         }
         if held.backends[number] != nil { backends.append(.removeBackend(number)) }
       }
     }
     for writes in [services, maglev, ranges, slots, backends] { remove(writes) }
+  }
+
+  private mutating func forget(_ backend: UInt32, of port: PortID) {
+    let known = records[port.service]?.backends[port]
+    guard let address = held.backends[backend]?.address ?? known?.first(where: { $0.value == backend })?.key else {
+      return
+    }
+    records[port.service]?.backends[port]?[address] = nil
+    if records[port.service]?.isEmpty == true { records[port.service] = nil }
   }
 
   // MARK: - Numbers

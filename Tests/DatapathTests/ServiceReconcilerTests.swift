@@ -9,8 +9,8 @@ struct ServiceReconcilerTests {
   private let start = ContinuousClock.now
 
   private func compiled(
-    _ name: String, address: UInt8 = 1, backends: [UInt8], algorithm: BalancingAlgorithm = .random,
-    ranges: [CIDR]? = nil
+    _ name: String, address: UInt8 = 1, backends: [UInt8], draining: [UInt8] = [],
+    algorithm: BalancingAlgorithm = .random, ranges: [CIDR]? = nil
   ) -> CompiledService {
     let service = ServiceName(namespace: "default", name: name)
     let port = PortID(service: service, port: 80, protocol: .tcp)
@@ -22,7 +22,12 @@ struct ServiceReconcilerTests {
     }
     return CompiledService(
       name: service, frontends: [Frontend(key: key, kinds: .clusterIP, cluster: id, external: nil)],
-      balancers: [id: Balancer(members: members, algorithm: algorithm, sourceRanges: ranges)])
+      balancers: [id: Balancer(members: members, algorithm: algorithm, sourceRanges: ranges)],
+      endpoints: [port: (backends + draining).map { ServiceEndpoint(backend: backend($0)) }])
+  }
+
+  private func backend(_ number: UInt8) -> BackendAddress {
+    BackendAddress(address: IPAddress(v4: 0x0A00_0000 + UInt32(number)), port: 8080)
   }
 
   private func reconciler(_ model: ServiceModel = ServiceModel()) throws -> ServiceReconciler {
@@ -102,6 +107,29 @@ struct ServiceReconcilerTests {
     reconciler.collect(now: start + .seconds(5))
     #expect(try model(reconciler).backends == before)
     #expect(try model(reconciler).slots.count == 2)
+  }
+
+  /// Whose sockets are to be ended is told when the endpoint is gone, not when it only gets no new connections.
+  @Test func backendsThatAreGoneAreToldTwice() throws {
+    var reconciler = try reconciler()
+    apply(&reconciler, compiled("web", backends: [1, 2]))
+    let service = ServiceName(namespace: "default", name: "web")
+    let port = PortID(service: service, port: 80, protocol: .tcp)
+    let number = try #require(reconciler.number(backend(2), of: port))
+    apply(&reconciler, compiled("web", backends: [1], draining: [2]))
+    reconciler.collect(now: start + .seconds(1))
+    #expect(reconciler.takeGone().isEmpty)
+    #expect(try model(reconciler).backends.count == 1)
+    #expect(reconciler.number(backend(2), of: port) == number)
+    apply(&reconciler, compiled("web", backends: [1]), after: .seconds(2))
+    #expect(reconciler.takeGone() == [number])
+    apply(&reconciler, compiled("web", backends: [1], algorithm: .maglev), after: .seconds(2))
+    #expect(reconciler.takeGone().isEmpty)
+    reconciler.collect(now: start + .seconds(3))
+    #expect(reconciler.takeGone() == [number])
+    #expect(reconciler.number(backend(2), of: port) == nil)
+    reconciler.apply([service: nil], now: start + .seconds(4))
+    #expect(reconciler.takeGone().count == 1)
   }
 
   @Test func otherRangesAreAnotherService() throws {
