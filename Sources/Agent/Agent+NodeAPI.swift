@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Clocks
+import Datapath
 import Flows
 import Identity
 import JSON
