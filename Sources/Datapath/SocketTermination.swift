@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import KernelABI
 import Netlink
 import Synchronization
 
@@ -54,7 +55,7 @@ public final class SocketTermination: Sendable {
 
   private func makeIterator() throws -> Link {
     let object = try ObjectSpecification(bytes: BPFObjects.socketList, name: "socketlist").load(reusing: maps)
-    return try Link.iterator(object.program("balanced_sockets"), over: object.map("martlet_sockets"))
+    return try Link.iterator(object.program("balanced_sockets"), over: object.map(MapName.sockets.rawValue))
   }
 
   /// Ends the sockets whose backend is among these numbers.

@@ -20,6 +20,7 @@ public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case serviceSlots = "martlet_service_slots"
   case services = "martlet_services"
   case socketPeers = "martlet_socket_peers"
+  case sockets = "martlet_sockets"
   case sourceRanges = "martlet_source_ranges"
 
   public var description: String { rawValue }
