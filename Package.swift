@@ -120,7 +120,7 @@ let package = Package(
     target(
       "Host",
       [
-        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity",
+        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "Services", "CNI", "NodeAPI", "Netlink", "Identity",
         "Addressing", "JSON", "CLinux", "BPF", "Files", "Threads", logging,
       ]),
 
@@ -129,7 +129,7 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON",
+        "BPF", "KernelABI", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services", "ControlPlane", "Addressing", "JSON",
         "Clocks", "Files", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

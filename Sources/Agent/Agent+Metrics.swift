@@ -90,10 +90,6 @@ extension Agent {
     var usage = (try? datapath.mapUsage()) ?? tables.usage
     usage.append(
       MapUsage(map: "martlet_policy_entries", entries: largestPolicy, capacity: datapath.policy.entryCapacity))
-    let collections = tables.collections
-    func seconds(_ duration: Duration) -> Double {
-      Double(duration.components.seconds) + Double(duration.components.attoseconds) / 1e18
-    }
     return [
       MetricFamily(
         "martlet_bpf_map_pressure", .gauge, "How full a table of the kernel is, 0 to 1.",
@@ -101,19 +97,27 @@ extension Agent {
       MetricFamily(
         "martlet_bpf_map_capacity", .gauge, "The most entries that a table of the kernel can hold.",
         usage.map { .init(["map_name": $0.map], $0.capacity) }),
+    ] + collectionMetrics("conntrack", "the connection table", tables.collections(of: .connections))
+      + collectionMetrics("nat", "the translated connections", tables.collections(of: .nat))
+  }
+
+  private func collectionMetrics(
+    _ name: String, _ what: String, _ collections: TableWatch.Collections
+  ) -> [MetricFamily] {
+    let (seconds, attoseconds) = collections.duration.components
+    return [
       MetricFamily(
-        "martlet_datapath_conntrack_gc_runs_total", .counter, "Collections of the connection table.",
-        collections.runs),
+        "martlet_datapath_\(name)_gc_runs_total", .counter, "Collections of \(what).", collections.runs),
       MetricFamily(
-        "martlet_datapath_conntrack_gc_removed_total", .counter, "Connections removed, and why.",
+        "martlet_datapath_\(name)_gc_removed_total", .counter, "Connections removed from \(what), and why.",
         [
           .init(["reason": "expired"], collections.expired), .init(["reason": "pressure"], collections.evicted),
         ]),
       MetricFamily(
-        "martlet_datapath_conntrack_gc_seconds_total", .counter, "Time spent on collections, in seconds.",
-        [.init(seconds(collections.duration))]),
+        "martlet_datapath_\(name)_gc_seconds_total", .counter, "Time spent on collections of \(what), in seconds.",
+        [.init(Double(seconds) + Double(attoseconds) / 1e18)]),
       MetricFamily(
-        "martlet_datapath_conntrack_gc_entries", .gauge, "Connections that the last collection left.",
+        "martlet_datapath_\(name)_gc_entries", .gauge, "Entries that the last collection of \(what) left.",
         collections.live),
     ]
   }

@@ -61,7 +61,6 @@ extension Agent {
         name: "Datapath", ok: true,
         message: "OK, from_container and to_container on \(endpoints.count) endpoints"
           + (datapath.adopted ? ", maps adopted" : "")),
-      AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "Disabled"),
       AgentStatus.Component(name: "Encryption", ok: true, message: "Disabled"),
       AgentStatus.Component(
         name: "Hubble", ok: true, message: "OK, \(ring.count)/\(ring.capacity) flows, \(ring.seen) seen, \(lost) lost"),
@@ -99,24 +98,6 @@ extension Agent {
         ? "OK, \(await services.count) objects"
         : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
           + (refusals.count > 3 ? "; …" : ""))
-  }
-
-  /// As users know it: what of kube-proxy's work is done here.
-  private var kubeProxyComponent: AgentStatus.Component {
-    guard let cgroups = configuration.socketCgroups else {
-      return AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "False")
-    }
-    let problems: [String]
-    do {
-      problems = try DatapathPins(root: configuration.directory.pins).socketHooks(cgroups).compactMap(\.problem)
-    } catch {
-      problems = ["\(error)"]
-    }
-    return AgentStatus.Component(
-      name: "KubeProxyReplacement", ok: problems.isEmpty,
-      message: problems.isEmpty
-        ? "Partial [sockets of pods and of the node; not for clients outside the node]"
-        : "Degraded, \(problems.joined(separator: "; "))")
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

@@ -6,32 +6,64 @@ import KubernetesAPI
 extension Agent {
   /// Removes expired connections, the sooner the faster the table fills, and at once when the kernel had to refuse one.
   func collectConnections() async {
-    var schedule = CollectionSchedule()
+    let table = datapath.connections
+    let count = { @Sendable in try table.count() }
+    await collect(.connections, count: count, capacity: table.capacity) { [tables] started in
+      let found = try table.collectGarbage()
+      tables.collected(
+        .connections, live: found.live, expired: found.expired, evicted: found.evicted, took: .now - started)
+      return [(found.live, table.capacity)]
+    }
+  }
+
+  /// The same for translated connections, which also need source ports.
+  func collectTranslations() async {
+    let table = datapath.translations
+    let ports = configuration.natPorts.count
+    let count = { @Sendable in try table.count() }
+    await collect(.nat, count: count, capacity: table.capacity) { [tables] started in
+      let found = try table.collectGarbage()
+      tables.collected(.nat, live: found.live, expired: found.expired, evicted: found.evicted, took: .now - started)
+      return [(found.live, table.capacity), (found.ports, ports)]
+    }
+  }
+
+  /// - Parameter body: collects, and returns how much of what there is has been left in use.
+  private func collect(
+    _ map: MapName, count: @Sendable () throws -> Int, capacity: Int,
+    _ body: @Sendable (_ started: ContinuousClock.Instant) throws -> [(used: Int, of: Int)]
+  ) async {
+    var schedules: [CollectionSchedule] = []
     var last = ContinuousClock.now
     var refused = (try? datapath.counters.refusedConnections()) ?? 0
     while !Task.isCancelled {
       let started = ContinuousClock.now
       var pause = CollectionSchedule.longest
       do {
-        let collection = try datapath.connections.collectGarbage()
-        let now = ContinuousClock.now
-        pause = schedule.pause(
-          live: collection.live, capacity: datapath.connections.capacity, elapsed: started - last, took: now - started)
-        tables.collected(collection, took: now - started)
+        let left = try body(started)
+        let took = ContinuousClock.now - started
+        if schedules.isEmpty { schedules = left.map { _ in CollectionSchedule() } }
+        for (index, resource) in left.enumerated() {
+          let wish = schedules[index].pause(
+            live: resource.used, capacity: resource.of, elapsed: started - last, took: took)
+          pause = min(pause, wish)
+        }
         last = started
       } catch {
-        logger.error("the connection table can not be collected: \(error)")
+        logger.error("\(map) can not be collected: \(error)")
       }
       let wakeAt = ContinuousClock.now + pause
       while !Task.isCancelled, ContinuousClock.now < wakeAt {
         try? await Task.sleep(for: min(CollectionSchedule.shortest, wakeAt - .now))
-        let count = (try? datapath.counters.refusedConnections()) ?? refused
-        if count > refused {
-          refused = count
-          let map = MapName.connections.rawValue
-          reportFull(map, "new connections are dropped: \(map) has no room for them")
-          break
+        let refusals = (try? datapath.counters.refusedConnections()) ?? refused
+        guard refusals > refused else { continue }
+        refused = refusals
+        // The kernel does not say which table had no room.
+        guard let entries = try? count(), MapUsage(map: "", entries: entries, capacity: capacity).isNearlyFull else {
+          continue
         }
+        reportFull(map.rawValue, "new connections are dropped: \(map) has no room for them")
+        break
       }
     }
   }

@@ -10,6 +10,7 @@ import Logging
 import Netlink
 import NodeAPI
 import Policy
+import Services
 import Synchronization
 import Threads
 
@@ -30,6 +31,8 @@ public final class Agent: Sendable {
   let identities: IdentityService
   let policy: PolicyController
   let services: ServiceController
+  let native: NativeRouting
+  let devices: NodeDevices
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
@@ -62,7 +65,16 @@ public final class Agent: Sendable {
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
       logger: logger
     ) { reporter.report($0) }
-    services = ServiceController(datapath: datapath, nodeName: configuration.nodeName, logger: logger)
+    var serviceSettings = ServiceSettings()
+    serviceSettings.nodePorts = configuration.nodePorts
+    serviceSettings.maglevSize = configuration.maglevSize
+    services = ServiceController(
+      datapath: datapath, nodeName: configuration.nodeName, settings: serviceSettings, logger: logger)
+    native = NativeRouting(
+      pods: configuration.podCIDRs, exceptions: configuration.nativeCIDRs, table: datapath.native, logger: logger)
+    devices = NodeDevices(
+      names: configuration.devices, masquerades: configuration.masquerades, table: datapath.devices,
+      programs: datapath.host, logger: logger)
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -78,6 +90,8 @@ public final class Agent: Sendable {
     settings.audit = configuration.audit
     settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
     settings.nodePorts = configuration.nodePorts
+    settings.natPorts = configuration.natPorts
+    if let natPortsProblem { logger.error("\(natPortsProblem): two connections may be taken for one") }
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
@@ -126,7 +140,7 @@ public final class Agent: Sendable {
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
     await policy.forgetStale()
-    let devices = NodeDevices(names: configuration.devices, programs: datapath.host, logger: logger)
+    native.take(inputs)
     devices.follow()
     await endpoints.replayDeletes()
 
@@ -144,10 +158,11 @@ public final class Agent: Sendable {
       group.addTask { try await self.serveNodeAPI() }
       group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
+      group.addTask { await self.collectTranslations() }
       group.addTask { await self.names.run() }
       group.addTask { try await self.serveNames() }
       group.addTask { await self.watchTables() }
-      group.addTask { await self.followNode(feed, devices) }
+      group.addTask { await self.followNode(feed) }
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
       group.addTask { await self.follow(known) }
@@ -227,7 +242,10 @@ public final class Agent: Sendable {
       inbox.finish()
     }()
     async let balancing: Void = {
-      for await inputs in serviceInbox.batches() { await services.apply(inputs) }
+      for await inputs in serviceInbox.batches() {
+        native.take(inputs)
+        await services.apply(inputs)
+      }
     }()
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
@@ -241,10 +259,11 @@ public final class Agent: Sendable {
     await balancing
   }
 
-  private func followNode(_ feed: PolicyFeed, _ devices: NodeDevices) async {
+  private func followNode(_ feed: PolicyFeed) async {
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(10))
       devices.follow()
+      native.write()
       do { feed.add(.hostAddresses(Set(try network.nodeAddresses()))) } catch {
         logger.error("the node's addresses can not be read: \(error)")
       }

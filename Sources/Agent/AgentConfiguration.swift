@@ -4,6 +4,7 @@ import Files
 import NodeAPI
 import NodeMetrics
 import Policy
+import Services
 
 /// What one node's agent is told at its start.
 public struct AgentConfiguration: Sendable {
@@ -17,13 +18,22 @@ public struct AgentConfiguration: Sendable {
   public var setsForwarding: Bool
   /// Judge and report, but drop nothing.
   public var audit = false
-  /// The node's own devices, on which its own traffic is judged; they carry Ethernet frames.
+  /// The node's own devices: its own traffic is judged there, clients of Services from outside come in there. They carry
+  /// Ethernet frames.
   public var devices: [String] = []
+  /// What pods send by way of these devices leaves with the node's address.
+  public var masquerades = true
+  /// Where pods go with their own address nevertheless, besides the pods of the cluster.
+  public var nativeCIDRs: [CIDR] = []
   public var mapSizes = MapSizes()
   /// Where clients of Services are balanced at the socket; nil: nowhere.
   public var socketCgroups: SocketCgroups?
   /// Ports that Services of the type NodePort have.
   public var nodePorts: ClosedRange<UInt16> = 30000...32767
+  /// Source ports of translated connections.
+  public var natPorts = NATPorts.standard
+  /// Entries of a Maglev table: one of `MaglevTable.sizes`.
+  public var maglevSize = MaglevTable.defaultSize
   /// How long addresses stay that were answered for names.
   public var names = NameCache.Options()
   /// Where Prometheus finds this agent.

@@ -64,6 +64,7 @@ struct NodeKernel: EndpointKernel {
   func attachedInterfaces() throws -> Set<String> { try datapath.attachedInterfaces() }
   func forgetConnections(of addresses: [IPAddress]) throws {
     try datapath.connections.remove(addresses: Set(addresses))
+    try datapath.translations.remove(addresses: Set(addresses))
   }
   func bumpRevision() throws { try datapath.bumpRevision() }
 }

@@ -3,42 +3,76 @@ import Logging
 import Netlink
 import Synchronization
 
-/// Keeps the programs that judge the node's own traffic on the devices that were named, also when one of them goes and
-/// comes again, and on no other.
+/// Keeps the programs on the devices that were named, also when one of them goes and comes again, and on no other; tells them
+/// the node's addresses there.
 final class NodeDevices: Sendable {
   private let names: Set<String>
+  private let masquerades: Bool
+  private let table: DeviceTable
   private let programs: HostPrograms
   private let logger: Logger
   /// What is wrong with a device, as it was told last.
   private let told = Mutex<[String: String]>([:])
 
-  init(names: [String], programs: HostPrograms, logger: Logger) {
+  init(names: [String], masquerades: Bool, table: DeviceTable, programs: HostPrograms, logger: Logger) {
     self.names = Set(names)
+    self.masquerades = masquerades
+    self.table = table
     self.programs = programs
     self.logger = logger
   }
 
+  /// Why a device has no programs, by its name.
+  var problems: [String: String] { told.withLock { $0.filter { !$0.value.isEmpty } } }
+
   /// To be called now and then.
   func follow() {
     do { try programs.detach(except: names) } catch { logger.error("can not detach from devices: \(error)") }
+    var found: [String: NodeDevice] = [:]
+    var problems: [String: String] = [:]
+    for name in names {
+      do throws(DeviceProblem) { found[name] = try look(at: name) } catch { problems[name] = error.text }
+    }
+    // Before the programs: they do not translate on a device that they do not find there.
+    do { try table.reconcile(Array(found.values)) } catch {
+      for name in found.keys { problems[name] = "\(error)" }
+    }
+    for (name, device) in found where problems[name] == nil {
+      do throws(DeviceProblem) { try attach(name, device) } catch { problems[name] = error.text }
+    }
     for name in names.sorted() {
-      let problem = attach(name)
-      guard told.withLock({ $0.updateValue(problem ?? "", forKey: name) ?? "" }) != problem ?? "" else { continue }
-      if let problem { logger.error("the node's traffic on \(name) is not judged: \(problem)") }
+      let problem = problems[name] ?? ""
+      guard told.withLock({ $0.updateValue(problem, forKey: name) ?? "" }) != problem, !problem.isEmpty else {
+        continue
+      }
+      logger.error("traffic on \(name) is neither judged nor balanced: \(problem)")
     }
   }
 
-  /// Why it could not be done; nil when it is.
-  private func attach(_ name: String) -> String? {
+  private struct DeviceProblem: Error {
+    let text: String
+  }
+
+  private func look(at name: String) throws(DeviceProblem) -> NodeDevice {
     do {
-      guard let interface = try NetlinkHandle().interface(named: name) else { return "there is no such device" }
-      guard interface.isEthernet else { return "it does not carry Ethernet frames" }
-      guard programs.devices[name] != interface.index else { return nil }
-      try programs.attach(interface: name, index: interface.index)
-      logger.info("the node's traffic on \(name) is judged when a policy selects the node")
-      return nil
+      let netlink = try NetlinkHandle()
+      guard let interface = try netlink.interface(named: name) else {
+        throw DeviceProblem(text: "there is no such device")
+      }
+      guard interface.isEthernet else { throw DeviceProblem(text: "it does not carry Ethernet frames") }
+      return NodeDevice(
+        index: interface.index, addresses: try netlink.addresses(interfaceIndex: interface.index),
+        previous: try table.devices().first { $0.index == interface.index }, masquerades: masquerades)
     } catch {
-      return "\(error)"
+      throw error as? DeviceProblem ?? DeviceProblem(text: "\(error)")
     }
+  }
+
+  private func attach(_ name: String, _ device: NodeDevice) throws(DeviceProblem) {
+    guard programs.devices[name] != device.index else { return }
+    do { try programs.attach(interface: name, index: device.index) } catch { throw DeviceProblem(text: "\(error)") }
+    let addresses = device.addresses.map(\.description).joined(separator: ", ")
+    logger.info(
+      "\(name) (\(addresses)) is a device to the outside\(device.masquerades ? ", pods leave with its addresses" : "")")
   }
 }

@@ -1,8 +1,10 @@
 import Datapath
+import KernelABI
 import Synchronization
 
 /// What is known of the kernel's tables between two looks at them.
 final class TableWatch: Sendable {
+  /// What the collections of one table have done so far.
   struct Collections: Sendable {
     var runs: UInt64 = 0
     var expired: UInt64 = 0
@@ -14,27 +16,30 @@ final class TableWatch: Sendable {
   private struct State {
     var usage: [String: MapUsage] = [:]
     var reportedAt: [String: ContinuousClock.Instant] = [:]
-    var collections = Collections()
+    var collections: [MapName: Collections] = [:]
   }
 
   private let state = Mutex(State())
 
   /// By the maps' names; empty until they were counted once.
   var usage: [MapUsage] { state.withLock { $0.usage.values.sorted { $0.map < $1.map } } }
-  var collections: Collections { state.withLock(\.collections) }
+
+  func collections(of map: MapName) -> Collections { state.withLock { $0.collections[map] ?? Collections() } }
 
   /// Whether the table was nearly full before.
   func set(_ usage: MapUsage) -> Bool {
     state.withLock { $0.usage.updateValue(usage, forKey: usage.map)?.isNearlyFull ?? false }
   }
 
-  func collected(_ collection: ConnectionCollection, took: Duration) {
+  func collected(_ map: MapName, live: Int, expired: Int, evicted: Int, took: Duration) {
     state.withLock { state in
-      state.collections.runs += 1
-      state.collections.expired += UInt64(collection.expired)
-      state.collections.evicted += UInt64(collection.evicted)
-      state.collections.duration += took
-      state.collections.live = collection.live
+      var collections = state.collections[map] ?? Collections()
+      collections.runs += 1
+      collections.expired += UInt64(expired)
+      collections.evicted += UInt64(evicted)
+      collections.duration += took
+      collections.live = live
+      state.collections[map] = collections
     }
   }
 

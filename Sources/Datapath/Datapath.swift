@@ -18,6 +18,9 @@ public final class Datapath: Sendable {
   public let connections: ConnectionTable
   public let counters: DatapathCounters
   public let services: ServiceMaps
+  public let translations: NATTable
+  public let devices: DeviceTable
+  public let native: NativeBlocks
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
@@ -66,6 +69,9 @@ public final class Datapath: Sendable {
       metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
     services = try ServiceMaps { (name) throws(BPFError) -> RawMap in try object.map(name) }
     configuration = try object.map(.configuration)
+    translations = NATTable(map: try object.map(.nat), configuration: configuration)
+    devices = DeviceTable(map: try object.map(.devices))
+    native = NativeBlocks(map: try object.map(.native))
     events = try object.map(.events)
     fromContainer = try object.program("from_container")
     toContainer = try object.program("to_container")

@@ -18,6 +18,8 @@ public struct DatapathSettings: Hashable, Sendable {
   public var nodeNamespaceCookie: UInt64 = 0
   /// Ports for NodePort services; nil: none.
   public var nodePorts: ClosedRange<UInt16>? = 30000...32767
+  /// Source ports of translated connections; see ``NATPorts``.
+  public var natPorts: ClosedRange<UInt16> = NATPorts.standard
 
   public init() {}
 
@@ -30,7 +32,7 @@ public struct DatapathSettings: Hashable, Sendable {
       host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,
       ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, maglev_size: 0,
       node_netns_cookie: nodeNamespaceCookie,
-      node_port_first: nodePorts?.lowerBound ?? 0, node_port_last: nodePorts?.upperBound ?? 0, nat_port_first: 0,
-      nat_port_last: 0)
+      node_port_first: nodePorts?.lowerBound ?? 0, node_port_last: nodePorts?.upperBound ?? 0,
+      nat_port_first: natPorts.lowerBound, nat_port_last: natPorts.upperBound)
   }
 }

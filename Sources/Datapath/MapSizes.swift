@@ -5,7 +5,7 @@ import KernelABI
 /// know them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
-  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity
+  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity, nat
   /// The policy of one identity, which has a map of its own.
   case policyEntries
 
@@ -25,6 +25,7 @@ public enum SizedMap: String, Sendable, CaseIterable {
     case .maglev: .maglev
     case .sourceRanges: .sourceRanges
     case .affinity: .affinity
+    case .nat: .nat
     case .policyEntries: nil
     }
   }

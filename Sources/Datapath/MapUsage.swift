@@ -32,6 +32,7 @@ extension Datapath {
       MapUsage(.connections, entries: try connections.count(), capacity: connections.capacity),
       MapUsage(.endpoints, entries: try endpoints.count(), capacity: endpoints.capacity),
       MapUsage(.ipcache, entries: try ipcache.count(), capacity: ipcache.capacity),
+      MapUsage(.nat, entries: try translations.count(), capacity: translations.capacity),
       MapUsage(.policy, entries: try policy.identities().count, capacity: policy.capacity),
     ] + services.usage()
   }

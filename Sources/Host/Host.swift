@@ -82,6 +82,14 @@ public struct Host: Sendable {
     if configuration.audit { arguments.append("--audit") }
     if let range = configuration.nodePorts { arguments += ["--node-ports", "\(range.lowerBound)-\(range.upperBound)"] }
     for device in configuration.devices { arguments += ["--device", device] }
+    if !configuration.masquerades { arguments.append("--no-masquerade") }
+    if !configuration.nativeCIDRs.isEmpty {
+      arguments += ["--native-cidr", configuration.nativeCIDRs.map(\.description).joined(separator: ",")]
+    }
+    if let range = configuration.natPorts {
+      arguments += ["--nat-port-range", "\(range.lowerBound)-\(range.upperBound)"]
+    }
+    if let size = configuration.maglevSize { arguments += ["--maglev-table-size", "\(size)"] }
     for (map, size) in configuration.mapSizes.sizes { arguments += ["--map-size", "\(map.rawValue)=\(size)"] }
     if let grace = configuration.fqdnGrace { arguments += ["--fqdn-grace", "\(grace)"] }
     if let minimum = configuration.fqdnMinimumTTL { arguments += ["--fqdn-min-ttl", "\(minimum)"] }

@@ -20,8 +20,16 @@ public struct HostConfiguration: Sendable {
   public var keepsDatapath: Bool
   /// Judge and report, but drop nothing.
   public var audit = false
-  /// Devices of the host, on which its own traffic is judged.
+  /// Devices of the host to the outside: its own traffic is judged there, clients of Services come in there.
   public var devices: [String] = []
+  /// What pods send by way of them leaves with the host's address.
+  public var masquerades = true
+  /// Where pods go with their own address nevertheless.
+  public var nativeCIDRs: [CIDR] = []
+  /// Source ports of translated connections; nil: the agent's default.
+  public var natPorts: ClosedRange<UInt16>?
+  /// Entries of a Maglev table; nil: the agent's default.
+  public var maglevSize: Int?
   public var mapSizes = MapSizes()
   /// Seconds that an address stays after the answer that named it has expired; nil: the agent's default.
   public var fqdnGrace: Int?

@@ -4,6 +4,7 @@ import Datapath
 import Files
 import JSON
 import KubernetesAPI
+import Services
 
 /// What is wrong with a configuration file, and where.
 public struct ConfigurationFileError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -57,13 +58,16 @@ extension HostSettings {
       case "podCIDR": podCIDRs = try HostSettings.blocks(cursor)
       case "serviceCIDR": serviceCIDRs = try HostSettings.blocks(cursor)
       case "serviceNodePortRange":
-        guard let range = HostSettings.portRange(try cursor.string()) else { throw cursor.error("is not FIRST-LAST") }
-        nodePorts = range
-      case "loadBalancerCIDR":
-        guard let blocks = HostSettings.anyBlocks(try HostSettings.texts(cursor)) else {
-          throw cursor.error("blocks are needed, as in [192.0.2.0/24, \"2001:db8::/64\"]")
+        nodePorts = try HostSettings.portRange(cursor)
+      case "loadBalancerCIDR": loadBalancerCIDRs = try HostSettings.anyBlocks(cursor)
+      case "masquerade": masquerades = try cursor.bool()
+      case "nativeCIDR": nativeCIDRs = try HostSettings.anyBlocks(cursor)
+      case "natPortRange": natPorts = try HostSettings.portRange(cursor)
+      case "maglevTableSize":
+        guard let size = MaglevTable.sizes.first(where: { Int64($0) == (try? cursor.integer()) }) else {
+          throw cursor.error("is none of \(MaglevTable.sizes)")
         }
-        loadBalancerCIDRs = blocks
+        maglevSize = size
       case "keepDatapath": keepsDatapath = try cursor.bool()
       case "audit": audit = try cursor.bool()
       case "devices":
@@ -82,6 +86,18 @@ extension HostSettings {
       throw cursor.error("one IPv4 and one IPv6 block are needed, as in [10.244.0.0/16, \"fd00:10:244::/64\"]")
     }
     return blocks
+  }
+
+  private static func anyBlocks(_ cursor: JSONCursor) throws(FieldError) -> [CIDR] {
+    guard let blocks = anyBlocks(try texts(cursor)) else {
+      throw cursor.error("blocks are needed, as in [192.0.2.0/24, \"2001:db8::/64\"]")
+    }
+    return blocks
+  }
+
+  private static func portRange(_ cursor: JSONCursor) throws(FieldError) -> ClosedRange<UInt16> {
+    guard let range = portRange(try cursor.string()) else { throw cursor.error("is not FIRST-LAST") }
+    return range
   }
 
   private static func texts(_ cursor: JSONCursor) throws(FieldError) -> [String] {

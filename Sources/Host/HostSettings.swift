@@ -13,6 +13,10 @@ public struct HostSettings: Hashable, Sendable {
   public var keepsDatapath: Bool?
   public var audit: Bool?
   public var devices: [String]?
+  public var masquerades: Bool?
+  public var nativeCIDRs: [CIDR]?
+  public var natPorts: ClosedRange<UInt16>?
+  public var maglevSize: Int?
   public var mapSizes: MapSizes?
 
   public init() {}

@@ -11,6 +11,10 @@ public struct AddressFlags: OptionSet, Sendable, Hashable {
   /// IPv6: usable at once, without duplicate address detection.
   public static let noDAD = AddressFlags(rawValue: UInt32(IFA_F_NODAD))
   public static let permanent = AddressFlags(rawValue: UInt32(IFA_F_PERMANENT))
+  /// IPv4: in the block of another address of the device, which goes before it; IPv6: a temporary address (RFC 8981).
+  public static let secondary = AddressFlags(rawValue: UInt32(IFA_F_SECONDARY))
+  /// Not for new connections (RFC 4862, 5.5.4).
+  public static let deprecated = AddressFlags(rawValue: UInt32(IFA_F_DEPRECATED))
   public static let tentative = AddressFlags(rawValue: UInt32(IFA_F_TENTATIVE))
   public static let dadFailed = AddressFlags(rawValue: UInt32(IFA_F_DADFAILED))
   /// No route to the address's block is made.

@@ -19,6 +19,10 @@ import Testing
         keepDatapath: true
         audit: true
         devices: [eth0, eth1]
+        masquerade: false
+        nativeCIDR: [10.0.0.0/8, "fd00::/8"]
+        natPortRange: 20000-20999
+        maglevTableSize: 251
         maps: {connections: 1000, events: 65536}
         """, path: "up.yaml")
     var expected = HostSettings()
@@ -32,6 +36,10 @@ import Testing
     expected.keepsDatapath = true
     expected.audit = true
     expected.devices = ["eth0", "eth1"]
+    expected.masquerades = false
+    expected.nativeCIDRs = HostSettings.anyBlocks(["10.0.0.0/8", "fd00::/8"])
+    expected.natPorts = 20000...20999
+    expected.maglevSize = 251
     expected.mapSizes = MapSizes([.connections: 1000, .events: 65536])
     #expect(settings == expected)
     #expect(settings.podCIDRs?.first?.isIPv4 == true && settings.apiAddress?.address == "::1")
@@ -51,6 +59,8 @@ import Testing
     ("podCIDR: [10.0.0.0/8]", "up.yaml:1: podCIDR: one IPv4 and one IPv6 block are needed"),
     ("serviceNodePortRange: 9-8", "up.yaml:1: serviceNodePortRange: is not FIRST-LAST"),
     ("loadBalancerCIDR: [a]", "up.yaml:1: loadBalancerCIDR: blocks are needed"),
+    ("natPortRange: 0-8", "up.yaml:1: natPortRange: is not FIRST-LAST"),
+    ("maglevTableSize: 250", "up.yaml:1: maglevTableSize: is none of [251, "),
     ("apiAddress: localhost", "up.yaml:1: apiAddress: is not ADDRESS:PORT"),
     ("a: b: c", "up.yaml:1: "),
     ("- a", "up.yaml:1: "),

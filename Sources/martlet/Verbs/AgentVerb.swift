@@ -38,6 +38,18 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("node-ports"), help: "Ports for Services of the type NodePort: FIRST-LAST.")
   var nodePorts: String?
 
+  @Option(help: "Source ports of translated connections: FIRST-LAST.")
+  var natPortRange: String?
+
+  @Flag(inversion: .prefixedNo, help: "Pods' packets leave by way of the devices with the node's address.")
+  var masquerade = true
+
+  @Option(name: .customLong("native-cidr"), help: "Where pods go with their own address nevertheless: blocks.")
+  var nativeCIDR: String?
+
+  @Option(help: "Entries of Maglev's tables.")
+  var maglevTableSize: Int?
+
   @Option(help: "Seconds that an address stays allowed after the DNS answer that named it has expired.")
   var fqdnGrace: Int64?
 
@@ -62,12 +74,11 @@ struct AgentVerb: AsyncParsableCommand {
     if let podCgroup, let cgroupRoot {
       configuration.socketCgroups = SocketCgroups(pods: podCgroup, root: cgroupRoot)
     }
-    if let nodePorts {
-      guard let range = HostSettings.portRange(nodePorts) else {
-        throw ValidationError("--node-ports: \"\(nodePorts)\" is not FIRST-LAST")
-      }
-      configuration.nodePorts = range
-    }
+    configuration.nodePorts = try nodePorts.map { try portRange($0, "--node-ports") } ?? configuration.nodePorts
+    configuration.natPorts = try natPortRange.map { try portRange($0, "--nat-port-range") } ?? configuration.natPorts
+    configuration.masquerades = masquerade
+    configuration.nativeCIDRs = try nativeCIDR.map { try anyBlocks($0, "--native-cidr") } ?? []
+    configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? configuration.maglevSize
     let logger = startLogging("agent")
     do {
       let agent = try Agent(configuration: configuration, logger: logger)

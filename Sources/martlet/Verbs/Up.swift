@@ -1,10 +1,12 @@
 import Addressing
 import ArgumentParser
 import ControlPlane
+import Datapath
 import Files
 import Host
 import Logging
 import NodeAPI
+import Services
 
 #if canImport(Glibc)
   import Glibc
@@ -28,8 +30,8 @@ struct Up: AsyncParsableCommand {
         audit: true
         maps: {connections: 500000, ipcache: 1000000}
 
-      Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath and \
-      devices; the other maps are endpoints, policies, fragments and events (in bytes).
+      Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath, \
+      devices, masquerade, nativeCIDR, natPortRange and maglevTableSize; the other maps are endpoints, policies, fragments and events (in bytes).
       """)
 
   @OptionGroup var instance: InstanceOptions
@@ -60,8 +62,30 @@ struct Up: AsyncParsableCommand {
 
   @Option(
     name: .customLong("device"),
-    help: "A device of this host on which the host's own traffic is judged by policies about nodes; can be repeated.")
+    help:
+      "A device of this host to the outside: policies about nodes judge the host's own traffic there, clients of services come in there; can be repeated."
+  )
   var devices: [String] = []
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "What pods send by way of a --device leaves with the host's address (default: it does).")
+  var masquerade: Bool?
+
+  @Option(
+    name: .customLong("native-cidr"),
+    help: "Blocks that pods reach with their own address nevertheless, separated by commas; pods' always are.")
+  var nativeCIDR: String?
+
+  @Option(
+    help:
+      "Source ports of translated connections: FIRST-LAST (default: \(NATPorts.standard.lowerBound)-\(NATPorts.standard.upperBound))."
+  )
+  var natPortRange: String?
+
+  @Option(
+    help: "Entries of Maglev's tables, one of \(MaglevTable.sizes) (default: \(MaglevTable.defaultSize)).")
+  var maglevTableSize: Int?
 
   @Flag(help: "Judge and report traffic, but drop nothing.")
   var audit = false
@@ -108,28 +132,20 @@ struct Up: AsyncParsableCommand {
       serviceCIDRs: try serviceCIDR.map { try blocks($0, "--service-cidr") } ?? file.serviceCIDRs
         ?? blocks(Up.defaultServiceCIDR, "--service-cidr"),
       keepsDatapath: keepDatapath || file.keepsDatapath == true)
-    configuration.nodePorts = try serviceNodePortRange.map(portRange) ?? file.nodePorts
-    configuration.loadBalancerCIDRs = try loadBalancerCIDR.map(loadBalancerBlocks) ?? file.loadBalancerCIDRs ?? []
+    configuration.nodePorts =
+      try serviceNodePortRange.map { try portRange($0, "--service-node-port-range") } ?? file.nodePorts
+    configuration.loadBalancerCIDRs =
+      try loadBalancerCIDR.map { try anyBlocks($0, "--load-balancer-cidr") } ?? file.loadBalancerCIDRs ?? []
     configuration.audit = audit || file.audit == true
     configuration.fqdnGrace = fqdnGrace
     configuration.fqdnMinimumTTL = fqdnMinimumTTL
     configuration.devices = devices.isEmpty ? file.devices ?? [] : devices
+    configuration.masquerades = masquerade ?? file.masquerades ?? true
+    configuration.nativeCIDRs = try nativeCIDR.map { try anyBlocks($0, "--native-cidr") } ?? file.nativeCIDRs ?? []
+    configuration.natPorts = try natPortRange.map { try portRange($0, "--nat-port-range") } ?? file.natPorts
+    configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? file.maglevSize
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
     return configuration
-  }
-
-  private func portRange(_ text: String) throws -> ClosedRange<UInt16> {
-    guard let range = HostSettings.portRange(text) else {
-      throw ValidationError("--service-node-port-range: \"\(text)\" is not FIRST-LAST, as in \(Up.defaultNodePorts)")
-    }
-    return range
-  }
-
-  private func loadBalancerBlocks(_ text: String) throws -> [CIDR] {
-    guard let blocks = HostSettings.anyBlocks(text.split(separator: ",")) else {
-      throw ValidationError("--load-balancer-cidr: blocks are needed, as in 192.0.2.0/24,2001:db8::/64")
-    }
-    return blocks
   }
 
   private func listenAddress(_ text: String) throws -> ListenAddress {
@@ -146,6 +162,30 @@ func blocks(_ text: String, _ option: String) throws -> [CIDR] {
     throw ValidationError("\(option): one IPv4 and one IPv6 block are needed, as in 10.244.0.0/16,fd00:10:244::/64")
   }
   return blocks
+}
+
+/// Reads blocks separated by commas.
+func anyBlocks(_ text: String, _ option: String) throws -> [CIDR] {
+  guard let blocks = HostSettings.anyBlocks(text.split(separator: ",")) else {
+    throw ValidationError("\(option): blocks are needed, as in 192.0.2.0/24,2001:db8::/64")
+  }
+  return blocks
+}
+
+/// Reads `FIRST-LAST`.
+func portRange(_ text: String, _ option: String) throws -> ClosedRange<UInt16> {
+  guard let range = HostSettings.portRange(text) else {
+    throw ValidationError("\(option): \"\(text)\" is not FIRST-LAST, as in 30000-32767")
+  }
+  return range
+}
+
+/// One of the sizes that Maglev's tables can have.
+func maglevSize(_ size: Int) throws -> Int {
+  guard MaglevTable.sizes.contains(size) else {
+    throw ValidationError("--maglev-table-size: \(size) is none of \(MaglevTable.sizes)")
+  }
+  return size
 }
 
 /// This host's name in the form of a Node's.
