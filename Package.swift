@@ -140,7 +140,8 @@ let package = Package(
     tests(
       "AgentTests",
       [
-        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI",
+        "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Services", "Identity", "NodeAPI",
+        "KubernetesAPI", "CNI",
         "Addressing",
         "JSON", logging,
       ]),

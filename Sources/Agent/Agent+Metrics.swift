@@ -46,6 +46,7 @@ extension Agent {
     families += policyMetrics(
       await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
     families += await policy.times.families
+    families += serviceTraffic.families(await services.names)
     let endpoints = await self.endpoints.all
     families += [
       MetricFamily(

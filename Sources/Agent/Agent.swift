@@ -35,6 +35,7 @@ public final class Agent: Sendable {
   let devices: NodeDevices
   let endpoints: EndpointManager
   let ring = FlowRing()
+  let serviceTraffic = ServiceTraffic()
   let progress = PolicyProgress()
   /// What policies can refer to now.
   let policyContext = Mutex(PolicyContext())
@@ -69,7 +70,8 @@ public final class Agent: Sendable {
     serviceSettings.nodePorts = configuration.nodePorts
     serviceSettings.maglevSize = configuration.maglevSize
     services = ServiceController(
-      datapath: datapath, nodeName: configuration.nodeName, settings: serviceSettings, logger: logger)
+      datapath: datapath, directory: directory, nodeName: configuration.nodeName, settings: serviceSettings,
+      logger: logger)
     native = NativeRouting(
       pods: configuration.podCIDRs, exceptions: configuration.nativeCIDRs, table: datapath.native, logger: logger)
     devices = NodeDevices(
@@ -99,7 +101,7 @@ public final class Agent: Sendable {
     let access = try AccessReceiver(path: configuration.directory.proxy.accessSocket)
     defer { access.stop() }
     let pipeline = FlowPipeline(
-      ring: ring, directory: directory, nodeName: configuration.nodeName, logger: logger)
+      ring: ring, directory: directory, traffic: serviceTraffic, nodeName: configuration.nodeName, logger: logger)
     DetachedThread.start { access.run { pipeline.append($0) } }
 
     let pods = Reflector<Pod>(

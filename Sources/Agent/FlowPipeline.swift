@@ -9,6 +9,7 @@ import Proxy
 struct FlowPipeline: Sendable {
   let ring: FlowRing
   let directory: NodeDirectory
+  let traffic: ServiceTraffic
   let nodeName: String
   let logger: Logger
 
@@ -19,7 +20,9 @@ struct FlowPipeline: Sendable {
       do {
         for try await batch in try datapath.eventBatches() {
           var flows = FlowBatch(bootTime: bootTime, resolver: directory, nodeName: nodeName)
-          ring.append(batch.map { flows.flow($0) })
+          let made = batch.map { flows.flow($0) }
+          traffic.count(made)
+          ring.append(made)
         }
       } catch is CancellationError {
         return

@@ -13,6 +13,7 @@ enum FlowQuery {
       case "fromPod": filter.sourcePods = items
       case "toPod": filter.destinationPods = items
       case "namespace": filter.namespaces = items
+      case "service": filter.services = items
       case "protocol": filter.protocols = items
       case "method": filter.httpMethods = items
       case "verdict":

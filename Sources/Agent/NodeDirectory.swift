@@ -2,6 +2,7 @@ import Addressing
 import Flows
 import Identity
 import Policy
+import Services
 import Synchronization
 
 /// Names for the numbers that the kernel speaks in; written by the agent's parts, read wherever flows are made.
@@ -16,6 +17,7 @@ final class NodeDirectory: FlowResolver {
     var gone: Set<UInt32> = []
     var goneInOrder: [UInt32] = []
     var rules: RuleTable?
+    var services: [UInt32: Flow.Service] = [:]
   }
 
   /// What this node is called where an end of a connection is asked for.
@@ -85,6 +87,19 @@ final class NodeDirectory: FlowResolver {
 
   /// At least so many identities that have gone still have labels.
   static let rememberedIdentities = 1024
+
+  func service(number: UInt32) -> Flow.Service? { state.withLock { $0.services[number] } }
+
+  /// - Parameter changes: by the kernel's numbers; nil: the number means nothing any more.
+  func setServices(_ changes: [UInt32: BalancerID?]) {
+    state.withLock { state in
+      for (number, id) in changes {
+        state.services[number] = id.map {
+          Flow.Service(namespace: $0.port.service.namespace, name: $0.port.service.name, port: $0.port.port)
+        }
+      }
+    }
+  }
 
   func setRules(_ rules: RuleTable) { state.withLock { $0.rules = rules } }
 }

@@ -13,6 +13,7 @@ actor ServiceController {
   private let settings: ServiceSettings
   /// Told of the backends whose endpoints are gone, by the kernel's numbers; each twice: see `ServiceReconciler`.
   private let backendsGone: @Sendable (Set<UInt32>) -> Void
+  private let directory: NodeDirectory
   private var node: NodeFacts
   private var book: ServiceBook
   /// nil until the first whole of the API is known: what an earlier agent left stays in force.
@@ -21,11 +22,13 @@ actor ServiceController {
   private var reported: Set<ServiceName> = []
 
   init(
-    datapath: Datapath, nodeName: String, settings: ServiceSettings = ServiceSettings(), logger: Logger,
+    datapath: Datapath, directory: NodeDirectory, nodeName: String, settings: ServiceSettings = ServiceSettings(),
+    logger: Logger,
     backendsGone: @escaping @Sendable (Set<UInt32>) -> Void = { _ in }
   ) {
     self.backendsGone = backendsGone
     self.datapath = datapath
+    self.directory = directory
     self.settings = settings
     self.logger = logger
     node = NodeFacts(name: nodeName)
@@ -48,13 +51,13 @@ actor ServiceController {
     finish()
   }
 
-  /// Which port of which Service a number of the kernel's means.
-  func meaning(_ number: UInt32) -> BalancerID? { reconciler?.meanings[number] }
-
   /// The Services that the kernel does not have as it should, and why.
   var refusals: [ServiceName: String] { reconciler?.refusals ?? [:] }
 
   var count: Int { book.names.count }
+
+  /// The Services that there are.
+  var names: Set<ServiceName> { book.names }
 
   /// Every Service, by its name.
   var models: [ServiceModel] {
@@ -89,6 +92,7 @@ actor ServiceController {
     }
     for name in reported.subtracting(refusals.keys) { logger.info("Service \(name) is in force") }
     reported = Set(refusals.keys)
+    if let changes = reconciler?.takeNewMeanings(), !changes.isEmpty { directory.setServices(changes) }
     if let gone = reconciler?.takeGone(), !gone.isEmpty { backendsGone(gone) }
     guard collection == nil, let due = nextTurn else { return }
     collection = Task { [weak self] in

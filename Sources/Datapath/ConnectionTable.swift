@@ -25,6 +25,8 @@ public struct Connection: Hashable, Sendable {
   public var egressRule: UInt32
   public var ingressRule: UInt32
   public var proxyRules: UInt32
+  /// The kernel's number of the service by which the initiator came; 0: none.
+  public var service: UInt32
   public var isProxied: Bool
   public var seenReply: Bool
   public var isClosing: Bool
@@ -41,6 +43,7 @@ public struct Connection: Hashable, Sendable {
     egressRule = entry.egress_rule
     ingressRule = entry.ingress_rule
     proxyRules = entry.proxy_rules
+    service = entry.service
     isProxied = entry.has(MARTLET_CT_PROXY)
     seenReply = entry.has(MARTLET_CT_SEEN_REPLY)
     isClosing = entry.isClosed

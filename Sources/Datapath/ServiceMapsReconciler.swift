@@ -51,6 +51,13 @@ public struct ServiceReconciler: Sendable {
 
   /// Which port of which Service a number means, for whom: until it is gone from the maps.
   public private(set) var meanings: [UInt32: BalancerID] = [:]
+  private var newMeanings: Set<UInt32> = []
+
+  /// The numbers that came to mean something else since this was asked last; nil: nothing any more.
+  public mutating func takeNewMeanings() -> [UInt32: BalancerID?] {
+    defer { newMeanings = [] }
+    return newMeanings.reduce(into: [:]) { $0[$1] = .some(meanings[$1]) }
+  }
 
   /// The number of a service in the maps.
   public func number(_ id: BalancerID) -> UInt32? { records[id.port.service]?.balancers[id]?.number }
@@ -156,7 +163,9 @@ public struct ServiceReconciler: Sendable {
     new.backends = plan.backends
     for balancing in plan.balancers {
       new.balancers[balancing.id] = balancing.number
-      meanings[balancing.number.number] = balancing.id
+      if meanings.updateValue(balancing.id, forKey: balancing.number.number) != balancing.id {
+        newMeanings.insert(balancing.number.number)
+      }
       if let table = balancing.previousTable, table != 0, table != balancing.entry.table {
         retirement.retire(.table(table), now)
       }
@@ -243,7 +252,7 @@ public struct ServiceReconciler: Sendable {
     for item in items {
       switch item {
       case .service(let number):
-        meanings[number] = nil
+        if meanings.removeValue(forKey: number) != nil { newMeanings.insert(number) }
         if let entry = held.services[number] {
           services.append(.removeService(number))
           removeTable(entry.table)

@@ -50,6 +50,20 @@ public struct Flow: Hashable, Sendable {
     }
   }
 
+  /// The Service by which a client reached its server.
+  public struct Service: Hashable, Sendable {
+    public var namespace: String
+    public var name: String
+    /// The Service's own, not the backend's.
+    public var port: UInt16
+
+    public init(namespace: String, name: String, port: UInt16) {
+      self.namespace = namespace
+      self.name = name
+      self.port = port
+    }
+  }
+
   public struct HTTP: Hashable, Sendable {
     /// 0 in a record of a request that was not answered.
     public var code: UInt32
@@ -116,6 +130,8 @@ public struct Flow: Hashable, Sendable {
   public var icmpType: UInt8 = 0
   public var icmpCode: UInt8 = 0
   public var isReply = false
+  /// Where the client asked for a Service; the responder, its backend, is an end of the flow.
+  public var service: Service?
   public var egressAllowedBy: [PolicyReference] = []
   public var ingressAllowedBy: [PolicyReference] = []
   public var egressDeniedBy: [PolicyReference] = []

@@ -10,6 +10,7 @@ public struct FlowBatch<Resolver: FlowResolver> {
     var endpoints: UInt64
     var rules: UInt64
     var kind: UInt64
+    var service: UInt32
 
     init(_ event: martlet_event) {
       func pair(_ high: UInt32, _ low: UInt32) -> UInt64 { UInt64(high) << 32 | UInt64(low) }
@@ -17,6 +18,7 @@ public struct FlowBatch<Resolver: FlowResolver> {
       identities = pair(event.source_identity, event.destination_identity)
       endpoints = pair(event.source_endpoint, event.destination_endpoint)
       rules = pair(event.rule, event.other_rule)
+      service = event.service
       let verdict = UInt64(event.type) << 24 | UInt64(event.verdict) << 16 | UInt64(event.reason) << 8
       kind = verdict | UInt64(event.direction)
       kind = kind << 24 | UInt64(event.protocol) << 16 | UInt64(event.tcp_flags) << 8 | UInt64(event.flags)
@@ -24,7 +26,7 @@ public struct FlowBatch<Resolver: FlowResolver> {
 
     static func == (one: Key, other: Key) -> Bool {
       one.addresses == other.addresses && one.identities == other.identities && one.endpoints == other.endpoints
-        && one.rules == other.rules && one.kind == other.kind
+        && one.rules == other.rules && one.kind == other.kind && one.service == other.service
     }
 
     func hash(into hasher: inout Hasher) {

@@ -8,6 +8,8 @@ public struct FlowFilter: Hashable, Sendable {
   public var sourcePods: [String] = []
   public var destinationPods: [String] = []
   public var namespaces: [String] = []
+  /// As `pods`, of the Service by which the client reached its server.
+  public var services: [String] = []
   public var verdicts: [Flow.Verdict] = []
   public var dropReasons: [UInt8] = []
   /// Names as `Flow.protocolName` gives them, in any case; `icmp` is both families' ICMP.
@@ -35,6 +37,7 @@ public struct FlowFilter: Hashable, Sendable {
       && any(pods) { pod in ends.contains { FlowFilter.matches(pod: pod, $0) } }
       && any(sourcePods) { FlowFilter.matches(pod: $0, flow.source) }
       && any(destinationPods) { FlowFilter.matches(pod: $0, flow.destination) }
+      && any(services) { FlowFilter.matches(service: $0, flow.service) }
       && any(addresses) { block in ends.contains { block.contains($0.address) } }
       && any(httpMethods) { $0.uppercased() == flow.http?.method }
       && any(httpStatus) { range in flow.http.map { range.contains($0.code) } ?? false }
@@ -43,10 +46,17 @@ public struct FlowFilter: Hashable, Sendable {
   }
 
   private static func matches(pod: String, _ endpoint: Flow.Endpoint) -> Bool {
-    let parts = pod.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    let (namespace, prefix) = parts.count == 2 ? (parts[0], parts[1]) : ("default", parts[0])
-    return !endpoint.pod.isEmpty && (namespace.isEmpty || endpoint.namespace == namespace)
-      && endpoint.pod.hasPrefix(prefix)
+    !endpoint.pod.isEmpty && matches(pod, endpoint.namespace, endpoint.pod)
+  }
+
+  private static func matches(service: String, _ known: Flow.Service?) -> Bool {
+    known.map { matches(service, $0.namespace, $0.name) } ?? false
+  }
+
+  private static func matches(_ wanted: String, _ namespace: String, _ name: String) -> Bool {
+    let parts = wanted.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let (wantedNamespace, prefix) = parts.count == 2 ? (parts[0], parts[1]) : ("default", parts[0])
+    return (wantedNamespace.isEmpty || namespace == wantedNamespace) && name.hasPrefix(prefix)
   }
 
   private static func matches(protocol name: String, _ flow: Flow) -> Bool {

@@ -26,6 +26,11 @@ extension Flow {
       flow["drop_reason_desc"] = .string(DropReason.name(dropReason))
     }
     if let l4 { flow["l4"] = l4 }
+    if let service {
+      flow[isReply ? "source_service" : "destination_service"] = [
+        "name": .string(service.name), "namespace": .string(service.namespace),
+      ]
+    }
     if let serverName, !serverName.isEmpty { flow["destination_names"] = [.string(serverName)] }
     if let http { flow["l7"] = http.json }
     if let dns { flow["l7"] = dns.json }

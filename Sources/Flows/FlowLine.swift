@@ -4,12 +4,14 @@ import Clocks
 extension Flow {
   /// One line for a person, in the shape of `hubble observe`'s compact output, with the rule that decided:
   ///
-  ///     Nov 22 10:20:30.123: default/a:40312 (ID:300) <> default/b:9080 (ID:301) policy-verdict:none INGRESS DROPPED (TCP Flags: SYN) (POLICY_DENIED: no rule allows it)
+  ///     Nov 22 10:20:30.123: default/a:40312 (ID:300) -> default/b-0:9080 (ID:301) via default/b:80 ingress TCP SYN DROPPED (POLICY_DENIED: no rule allows it)
   public var line: String {
     let arrow = isReply ? "<-" : "->"
     return
-      "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text) \(what) \(verdict.rawValue)\(why)\(log)"
+      "\(Timestamp.compact(time)): \(source.text) \(arrow) \(destination.text)\(via) \(what) \(verdict.rawValue)\(why)\(log)"
   }
+
+  private var via: String { service.map { " via \($0.namespace)/\($0.name):\($0.port)" } ?? "" }
 
   private var log: String { policyLog.isEmpty ? "" : " [\(policyLog.joined(separator: "; "))]" }
 

@@ -10,6 +10,8 @@ public protocol FlowResolver: Sendable {
   func owner(address: IPAddress) -> (namespace: String, pod: String)?
   /// The author of a verdict; nil for the reserved rules, which no object wrote.
   func author(rule: UInt32) -> Flow.PolicyReference?
+  /// What the kernel's number of a service means; nil when it means nothing (any more).
+  func service(number: UInt32) -> Flow.Service?
 }
 
 extension Flow {
@@ -47,6 +49,7 @@ extension Flow {
     tcpFlags = TransportProtocol(event.protocol) == .tcp ? event.tcp_flags : 0
     setOwn(of: event, bootTime: bootTime)
     isReply = event.flags & UInt8(MARTLET_EVENT_REPLY.rawValue) != 0
+    service = event.service == 0 ? nil : resolver.service(number: event.service)
     self.nodeName = nodeName
     cite(event, resolver)
   }

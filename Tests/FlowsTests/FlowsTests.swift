@@ -14,6 +14,12 @@ private struct Names: FlowResolver {
   }
 }
 
+extension Names {
+  func service(number: UInt32) -> Flow.Service? {
+    number == 4 ? .init(namespace: "default", name: "web", port: 80) : nil
+  }
+}
+
 private func wire(_ text: String) throws -> martlet_addr {
   let address = try #require(IPAddress(text))
   return martlet_addr(address)
@@ -87,7 +93,7 @@ private func dropEvent(
       { $0.type = UInt8(MARTLET_EVENT_VERDICT.rawValue) }, { $0.verdict = UInt8(MARTLET_PROXY.rawValue) },
       { $0.direction = 1 }, { $0.flags = UInt8(MARTLET_EVENT_AUDIT.rawValue) },
       { $0.flags = UInt8(MARTLET_EVENT_REPLY.rawValue) }, { $0.source.hi = 1 }, { $0.source.lo = 1 },
-      { $0.destination.hi = 1 }, { $0.destination.lo = 1 },
+      { $0.destination.hi = 1 }, { $0.destination.lo = 1 }, { $0.service = 4 },
     ]
     for change in changes {
       var event = try dropEvent("10.0.0.1", "10.0.0.2", rule: 9, reason: 181)
@@ -98,6 +104,25 @@ private func dropEvent(
     for event in events + events {
       #expect(batch.flow(event) == Flow(event, bootTime: 1, resolver: Names(), nodeName: "n"))
     }
+  }
+
+  /// The flow has both: the Service that the client asked for, and the backend that it got.
+  @Test func theServiceOfAFlow() throws {
+    var event = try dropEvent("10.0.0.1", "10.0.0.2", rule: 9, reason: 181)
+    event.service = 4
+    func flow() -> Flow { Flow(event, bootTime: 0, resolver: Names(), nodeName: "n") }
+    #expect(flow().line.contains("10.0.0.2:9080 (ID:301) via default/web:80 ingress TCP SYN DROPPED"))
+    let expected: JSONValue = ["name": "web", "namespace": "default"]
+    #expect(flow().json[path: "flow", "destination_service"] == expected)
+    for (text, expected) in [("web", true), ("default/w", true), ("/web", true), ("other/web", false), ("x", false)] {
+      var filter = FlowFilter()
+      filter.services = [text]
+      #expect(filter.matches(flow()) == expected, "\(text)")
+    }
+    event.flags = UInt8(MARTLET_EVENT_REPLY.rawValue)
+    #expect(flow().json[path: "flow", "source_service"] == expected)
+    event.service = 5
+    #expect(flow().service == nil && !flow().line.contains(" via "))
   }
 
   @Test func filters() throws {

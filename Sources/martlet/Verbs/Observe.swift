@@ -30,6 +30,9 @@ struct Observe: ParsableCommand {
   @Option(name: [.short, .long], help: "Namespace of either end.")
   var namespace: [String] = []
 
+  @Option(help: "NAMESPACE/NAME or a prefix of a name: the Service by which the client came.")
+  var service: [String] = []
+
   @Option(help: "FORWARDED, DROPPED, AUDIT, REDIRECTED, ERROR.")
   var verdict: [String] = []
 
@@ -60,6 +63,7 @@ struct Observe: ParsableCommand {
     }
     let lists = [
       ("pod", pod), ("fromPod", fromPod), ("toPod", toPod), ("namespace", namespace),
+      ("service", service),
       ("verdict", verdict.map { $0.uppercased() }), ("dropReason", dropReason), ("protocol", self.protocol),
       ("port", port), ("address", ip), ("method", httpMethod), ("httpStatus", httpStatus),
     ]

@@ -44,7 +44,7 @@ struct ConnectionList: KernelList {
       "destinationIdentity": .integer(Int64(connection.replyIdentity)),
       "expiresInSeconds": .integer(Int64(connection.secondsLeft)), "state": .string(state(connection)),
       "egressRule": .integer(Int64(connection.egressRule)), "ingressRule": .integer(Int64(connection.ingressRule)),
-      "proxyRules": .integer(Int64(connection.proxyRules)),
+      "proxyRules": .integer(Int64(connection.proxyRules)), "service": .integer(Int64(connection.service)),
     ]
   }
 }
