@@ -129,8 +129,9 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON",
-        "Clocks", "Files", "Threads", "CMartletABI", logging,
+        "BPF", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services", "ControlPlane",
+        "Addressing",
+        "JSON", "Clocks", "Files", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -140,9 +141,9 @@ let package = Package(
     tests(
       "AgentTests",
       [
-        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI",
-        "Addressing",
-        "JSON", logging,
+        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Services", "Identity", "NodeAPI", "KubernetesAPI",
+        "CNI",
+        "Addressing", "JSON", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),

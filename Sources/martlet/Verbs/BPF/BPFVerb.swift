@@ -5,5 +5,7 @@ struct BPFVerb: ParsableCommand {
     commandName: "bpf",
     abstract: "What the kernel holds, read from the pinned maps: works also while the agent is down.",
     discussion: "Example: martlet bpf ct list",
-    subcommands: [ProgramList.self, MapList.self, PolicyMapList.self, IPCacheList.self, ConnectionList.self])
+    subcommands: [
+      ProgramList.self, MapList.self, PolicyMapList.self, IPCacheList.self, ConnectionList.self, LoadBalancerList.self,
+    ])
 }
