@@ -61,7 +61,6 @@ extension Agent {
         name: "Datapath", ok: true,
         message: "OK, from_container and to_container on \(endpoints.count) endpoints"
           + (datapath.adopted ? ", maps adopted" : "")),
-      AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "Disabled"),
       AgentStatus.Component(name: "Encryption", ok: true, message: "Disabled"),
       AgentStatus.Component(
         name: "Hubble", ok: true, message: "OK, \(ring.count)/\(ring.capacity) flows, \(ring.seen) seen, \(lost) lost"),
@@ -91,7 +90,8 @@ extension Agent {
   }
 
   private func servicesComponent() async -> AgentStatus.Component {
-    let refusals = await services.refusals.sorted { $0.key < $1.key }
+    let refusals = await services.refusals.merging(services.healthCheckProblems) { refusal, _ in refusal }
+      .sorted { $0.key < $1.key }
     let named = refusals.prefix(3).map { "\($0.key): \($0.value)" }.joined(separator: "; ")
     return AgentStatus.Component(
       name: "Services", ok: refusals.isEmpty,

@@ -70,3 +70,41 @@ extension EndToEnd.ServiceTests {
     try node.delete(manifest)
   }
 }
+
+extension EndToEnd.ServiceTests {
+  /// Load balancers ask each node whether it has backends.
+  @Test func `health checks are answered at a port of the node`() throws {
+    let node = try SharedNode.node
+    func manifest(_ name: String, _ app: String) -> String {
+      """
+      apiVersion: v1
+      kind: Service
+      metadata: {name: \(name)}
+      spec:
+        type: LoadBalancer
+        externalTrafficPolicy: Local
+        ipFamilyPolicy: RequireDualStack
+        selector: {app: \(app)}
+        ports: [{name: http, port: 80, targetPort: http}]
+      """
+    }
+    let both = ServiceManifests.documents([manifest("checked", "web"), manifest("vacant", "nobody")])
+    try node.apply(both)
+    try node.waitForService("checked", backends: 3)
+    for (name, status, count) in [("checked", "200", 3), ("vacant", "503", 0)] {
+      let port = try node.kubectl("get", "service", name, "-o", "jsonpath={.spec.healthCheckNodePort}").text
+      for family in Family.allCases {
+        let host = try node.address(of: .host, family)
+        let url = "http://\(family == .ipv4 ? host : "[\(host)]"):\(port)/"
+        for place in [Place.world, .host, .pod("client")] {
+          let answer = try node.run(["curl", "-s", "-m", "3", "-w", "%{http_code}", url], at: place)
+          #expect(answer.text.hasSuffix(status), "\(place) asks \(url): \(answer)")
+          let body = try JSONValue(parsing: String(answer.text.dropLast(3)))
+          #expect(body["localEndpoints"] == .integer(Int64(count)) && body["serviceProxyHealthy"] == true, "\(answer)")
+          #expect(body["service"] == ["namespace": "default", "name": .string(name)])
+        }
+      }
+    }
+    try node.delete(both)
+  }
+}
