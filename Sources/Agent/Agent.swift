@@ -30,6 +30,7 @@ public final class Agent: Sendable {
   let identities: IdentityService
   let policy: PolicyController
   let services: ServiceController
+  let terminations: ClientTermination
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
@@ -62,7 +63,11 @@ public final class Agent: Sendable {
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
       logger: logger
     ) { reporter.report($0) }
-    services = ServiceController(datapath: datapath, nodeName: configuration.nodeName, logger: logger)
+    let terminations = ClientTermination(datapath.socketTermination, logger: logger)
+    self.terminations = terminations
+    services = ServiceController(datapath: datapath, nodeName: configuration.nodeName, logger: logger) {
+      terminations.end($0)
+    }
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -144,6 +149,7 @@ public final class Agent: Sendable {
       group.addTask { try await self.serveNodeAPI() }
       group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
+      group.addTask { await self.terminations.run { await self.endpoints.all.map(\.attachment.netns) } }
       group.addTask { await self.names.run() }
       group.addTask { try await self.serveNames() }
       group.addTask { await self.watchTables() }

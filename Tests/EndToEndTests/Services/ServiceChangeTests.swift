@@ -35,7 +35,12 @@ private let early = """
 
 extension EndToEnd {
   /// Backends that come, end and go.
-  @Suite(.serialized, .node { try $0.runProber("client", labels: "app=client") })
+  @Suite(
+    .serialized,
+    .node { node in
+      try node.runProber("client", labels: "app=client")
+      node.keepUntilStop(try node.startProber(at: .host))
+    })
   struct ServiceChangeTests {
     static let client = Place.pod("client")
 
@@ -68,7 +73,7 @@ extension EndToEnd {
           name, labels: "app=changing", tcp: [8080], udp: [5300], declared: ["http=8080"], stays: true)
       }
       try node.waitForService("changing", backends: 2)
-      let kept = try Family.allCases.map { try node.keep(until: "old", "changing", 80, $0) }
+      let kept = try Family.allCases.map { try node.keep(until: "old", of: "changing", $0, from: Self.client) }
       try node.kubectl("delete", "pod", "old", "--grace-period=5", "--wait=false")
       try node.waitForService("changing", backends: 1)
       for family in Family.allCases {
@@ -89,20 +94,5 @@ extension EndToEnd {
       }
       #expect(refused, "nobody is left")
     }
-  }
-}
-
-extension Node {
-  /// A connection to a Service that one of its servers, named so, has.
-  fileprivate func keep(
-    until name: String, _ service: String, _ port: Int, _ family: Family, _ transport: Transport = .tcp
-  ) throws -> KeptClient {
-    for attempt in 0..<100 {
-      let client = try keep(
-        clusterIP(service, family), port, transport, from: EndToEnd.ServiceChangeTests.client,
-        id: "\(family) \(transport) \(name) \(attempt)")
-      if try client.say() == name { return client }
-    }
-    throw Failure("\(service) never leads to \(name)")
   }
 }

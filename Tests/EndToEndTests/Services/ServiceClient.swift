@@ -44,12 +44,13 @@ enum Transport: String, CaseIterable, CustomStringConvertible {
   }
 
   var isTCP: Bool { self == .tcp || self == .mappedTCP }
+  var isUnconnected: Bool { self == .datagrams || self == .mappedDatagrams }
 
   var question: [String: JSONValue] {
     [
       "protocol": .string(isTCP ? "tcp" : "udp"),
       "mapped": .bool(self == .mappedTCP || self == .mappedDatagrams),
-      "unconnected": .bool(self == .datagrams || self == .mappedDatagrams),
+      "unconnected": .bool(isUnconnected),
     ]
   }
 }
@@ -160,6 +161,19 @@ extension Node {
     question["address"] = .string(address)
     question["port"] = .integer(Int64(port))
     return try KeptClient(prober(place), id: id, question)
+  }
+
+  /// A connection to a Service that one of its servers, named so, has.
+  func keep(
+    until server: String, of service: String, _ family: Family, _ transport: Transport = .tcp, from place: Place
+  ) throws -> KeptClient {
+    for attempt in 0..<100 {
+      let client = try keep(
+        clusterIP(service, family), transport.isTCP ? 80 : 53, transport, from: place,
+        id: "\(service) \(family) \(transport) \(server) \(attempt)")
+      if try client.say() == server { return client }
+    }
+    throw Failure("\(service) never leads to \(server)")
   }
 
   /// The cluster's address of a Service.

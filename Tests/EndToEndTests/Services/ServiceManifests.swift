@@ -68,7 +68,7 @@ enum ServiceManifests {
       ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]
     """
 
-  /// One port of TCP, whose endpoints somebody else writes.
+  /// A port of TCP and one of UDP, whose endpoints somebody else writes.
   static func withoutSelector(_ name: String, _ more: String = "") -> String {
     """
     apiVersion: v1
@@ -77,7 +77,7 @@ enum ServiceManifests {
     spec:
       ipFamilyPolicy: RequireDualStack
       \(more)
-      ports: [{name: http, port: 80}]
+      ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]
     """
   }
 
@@ -103,7 +103,7 @@ enum ServiceManifests {
       labels: {kubernetes.io/service-name: \(service)}
       annotations: \(annotations)
     addressType: \(family == .ipv4 ? "IPv4" : "IPv6")
-    ports: [{name: http, port: \(port)}]
+    ports: [{name: http, port: \(port)}, {name: dns, port: \(port), protocol: UDP}]
     endpoints: [\(endpoints.map(\.text).joined(separator: ", "))]
     """
   }
