@@ -90,7 +90,8 @@ extension Agent {
   }
 
   private func servicesComponent() async -> AgentStatus.Component {
-    let refusals = await services.refusals.sorted { $0.key < $1.key }
+    let refusals = await services.refusals.merging(services.healthCheckProblems) { refusal, _ in refusal }
+      .sorted { $0.key < $1.key }
     let named = refusals.prefix(3).map { "\($0.key): \($0.value)" }.joined(separator: "; ")
     return AgentStatus.Component(
       name: "Services", ok: refusals.isEmpty,

@@ -33,6 +33,7 @@ public final class Agent: Sendable {
   let services: ServiceController
   let native: NativeRouting
   let devices: NodeDevices
+  let terminations: ClientTermination
   let endpoints: EndpointManager
   let ring = FlowRing()
   let serviceTraffic = ServiceTraffic()
@@ -69,14 +70,17 @@ public final class Agent: Sendable {
     var serviceSettings = ServiceSettings()
     serviceSettings.nodePorts = configuration.nodePorts
     serviceSettings.maglevSize = configuration.maglevSize
-    services = ServiceController(
-      datapath: datapath, directory: directory, nodeName: configuration.nodeName, settings: serviceSettings,
-      logger: logger)
     native = NativeRouting(
       pods: configuration.podCIDRs, exceptions: configuration.nativeCIDRs, table: datapath.native, logger: logger)
     devices = NodeDevices(
       names: configuration.devices, masquerades: configuration.masquerades, table: datapath.devices,
       programs: datapath.host, logger: logger)
+    let terminations = ClientTermination(datapath.socketTermination, logger: logger)
+    self.terminations = terminations
+    services = ServiceController(
+      datapath: datapath, directory: directory, nodeName: configuration.nodeName, settings: serviceSettings,
+      logger: logger
+    ) { terminations.end($0) }
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -163,6 +167,7 @@ public final class Agent: Sendable {
       group.addTask { await self.serveMetrics() }
       group.addTask { await self.collectConnections() }
       group.addTask { await self.collectTranslations() }
+      group.addTask { await self.terminations.run { await self.endpoints.all.map(\.attachment.netns) } }
       group.addTask { await self.names.run() }
       group.addTask { try await self.serveNames() }
       group.addTask { await self.watchTables() }

@@ -20,6 +20,8 @@ actor ServiceController {
   private var reconciler: ServiceReconciler?
   private var collection: Task<Void, Never>?
   private var reported: Set<ServiceName> = []
+  private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
+  private let health = HealthCheckServer()
 
   init(
     datapath: Datapath, directory: NodeDirectory, nodeName: String, settings: ServiceSettings = ServiceSettings(),
@@ -40,6 +42,7 @@ actor ServiceController {
     for input in inputs { take(input) }
     let all = book.takeChanges().compactMapValues { $0 }
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
+    checks = all.compactMapValues(\.healthCheck)
     finish()
   }
 
@@ -47,7 +50,9 @@ actor ServiceController {
   func apply(_ inputs: [PolicyInput]) {
     for input in inputs { take(input) }
     guard reconciler != nil, book.hasChanges else { return }
-    reconciler?.apply(book.takeChanges(), now: .now)
+    let changes = book.takeChanges()
+    reconciler?.apply(changes, now: .now)
+    for (name, service) in changes { checks[name] = service?.healthCheck }
     finish()
   }
 
@@ -64,10 +69,8 @@ actor ServiceController {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
   }
 
-  /// Where load balancers ask whether this node has backends, and how many it has.
-  var healthChecks: [ServiceName: CompiledService.HealthCheck] {
-    book.names.reduce(into: [:]) { $0[$1] = book.compiled($1)?.healthCheck }
-  }
+  /// The Services whose health checks are not answered, and why.
+  nonisolated var healthCheckProblems: [ServiceName: String] { health.problems }
 
   private func take(_ input: PolicyInput) {
     switch input {
@@ -93,6 +96,11 @@ actor ServiceController {
     for name in reported.subtracting(refusals.keys) { logger.info("Service \(name) is in force") }
     reported = Set(refusals.keys)
     if let changes = reconciler?.takeNewMeanings(), !changes.isEmpty { directory.setServices(changes) }
+    health.set(
+      checks.reduce(into: [:]) { found, check in
+        found[check.value.port] = HealthCheckAnswer(
+          service: check.key, localEndpoints: check.value.localEndpoints, isInForce: refusals[check.key] == nil)
+      })
     if let gone = reconciler?.takeGone(), !gone.isEmpty { backendsGone(gone) }
     guard collection == nil, let due = nextTurn else { return }
     collection = Task { [weak self] in

@@ -68,7 +68,7 @@ struct KernelServiceStore: ServiceStore {
     return content
   }
 
-  private static func numbers(_ bytes: [UInt8], _ count: Int) -> [UInt32] {
+  static func numbers(_ bytes: [UInt8], _ count: Int) -> [UInt32] {
     bytes.withUnsafeBytes { bytes in
       (0..<min(count, bytes.count / 4)).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self) }
     }

@@ -68,7 +68,10 @@ struct ServiceCompiler {
   private func healthCheck(_ endpoints: [PortID: [ServiceEndpoint]]) -> CompiledService.HealthCheck? {
     spec.healthCheckPort.map { port in
       let local = endpoints.values.joined().filter { $0.isLocal && $0.state == .ready }
-      return CompiledService.HealthCheck(port: port, localEndpoints: Set(local.map(\.backend.address)).count)
+      let addresses = Set(local.map(\.backend.address))
+      // A pod has an address of each family, and counts once.
+      let count = max(addresses.count(where: \.isIPv4), addresses.count { !$0.isIPv4 })
+      return CompiledService.HealthCheck(port: port, localEndpoints: count)
     }
   }
 

@@ -15,6 +15,8 @@ final class Node: Sendable {
   private var up: Child { upChild.withLock { $0 } }
   /// Of the pods asked for: a test that replaces a pod gives the new one another name.
   let addresses = Mutex<[String: [String]]>([:])
+  /// Processes beside the node that end with it.
+  private let companions = Mutex<[Child]>([])
 
   /// The executable under test.
   static let binary: String = {
@@ -100,11 +102,18 @@ final class Node: Sendable {
 
   /// Ends the node as an operator would, and removes what the test has made for it.
   func stop() {
+    for companion in companions.withLock({ $0 }) {
+      companion.signal(SIGKILL)
+      companion.wait()
+    }
     let traces = Traces(of: self)
     terminate()
     traces.sweep()
     Node.remove(name, directory)
   }
+
+  /// Ends a process when the node stops.
+  func keepUntilStop(_ companion: Child) { companions.withLock { $0.append(companion) } }
 
   /// SIGTERM, and SIGKILL when that does not help; the status.
   @discardableResult func terminate() -> Int32 {

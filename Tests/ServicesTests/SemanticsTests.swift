@@ -165,6 +165,12 @@ struct SemanticsTests {
     let check = try compile(service, endpoints).healthCheck
     #expect(check?.port == 32000)
     #expect(check?.localEndpoints == 1)
+    // A pod with two addresses is one endpoint.
+    let slices = [
+      try Objects.slice("v4", of: "web", [Objects.endpoint("10.0.0.1", node: "a")]),
+      try Objects.slice("v6", of: "web", [Objects.endpoint("fd01::1", node: "a")], family: "IPv6"),
+    ]
+    #expect(try compile(service, slices).healthCheck?.localEndpoints == 1)
   }
 
   @Test func bothFamiliesAndSeveralPorts() throws {

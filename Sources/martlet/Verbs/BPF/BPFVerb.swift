@@ -7,5 +7,6 @@ struct BPFVerb: ParsableCommand {
     discussion: "Example: martlet bpf ct list",
     subcommands: [
       ProgramList.self, MapList.self, PolicyMapList.self, IPCacheList.self, ConnectionList.self, NATList.self,
+      LoadBalancerList.self,
     ])
 }

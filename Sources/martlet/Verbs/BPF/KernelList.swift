@@ -17,14 +17,7 @@ protocol KernelList: ParsableCommand {
 
 extension KernelList {
   func run() throws {
-    let rows: [Row]
-    do { rows = try self.rows() } catch let error as BPFError {
-      complain("\(error)")
-      complain(
-        "must run as root where the instance's maps are pinned; --state-dir or $MARTLET_STATE_DIR names the instance")
-      throw Exit.unreachable
-    }
-    options.output.print(.array(rows.map(Self.document))) { wide in Self.table(rows, wide: wide).text }
+    try options.show(rows, document: Self.document, table: Self.table)
   }
 
   /// Of a verb that is called `bpf NAME list`.
@@ -41,6 +34,20 @@ struct KernelListOptions: ParsableArguments {
   @OptionGroup var instance: InstanceOptions
   @OptionGroup var output: OutputOptions
   @Argument(help: "list") var verb = ListVerb.list
+
+  /// Prints what `rows` reads from the kernel.
+  func show<Row>(
+    _ rows: () throws -> [Row], document: (Row) -> JSONValue, table: (_ rows: [Row], _ wide: Bool) -> Table
+  ) throws {
+    let found: [Row]
+    do { found = try rows() } catch let error as BPFError {
+      complain("\(error)")
+      complain(
+        "must run as root where the instance's maps are pinned; --state-dir or $MARTLET_STATE_DIR names the instance")
+      throw Exit.unreachable
+    }
+    output.print(.array(found.map(document))) { wide in table(found, wide).text }
+  }
 
   /// Where the instance's maps are pinned, through the root of `martlet up`, whose mount namespace may be another one.
   var pins: DatapathPins {
