@@ -5,6 +5,8 @@ enum Family: String, CaseIterable { case ipv4, ipv6 }
 enum Place: Hashable, CustomStringConvertible {
   case pod(String)
   case podIn(namespace: String, String)
+  /// In the network namespace of a pod, but not in its cgroup: its sockets are nobody's to balance.
+  case beside(String)
   case host
   case world
   /// The world's other address.
@@ -14,6 +16,7 @@ enum Place: Hashable, CustomStringConvertible {
     switch self {
     case .pod(let name): name
     case .podIn(let namespace, let name): "\(namespace)/\(name)"
+    case .beside(let name): "beside-\(name)"
     case .host: "host"
     case .world: "world"
     case .farWorld: "far world"
@@ -24,7 +27,7 @@ enum Place: Hashable, CustomStringConvertible {
 extension Node {
   func address(of place: Place, _ family: Family) throws -> String {
     switch place {
-    case .pod(let name): try address(of: name, family)
+    case .pod(let name), .beside(let name): try address(of: name, family)
     case .podIn(let namespace, let name): try address(of: name, namespace: namespace, family)
     case .host: family == .ipv4 ? "192.0.2.1" : "2001:db8::1"
     case .world: family == .ipv4 ? "192.0.2.2" : "2001:db8::2"
@@ -42,6 +45,7 @@ extension Node {
     case .pod(let name): invocation(command, at: .podIn(namespace: "default", name))
     case .podIn(let namespace, let name):
       ["ip", "netns", "exec", self.name, Node.binary, "exec", "-n", namespace, name, "--"] + command
+    case .beside(let name): ["nsenter", "--net=/proc/\(process(of: name) ?? 0)/ns/net"] + command
     case .host: ["ip", "netns", "exec", name] + command
     case .world, .farWorld: ["ip", "netns", "exec", name + "w"] + command
     }
@@ -50,6 +54,14 @@ extension Node {
   func url(of place: Place, port: Int = 9080, path: String = "/ratings/0", _ family: Family) throws -> String {
     let address = try address(of: place, family)
     return "http://\(family == .ipv4 ? address : "[\(address)]"):\(port)\(path)"
+  }
+
+  /// A process of a pod with a prober.
+  private func process(of pod: String) -> pid_t? {
+    entries(of: "/proc").lazy.compactMap { pid_t($0) }.first {
+      let command = read("/proc/\($0)/cmdline")
+      return command.hasPrefix("python3") && command.contains("\(prober(.pod(pod)))\0")
+    }
   }
 
   /// The status of one request's answer; nil when there was no connection.

@@ -73,9 +73,9 @@ enum ServiceProber {
 
     def echo(talker):
         while True:
-            try: peer = talker.recvfrom(4096)[1]
+            try: heard, peer = talker.recvfrom(65535)
             except OSError: continue
-            talker.sendto(word(peer).encode(), peer)
+            talker.sendto(word(peer).encode().ljust(len(heard)), peer)
 
     def listen(kind, port):
         for family in (socket.AF_INET, socket.AF_INET6):
@@ -107,7 +107,9 @@ enum ServiceProber {
             self.tcp, self.unconnected = told["protocol"] == "tcp", told.get("unconnected")
             self.socket = socket.socket(family, KINDS[told["protocol"]])
             self.socket.settimeout(told.get("timeout", 3))
+            self.question = b"who\\n".rjust(told.get("size", 0))
             try:
+                if "source" in told: self.socket.bind((told["source"], 0))
                 if not self.unconnected: self.socket.connect(self.to)
             except OSError:
                 self.socket.close()
@@ -119,12 +121,12 @@ enum ServiceProber {
         def say(self, path=None, method="GET"):
             \"\"\"Who answers, and the address at which that one sees this client; and from where the answer came.\"\"\"
             if self.unconnected:
-                self.socket.sendto(b"who\\n", self.to)
-                heard, source = self.socket.recvfrom(4096)
+                self.socket.sendto(self.question, self.to)
+                heard, source = self.socket.recvfrom(65535)
                 return heard.decode().split(), (source[0].removeprefix("::ffff:"), source[1])
             if not path:
-                self.socket.send(b"who\\n")
-                heard = self.socket.recv(4096)
+                self.socket.send(self.question)
+                heard = self.socket.recv(65535)
                 if not heard: raise ConnectionResetError("closed")
                 return heard.decode().split(), self.peer()
             self.socket.send(f"{method} {path} HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n".encode())
