@@ -63,7 +63,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 128 * 1024);
+	__uint(max_entries, 64 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct martlet_frontend_key);
 	__type(value, struct martlet_frontend);
@@ -71,7 +71,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 128 * 1024);
+	__uint(max_entries, 64 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct martlet_service);
@@ -79,7 +79,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024 * 1024);
+	__uint(max_entries, 256 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct martlet_slot_key);
 	__type(value, __u32); /* a backend */
@@ -87,7 +87,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 128 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u32);
 	__type(value, struct martlet_backend);
@@ -124,6 +124,13 @@ struct {
 } martlet_source_ranges SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct martlet_socket);
+} martlet_sockets SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16 * 1024);
 	__type(key, struct martlet_socket_peer_key);
@@ -132,7 +139,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, 128 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct martlet_nat_key);
 	__type(value, struct martlet_nat_entry);

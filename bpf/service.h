@@ -18,23 +18,37 @@ INLINE bool address_is_node(const struct martlet_addr *address, bool ipv4)
 	       identity >> 24 == MARTLET_IDENTITY_NODES;
 }
 
+/* The NodePort of this number, which stands for every address of a node; or NULL. */
+INLINE const struct martlet_frontend *node_port_find(bool ipv4, __be16 port, __u8 protocol)
+{
+	struct martlet_frontend_key key = {.port = port, .protocol = protocol};
+
+	if (ipv4)
+		key.address = address_from_ipv4(0);
+	return bpf_map_lookup_elem(&martlet_frontends, &key);
+}
+
+INLINE bool port_is_node_port(const struct martlet_config *config, __be16 port)
+{
+	__u16 number = bpf_ntohs(port);
+
+	return config && config->node_port_last && number >= config->node_port_first &&
+	       number <= config->node_port_last;
+}
+
 /* The frontend that a packet or a socket is for, or NULL. */
 INLINE const struct martlet_frontend *frontend_find(const struct martlet_addr *address, bool ipv4,
 						    __be16 port, __u8 protocol)
 {
 	struct martlet_frontend_key key = {.address = *address, .port = port, .protocol = protocol};
-	const struct martlet_config *config = config_get();
 	const struct martlet_frontend *frontend;
-	__u16 number = bpf_ntohs(port);
 
 	frontend = bpf_map_lookup_elem(&martlet_frontends, &key);
 	if (frontend)
 		return frontend;
-	if (!config || number < config->node_port_first || number > config->node_port_last ||
-	    !config->node_port_last || !address_is_node(address, ipv4))
+	if (!port_is_node_port(config_get(), port) || !address_is_node(address, ipv4))
 		return NULL;
-	key.address = ipv4 ? address_from_ipv4(0) : (struct martlet_addr){};
-	return bpf_map_lookup_elem(&martlet_frontends, &key);
+	return node_port_find(ipv4, port, protocol);
 }
 
 /* loadBalancerSourceRanges. */

@@ -323,12 +323,57 @@ struct martlet_source_range_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_source_range_key, 24);
 
-/* martlet_socket_peers: LRU hash, what a socket really talks to -> what its program asked for. */
+/*
+ * martlet_sockets: socket storage, which ends with its socket. What a connected socket really talks
+ * to, and what its program asked for.
+ */
+struct martlet_socket {
+	struct martlet_addr backend_address;
+	struct martlet_addr address; /* the frontend's */
+	__be16 backend_port;
+	__be16 port;
+	__u32 service;
+	__u32 backend;
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_socket, 48);
+
+/*
+ * Not in a map: what the program balanced_sockets lists, a connected socket that talks to a
+ * backend. The addresses are the socket's own and the backend's.
+ */
+struct martlet_balanced_socket {
+	__u64 netns_cookie;
+	__u64 cookie;
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u16 family; /* AF_INET or AF_INET6, of the socket */
+	__u16 protocol;
+	__u32 bound_ifindex; /* 0: none */
+	__u32 service;
+	__u32 backend;
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_balanced_socket, 72);
+
+/*
+ * martlet_socket_peers: LRU hash, the same for datagrams of sockets that are not connected. Two
+ * entries: the backend's address -> the frontend's, for answers; the frontend's -> the backend's,
+ * so that a socket's next datagram goes where the last one went.
+ */
+enum martlet_socket_peer_kind {
+	MARTLET_SOCKET_PEER_BACKEND = 0, /* key: the backend's address */
+	MARTLET_SOCKET_PEER_FRONTEND = 1,
+};
+
 struct martlet_socket_peer_key {
 	__u64 cookie; /* of the socket */
 	struct martlet_addr address;
 	__be16 port;
-	__u8 pad[6];
+	__u8 kind; /* enum martlet_socket_peer_kind */
+	__u8 pad[5];
 };
 MARTLET_ASSERT_SIZE(struct martlet_socket_peer_key, 32);
 
@@ -338,7 +383,7 @@ struct martlet_socket_peer {
 	__u8 pad[2];
 	__u32 service;
 	__u32 backend;
-	__u32 pad2;
+	__u32 last_used; /* seconds, CLOCK_MONOTONIC */
 };
 MARTLET_ASSERT_SIZE(struct martlet_socket_peer, 32);
 
