@@ -8,10 +8,12 @@
 #include "nat.h"
 #include "service.h"
 
+/* What is to be done with a packet; or a negative drop reason. */
 enum balance {
-	BALANCE_NONE = 0,  /* no business of services */
-	BALANCE_THERE = 1, /* rewritten, on its way to a backend */
-	BALANCE_BACK = 2,  /* to be rewritten by nat_apply_reply() when it was judged */
+	BALANCE_NONE = 0,    /* no business of services */
+	BALANCE_REWRITE = 1, /* scratch->to says what it becomes */
+	BALANCE_OPEN = 2,    /* scratch->entry is a connection to open, and then as above */
+	BALANCE_BACK = 3,    /* an answer: nat_back() when it was judged */
 };
 
 INLINE __u32 rotate(__u32 word, __u32 bits)
@@ -25,31 +27,29 @@ INLINE __u32 rotate(__u32 word, __u32 bits)
  */
 INLINE __u32 balance_hash(const struct tuple *tuple, bool client_only)
 {
-	__u32 words[10] = {}, hash = 0x6d617274;
+	__u32 hash = 0x6d617274, word;
 	int i;
 
-	words[0] = address_word(&tuple->source, 0);
-	words[1] = address_word(&tuple->source, 1);
-	words[2] = address_word(&tuple->source, 2);
-	words[3] = address_word(&tuple->source, 3);
-	words[4] = address_word(&tuple->destination, 0);
-	words[5] = address_word(&tuple->destination, 1);
-	words[6] = address_word(&tuple->destination, 2);
-	words[7] = address_word(&tuple->destination, 3);
-	words[8] = (client_only ? 0 : (__u32)tuple->source_port << 16) | tuple->destination_port;
-	words[9] = tuple->protocol;
 #pragma unroll
 	for (i = 0; i < 10; i++) {
-		__u32 word = words[i] * 0xcc9e2d51;
-
+		if (i < 4)
+			word = address_word(&tuple->source, i);
+		else if (i < 8)
+			word = address_word(&tuple->destination, i - 4);
+		else if (i == 8)
+			word = (client_only ? 0 : (__u32)tuple->source_port << 16) |
+			       tuple->destination_port;
+		else
+			word = tuple->protocol;
+		word *= 0xcc9e2d51;
 		hash ^= rotate(word, 15) * 0x1b873593;
 		hash = rotate(hash, 13) * 5 + 0xe6546b64;
 	}
 	hash ^= 40;
 	hash = (hash ^ hash >> 16) * 0x85ebca6b;
 	hash = (hash ^ hash >> 13) * 0xc2b2ae35;
-	/* The one value that asks for chance instead. */
 	hash ^= hash >> 16;
+	/* The one value that asks for chance instead. */
 	return hash == SERVICE_RANDOM ? 0 : hash;
 }
 
@@ -61,118 +61,174 @@ INLINE struct martlet_addr hairpin_address(bool ipv4)
 	return ipv4 ? address_from_ipv4(bpf_htonl(MARTLET_HAIRPIN_IPV4)) : address;
 }
 
-/* Whether a living entry still leads somewhere for this packet. */
+/*
+ * Whether a living entry still leads somewhere for this packet: what begins, and datagrams, each of
+ * which stands alone, go elsewhere when their backend has gone.
+ */
 INLINE bool balance_goes_on(const struct martlet_nat_entry *entry, const struct packet *packet,
 			    __u32 now)
 {
 	__u32 backend = entry->backend;
 
-	if (packet->flags & PACKET_RELATED)
+	if (entry->flags & MARTLET_NAT_REPLY || packet->flags & PACKET_RELATED)
 		return true;
-	if (packet_opens(packet))
-		return !nat_is_over(entry, now);
-	/* Datagrams stand alone: those to a backend that has gone go to another one. */
-	if (packet->protocol == IPPROTO_UDP && entry->service)
-		return bpf_map_lookup_elem(&martlet_backends, &backend);
-	return true;
+	if (packet_opens(packet) && nat_is_over(entry, now))
+		return false;
+	if (!entry->service || (!packet_opens(packet) && packet->protocol != IPPROTO_UDP))
+		return true;
+	return bpf_map_lookup_elem(&martlet_backends, &backend);
+}
+
+/* Which service a frontend stands for, for this client; 0: none. */
+INLINE __u32 balance_service(const struct packet *packet, __u32 device)
+{
+	const struct martlet_frontend *frontend;
+	bool ipv4 = packet->flags & PACKET_IPV4;
+	__u32 identity;
+
+	frontend = frontend_find(&packet->destination, ipv4, packet->tuple.destination_port,
+				 packet->protocol);
+	if (!frontend)
+		return 0;
+	if (!device || frontend->service == frontend->external)
+		return frontend->service;
+	/* A pod of another node. */
+	identity = ipcache_identity(&packet->source, ipv4);
+	if (identity >= MARTLET_IDENTITY_POD_FIRST && identity <= MARTLET_IDENTITY_POD_LAST)
+		return frontend->service;
+	return frontend->external;
 }
 
 /*
- * Chooses a backend for a new connection and opens the translation. `number` is the service for
- * this kind of client; `device` is where the client's packets come in from outside, NULL for pods.
+ * Chooses a backend for a new connection, into scratch->entry. `device` is where the client's
+ * packets come in from outside, 0 for pods.
  */
-INLINE int balance_open(struct flow *flow, const struct martlet_device *device, __u32 number,
-			__u32 now, struct martlet_nat_entry *entry)
+INLINE int balance_choose(struct nat_scratch *scratch, struct flow *flow, __u32 device, __u32 now)
 {
 	struct packet *packet = &flow->packet;
 	struct martlet_affinity_key client = {.client = packet->tuple.source};
-	const struct martlet_service *service;
+	struct martlet_nat_entry *entry = &scratch->entry;
 	bool ipv4 = packet->flags & PACKET_IPV4;
+	const struct martlet_service *service;
+	const struct martlet_device *outside;
 	struct martlet_backend backend;
+	__u32 number = flow->service;
 	int chosen;
 
 	service = bpf_map_lookup_elem(&martlet_services, &number);
 	if (!service)
 		return -MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND;
 	if (device && service->flags & MARTLET_SERVICE_SOURCE_RANGES &&
-	    !service_admits(number, &packet->tuple.source))
+	    !service_admits(number, &client.client))
 		return -MARTLET_DROP_SERVICE_SOURCE_RANGE;
 	chosen = service_select(number, &client, balance_hash(&packet->tuple, service->affinity),
 				now, &backend);
 	if (chosen < 0)
 		return chosen;
+	if (address_is_ipv4(&backend.address) != ipv4)
+		return -MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND;
 	entry->source = packet->tuple.source;
 	entry->source_port = packet->tuple.source_port;
 	entry->destination = backend.address;
 	entry->destination_port = backend.port;
+	entry->flags = 0;
 	entry->service = number;
 	entry->backend = chosen;
-	if (address_equal(&backend.address, &packet->tuple.source)) {
-		entry->source = hairpin_address(ipv4);
-		entry->flags |= MARTLET_NAT_HAIRPIN;
-	} else if (device && !(backend.flags & MARTLET_BACKEND_LOCAL)) {
-		entry->source = ipv4 ? device->ipv4 : device->ipv6;
-		entry->flags |= MARTLET_NAT_SOURCE;
+	if (!device) {
+		if (address_equal(&backend.address, &packet->source)) {
+			entry->source = hairpin_address(ipv4);
+			entry->flags = MARTLET_NAT_HAIRPIN;
+		}
+	} else if (!(backend.flags & MARTLET_BACKEND_LOCAL)) {
+		outside = bpf_map_lookup_elem(&martlet_devices, &device);
+		if (!outside)
+			return -MARTLET_DROP_NAT_NO_MAPPING;
+		entry->source = ipv4 ? outside->ipv4 : outside->ipv6;
+		entry->flags = MARTLET_NAT_SOURCE;
 		if (address_is_unspecified(&entry->source))
 			return -MARTLET_DROP_NAT_NO_MAPPING;
 	}
-	return nat_open(packet, entry);
+	return BALANCE_OPEN;
+}
+
+/* What is masqueraded is so on its way out. A pod's answers are judged, unless it asked itself. */
+INLINE int balance_here_from_pod(__u32 flags)
+{
+	if (flags & MARTLET_NAT_SOURCE)
+		return BALANCE_NONE;
+	if (flags & MARTLET_NAT_REPLY && !(flags & MARTLET_NAT_HAIRPIN))
+		return BALANCE_BACK;
+	return BALANCE_REWRITE;
 }
 
 /*
- * Looks for a service in a packet that enters the node, from a pod (`device` NULL) or from outside.
- * Returns an enum balance or a negative drop reason; `flow->nat_flags` are those of the entry.
+ * Answers to the node's address, and what clients of services send. Answers to a pod that asked a
+ * service are judged before they are rewritten, at that pod.
  */
-INLINE int balance(struct __sk_buff *skb, struct flow *flow, const struct martlet_device *device)
+INLINE int balance_here_from_outside(__u32 flags, __u32 service)
+{
+	if (flags & MARTLET_NAT_REPLY)
+		return flags & MARTLET_NAT_SOURCE ? BALANCE_REWRITE : BALANCE_NONE;
+	return service ? BALANCE_REWRITE : BALANCE_NONE;
+}
+
+/*
+ * Looks for a service in a packet that enters the node, from a pod (`device` 0) or from outside.
+ * Returns an enum balance or a negative drop reason.
+ */
+VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 {
 	const struct martlet_config *config = config_get();
-	struct packet *packet = &flow->packet;
-	struct martlet_nat_entry fresh = {}, *entry;
-	const struct martlet_frontend *frontend;
-	__u32 now, number;
-	int error;
+	struct nat_scratch *scratch = nat_scratch();
+	struct martlet_nat_entry *entry;
+	struct packet *packet;
+	__u32 now = ct_now();
+	int result;
 
-	if (!config || packet->flags & PACKET_STATELESS)
+	if (!flow || !config || !scratch)
+		return -MARTLET_DROP_INVALID_PACKET;
+	packet = &flow->packet;
+	if (packet->flags & PACKET_STATELESS)
 		return BALANCE_NONE;
-	now = ct_now();
-	entry = nat_lookup(packet);
-	if (entry && entry->flags & MARTLET_NAT_REPLY) {
-		flow->nat_flags = entry->flags;
-		return BALANCE_BACK;
-	}
+	entry = nat_lookup(scratch, packet, now);
 	if (entry && balance_goes_on(entry, packet, now)) {
-		flow->nat_flags = entry->flags;
-		flow->service = entry->service;
-		error = nat_apply(skb, packet, entry, config, now);
-		return error ?: BALANCE_THERE;
+		result = device ? balance_here_from_outside(entry->flags, entry->service)
+				: balance_here_from_pod(entry->flags);
+		if (result != BALANCE_REWRITE)
+			return result;
+		nat_take(scratch, flow, entry, config, now);
+		return BALANCE_REWRITE;
 	}
 	if (packet->flags & PACKET_RELATED)
 		return BALANCE_NONE;
-	frontend = frontend_find(&packet->destination, packet->flags & PACKET_IPV4,
-				 packet->tuple.destination_port, packet->protocol);
-	if (!frontend)
+	flow->service = balance_service(packet, device);
+	if (!flow->service)
 		return BALANCE_NONE;
-	number = device ? frontend->external : frontend->service;
-	if (!number)
-		return BALANCE_NONE;
-	flow->service = number;
 	/* A connection that nobody remembers has no way back. */
 	if (packet->protocol == IPPROTO_TCP && !packet_opens(packet)) {
 		flow->quiet = packet->tcp_flags & TCP_RST;
 		return -MARTLET_DROP_NAT_NO_MAPPING;
 	}
-	error = balance_open(flow, device, number, now, &fresh);
-	if (error)
-		return error;
-	flow->nat_flags = fresh.flags;
-	error = nat_apply(skb, packet, &fresh, config, now);
-	return error ?: BALANCE_THERE;
+	return balance_choose(scratch, flow, device, now);
 }
 
-/* A function of its own for each program's verifier. */
-VERIFIED_ALONE int balance_from_pod(struct __sk_buff *skb, struct flow *flow)
+/* A packet that enters the node, up to its rewriting. Returns an enum balance or a drop reason. */
+INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
 {
-	return flow ? balance(skb, flow, NULL) : -MARTLET_DROP_INVALID_PACKET;
+	int result = balance(flow, device), error;
+
+	if (result == BALANCE_BACK)
+		flow->translation = TRANSLATION_BACK;
+	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
+		return result;
+	if (result == BALANCE_OPEN) {
+		error = nat_open(flow);
+		if (error)
+			return error;
+	}
+	flow->translation = TRANSLATION_THERE;
+	error = nat_rewrite(skb, flow);
+	return error ?: result;
 }
 
 #endif
