@@ -88,6 +88,16 @@ INLINE bool address_is_group(const struct martlet_addr *address)
 	return first >= 0xff000000;
 }
 
+INLINE bool mark_is(const struct __sk_buff *skb, __u32 mark)
+{
+	return (skb->mark & MARTLET_MARK_MASK) == mark;
+}
+
+INLINE void mark_set(struct __sk_buff *skb, __u32 mark)
+{
+	skb->mark = (skb->mark & ~MARTLET_MARK_MASK) | mark;
+}
+
 /* Byte-wise equality of two MAC addresses that are aligned to 2 bytes. */
 INLINE bool mac_equal(const void *x, const void *y)
 {

@@ -10,6 +10,7 @@
 
 #include "conntrack.h"
 #include "event.h"
+#include "nat.h"
 #include "socket.h"
 
 enum decision {
@@ -88,16 +89,25 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		flow->quiet = flow->packet.tcp_flags & TCP_RST;
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	}
+	/* Translated where it entered the node. */
+	if (flow->direction == MARTLET_INGRESS && flow->translation == TRANSLATION_NONE) {
+		flow->service = nat_service(flow);
+		if (flow->service)
+			flow->translation = TRANSLATION_THERE;
+	}
 	entry.revision = READ_ONCE(config->policy_revision);
 	connection_judge(flow, config, false);
 	error = connection_denied(skb, flow);
 	if (error)
 		return error;
+	entry.service = flow->service;
 	entry.origin_identity = flow->source_identity;
 	entry.reply_identity = flow->destination_identity;
 	entry.egress_rule = flow->judgement.egress_rule;
 	entry.ingress_rule = flow->judgement.ingress_rule;
 	entry.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
+	if (flow->translation == TRANSLATION_THERE)
+		entry.flags |= MARTLET_CT_TRANSLATED;
 	if (flow->judgement.verdict == MARTLET_PROXY) {
 		entry.proxy_rules = flow->judgement.proxy_rules;
 		entry.flags |= MARTLET_CT_PROXY;
@@ -160,6 +170,9 @@ INLINE int connection_continue(struct __sk_buff *skb, struct flow *flow,
 	__u32 revision = READ_ONCE(config->policy_revision);
 	int error;
 
+	flow->service = entry->service;
+	if (flow->reply && entry->flags & MARTLET_CT_TRANSLATED)
+		flow->translation = TRANSLATION_BACK;
 	if (READ_ONCE(entry->revision) != revision) {
 		error = connection_judge_again(skb, flow, config, entry, revision);
 		if (error)

@@ -7,6 +7,7 @@
  */
 
 #include "arp_nd.h"
+#include "balance.h"
 #include "common.h"
 #include "connection.h"
 #include "event.h"
@@ -49,6 +50,22 @@ INLINE int check_source(struct __sk_buff *skb, const struct martlet_endpoint *en
 	return 0;
 }
 
+/* A pod that reaches itself by a service, which no policy forbids. */
+INLINE int to_itself(struct __sk_buff *skb, struct flow *flow,
+		     const struct martlet_endpoint *endpoint, bool first)
+{
+	const struct martlet_config *config = config_get();
+
+	if (!endpoint || endpoint->ifindex != skb->ifindex)
+		return -MARTLET_DROP_NO_LOCAL_CONTAINER;
+	flow_destination_is(flow, endpoint);
+	if (first && config) {
+		flow->judgement.verdict = MARTLET_ALLOW;
+		report_verdict(skb, flow, config);
+	}
+	return forward_to_pod(skb, &flow->packet, endpoint);
+}
+
 INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 {
 	struct packet *packet = &flow->packet;
@@ -85,10 +102,26 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 		packet_plain_tuple(packet);
 	}
 	destination = endpoint_lookup(&packet->destination);
+	/* No service has the address of a pod, so that what pods say to pods need not be asked. */
+	if (!destination && !flow->trace) {
+		result = balance_packet(skb, flow, 0);
+		if (result < 0)
+			return result;
+		if (result != BALANCE_NONE)
+			destination = endpoint_lookup(&packet->destination);
+		if (flow->nat_flags & MARTLET_NAT_HAIRPIN)
+			return to_itself(skb, flow, destination, result == BALANCE_OPEN);
+	}
 	flow_destination_is(flow, destination);
 	result = connection_decide(skb, flow);
 	if (result < 0)
 		return result;
+	if (flow->translation == TRANSLATION_BACK && result == DECISION_ALLOW) {
+		int error = nat_back(skb, flow);
+
+		if (error)
+			return error;
+	}
 	if (result != DECISION_ALLOW && !flow->trace)
 		result = proxy_deliver(skb, packet, result == DECISION_PROXY);
 	else if (destination)
@@ -143,6 +176,8 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 	flow_source_is(flow, source);
 	if (mark_is(skb, MARTLET_MARK_FROM_PROXY) && !flow->trace) {
 		result = proxy_from(flow);
+		if (result >= 0)
+			result = flow->translation == TRANSLATION_BACK ? nat_back(skb, flow) : 0;
 		return result < 0 ? result : TC_ACT_OK;
 	}
 	/* Pods of this node reach each other without the stack: this one is somebody else. */
@@ -156,6 +191,8 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 		return result;
 	if (result != DECISION_ALLOW && !flow->trace)
 		return proxy_hairpin(skb, destination);
+	if (flow->translation == TRANSLATION_BACK && !flow->trace)
+		return nat_back(skb, flow);
 	return TC_ACT_OK;
 }
 

@@ -83,6 +83,8 @@ VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u
 	event->proxy_rules = flow->judgement.proxy_rules;
 	event->ifindex = skb->ifindex;
 	event->length = skb->len;
+	event->service = flow->service;
+	event->pad2 = 0;
 	eth = (void *)(long)skb->data;
 	if ((void *)(eth + 1) <= (void *)(long)skb->data_end) {
 		mac_copy(event->source_mac, eth->h_source);

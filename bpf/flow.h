@@ -8,6 +8,12 @@
 #include "packet.h"
 #include "policy.h"
 
+enum translation {
+	TRANSLATION_NONE = 0,
+	TRANSLATION_THERE = 1, /* rewritten, on its way to who answers */
+	TRANSLATION_BACK = 2,  /* to be rewritten by nat_back() when it was judged */
+};
+
 struct flow {
 	struct packet packet;
 	struct judgement judgement;
@@ -19,8 +25,12 @@ struct flow {
 	bool trace;	/* a test run that asks: write nothing */
 	bool reply;
 	bool quiet;	    /* the drop is expected chatter: count it, but tell nobody */
-	__u32 source_flags; /* enum martlet_endpoint_flags */
-	__u32 destination_flags;
+	__u16 source_flags; /* enum martlet_endpoint_flags */
+	__u16 destination_flags;
+	__u32 service;	  /* by which the connection came about; 0: none */
+	__u16 nat_flags;  /* enum martlet_nat_flags, of the entry that was found or made */
+	__u8 translation; /* enum translation */
+	__u8 pad;
 };
 
 INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 
 /*
- * The node's own traffic on its devices to the outside: from_netdev judges what comes to the node,
- * to_netdev what the node sends. What passes through is left alone: a pod's traffic is judged at
- * the pod's end of it. Both do nothing until the node has a policy.
+ * The node's devices to the outside. from_netdev judges what comes to the node and leads clients of
+ * services to backends, to_netdev judges what the node sends and gives pods the node's name. A
+ * pod's traffic is judged at the pod's end of it. Both do nothing on a device that is not in
+ * martlet_devices, until the node has a policy.
  */
 
 #include "common.h"
@@ -12,6 +13,7 @@
 #include "flow.h"
 #include "fragment.h"
 #include "maps.h"
+#include "outside.h"
 
 /* Neighbours and routers are found in any case (RFC 4861, RFC 3810). */
 INLINE bool is_neighbor_discovery(const struct packet *packet)
@@ -21,34 +23,65 @@ INLINE bool is_neighbor_discovery(const struct packet *packet)
 		(packet->icmp_type >= 130 && packet->icmp_type <= 132) || packet->icmp_type == 143);
 }
 
-INLINE int host_decide(struct __sk_buff *skb, struct flow *flow)
+/* Returns 0 or a negative drop reason. */
+INLINE int host_policy(struct __sk_buff *skb, struct flow *flow)
 {
-	const struct martlet_config *config = config_get();
-	struct packet *packet = &flow->packet;
+	const struct packet *packet = &flow->packet;
 	__u32 node;
 	int result;
 
-	if (!config || !(config->flags & MARTLET_CONFIG_HOST_POLICY))
-		return TC_ACT_OK;
-	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
-		return TC_ACT_OK;
-	result = packet_parse(skb, packet, flow->trace);
-	if (result)
-		return result;
-	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
-		return TC_ACT_OK;
 	flow_source_is(flow, endpoint_lookup(&packet->source));
 	flow_destination_is(flow, endpoint_lookup(&packet->destination));
 	flow_resolve_identities(flow);
 	node =
 	    flow->direction == MARTLET_INGRESS ? flow->destination_identity : flow->source_identity;
 	if (node != MARTLET_IDENTITY_HOST)
-		return TC_ACT_OK;
+		return 0;
 	result = connection_decide(skb, flow);
 	/* Only a pod's requests can be read by the proxy. */
 	if (result == DECISION_PROXY)
 		result = -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
-	return result < 0 ? result : TC_ACT_OK;
+	return result < 0 ? result : 0;
+}
+
+INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
+{
+	const struct martlet_config *config = config_get();
+	struct packet *packet = &flow->packet;
+	__u32 device = skb->ifindex;
+	bool judged, translates;
+	int result;
+
+	judged = config && config->flags & MARTLET_CONFIG_HOST_POLICY;
+	translates = !flow->trace && bpf_map_lookup_elem(&martlet_devices, &device);
+	if (!judged && !translates)
+		return TC_ACT_OK;
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return TC_ACT_OK;
+	/* From from_netdev, of this device or another. */
+	if (direction == MARTLET_EGRESS && mark_is(skb, MARTLET_MARK_TRANSLATED))
+		return TC_ACT_OK;
+	result = packet_parse(skb, packet, flow->trace);
+	if (result)
+		return judged ? result : TC_ACT_OK;
+	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
+		return TC_ACT_OK;
+	if (translates && direction == MARTLET_INGRESS) {
+		result = balance_packet(skb, flow, device);
+		if (result < 0)
+			return result;
+		/* To a backend elsewhere, or back to its client. */
+		if (result != BALANCE_NONE && flow->nat_flags & MARTLET_NAT_SOURCE && flow->service)
+			return turn_round(skb, flow);
+	}
+	if (judged) {
+		result = host_policy(skb, flow);
+		if (result)
+			return result;
+	}
+	if (translates && direction == MARTLET_EGRESS)
+		return depart_packet(skb, flow, device);
+	return TC_ACT_OK;
 }
 
 INLINE int host_judge(struct __sk_buff *skb, __u8 direction)
@@ -57,7 +90,7 @@ INLINE int host_judge(struct __sk_buff *skb, __u8 direction)
 	int result;
 
 	flow_begin(skb, &flow, direction);
-	result = host_decide(skb, &flow);
+	result = host_decide(skb, &flow, direction);
 	return result < 0 ? drop(skb, &flow, -result) : result;
 }
 

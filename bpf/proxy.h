@@ -9,14 +9,9 @@
 
 #include "connection.h"
 
-INLINE bool mark_is(const struct __sk_buff *skb, __u32 mark)
-{
-	return (skb->mark & MARTLET_MARK_MASK) == mark;
-}
-
 INLINE void mark_for_proxy(struct __sk_buff *skb)
 {
-	skb->mark = (skb->mark & ~MARTLET_MARK_MASK) | MARTLET_MARK_TO_PROXY;
+	mark_set(skb, MARTLET_MARK_TO_PROXY);
 }
 
 INLINE __u32 proxy_listener(const struct packet *packet)
@@ -110,6 +105,8 @@ VERIFIED_ALONE int proxy_from(struct flow *flow)
 	entry = ct_lookup(&key, now);
 	if (entry && entry->flags & MARTLET_CT_PROXY && ct_is_reply(entry, source_is_b)) {
 		ct_touch(entry, config, packet, true, now);
+		if (entry->flags & MARTLET_CT_TRANSLATED)
+			flow->translation = TRANSLATION_BACK;
 		return DECISION_ALLOW;
 	}
 	key.zone = MARTLET_CT_UPSTREAM;

@@ -68,17 +68,20 @@ INLINE __u32 service_slot(__u32 number, const struct martlet_service *service, _
 	struct martlet_slot_key key = {.table = service->table};
 	const struct martlet_config *config;
 	const __u32 *found;
-	void *table;
 	__u32 zero = 0;
+	__u64 entry;
+	void *table;
 
 	if (service->flags & MARTLET_SERVICE_MAGLEV && hash != SERVICE_RANDOM) {
 		table = bpf_map_lookup_elem(&martlet_maglev, &number);
 		config = config_get();
 		if (table && config && config->maglev_size) {
 			found = bpf_map_lookup_elem(table, &zero);
-			hash %= config->maglev_size;
-			if (found && hash < MARTLET_MAGLEV_MAX)
-				return found[hash];
+			entry = hash % config->maglev_size;
+			/* Or half of a register is compared, which tells the verifier nothing. */
+			asm volatile("" : "+r"(entry));
+			if (found && entry < MARTLET_MAGLEV_MAX)
+				return found[entry];
 		}
 	}
 	key.slot = bpf_get_prandom_u32() % service->count;

@@ -17,6 +17,7 @@ public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case nat = "martlet_nat"
   case native = "martlet_native"
   case policy = "martlet_policy"
+  case scratch = "martlet_scratch"
   case serviceSlots = "martlet_service_slots"
   case services = "martlet_services"
   case socketPeers = "martlet_socket_peers"

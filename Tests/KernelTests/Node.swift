@@ -2,6 +2,7 @@ import BPF
 import CMartletABI
 import CMartletBPF
 import Glibc
+import Netlink
 import Testing
 
 let isRoot = geteuid() == 0
@@ -48,6 +49,9 @@ final class Node {
   let a = Pod(number: 1, identity: Peer.a, ifindex: 1)
   let b = Pod(number: 2, identity: Peer.b, ifindex: 1)
   let c = Pod(number: 3, identity: Peer.b, ifindex: 0x7fff_0000)
+
+  /// Where programs run; without it the tests' own namespace and its loopback device.
+  var outside: (namespace: NetworkNamespace, index: UInt32)?
 
   var settings = martlet_config() {
     didSet { try? config.update(0, settings) }

@@ -1,6 +1,7 @@
 import BPF
 import CMartletABI
 import Glibc
+import Netlink
 import Testing
 
 /// What became of one packet.
@@ -49,10 +50,19 @@ extension Node {
   func traceArriving(_ frame: Frame) throws -> Outcome { try arrives(frame, from: MARTLET_TRACE_INGRESS_IFINDEX) }
 
   func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
-    var context = SocketBufferContext(mark: mark, interfaceIndex: 1)
+    var context = SocketBufferContext(mark: mark, interfaceIndex: outside?.index ?? 1)
     context.ingressInterfaceIndex = ingress
-    let object = program.hasSuffix("_netdev") ? host : loaded
-    let result = try object.program(program).testRun(data: bytes, context: &context)
+    let program = try (program.hasSuffix("_netdev") ? host : loaded).program(program)
+    let result: TestRunResult
+    if let outside {
+      let initial = context
+      (result, context) = try outside.namespace.run {
+        var context = initial
+        return (try program.testRun(data: bytes, context: &context), context)
+      }
+    } else {
+      result = try program.testRun(data: bytes, context: &context)
+    }
     var events: [martlet_event] = []
     ring.consume { events.append($0.loadUnaligned(as: martlet_event.self)) }
     return Outcome(

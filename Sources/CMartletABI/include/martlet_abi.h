@@ -402,14 +402,15 @@ struct martlet_nat_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_nat_key, 40);
 
+/* What is known of the connection stands in both entries, with the numbers of enum martlet_ct_flags. */
 enum martlet_nat_flags {
-	MARTLET_NAT_REPLY = 1 << 0,
-	MARTLET_NAT_HAIRPIN = 1 << 1, /* a pod that reaches itself by a service */
-	MARTLET_NAT_SOURCE = 1 << 2,  /* the client's address is replaced by one of the node's */
-	MARTLET_NAT_SEEN_REPLY = 1 << 3,
-	MARTLET_NAT_FIN_ORIGIN = 1 << 4,
-	MARTLET_NAT_FIN_REPLY = 1 << 5,
-	MARTLET_NAT_RST = 1 << 6,
+	MARTLET_NAT_SEEN_REPLY = MARTLET_CT_SEEN_REPLY,
+	MARTLET_NAT_FIN_ORIGIN = MARTLET_CT_FIN_ORIGIN,
+	MARTLET_NAT_FIN_REPLY = MARTLET_CT_FIN_REPLY,
+	MARTLET_NAT_RST = MARTLET_CT_RST,
+	MARTLET_NAT_REPLY = 1 << 8,
+	MARTLET_NAT_HAIRPIN = 1 << 9, /* a pod that reaches itself by a service */
+	MARTLET_NAT_SOURCE = 1 << 10, /* the client's address is replaced by one of the node's */
 };
 
 struct martlet_nat_entry {
@@ -418,7 +419,7 @@ struct martlet_nat_entry {
 	__be16 source_port;
 	__be16 destination_port;
 	__u32 expires; /* seconds, CLOCK_MONOTONIC; the pair lives as long as either */
-	__u32 flags;   /* enum martlet_nat_flags; those about TCP are in both entries */
+	__u32 flags;   /* enum martlet_nat_flags */
 	__u32 service; /* 0: masquerading */
 	__u32 backend;
 	__u32 created; /* seconds, CLOCK_MONOTONIC */
@@ -478,6 +479,7 @@ enum martlet_listener {
 
 #define MARTLET_MARK_MASK 0x0f00
 #define MARTLET_MARK_TO_PROXY 0x0200   /* routed to the local table: `ip rule fwmark` */
+#define MARTLET_MARK_TRANSLATED 0x0300 /* on its way from one device to another, judged */
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
 
 /* ---- traces --------------------------------------------------------------------------------- */
@@ -586,6 +588,7 @@ enum martlet_drop_reason {
 	MARTLET_DROP_SOCKET_ASSIGN_FAILED = 179,
 	MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL = 180,
 	MARTLET_DROP_POLICY_DENY = 181, /* a deny rule */
+	MARTLET_DROP_TTL_EXCEEDED = 196,
 };
 
 #endif

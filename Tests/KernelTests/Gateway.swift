@@ -1,0 +1,85 @@
+import Addressing
+import BPF
+import CMartletABI
+import Glibc
+import Netlink
+import Testing
+
+/// A balancer with a device to the outside, in a namespace where routes lead there.
+final class Gateway {
+  let stage: Balancer
+  let node: Node
+  let family: Family
+  private let namespace: NetworkNamespace
+  private let index: UInt32
+
+  init(_ family: Family, flags: UInt32 = MARTLET_DEVICE_MASQUERADE.rawValue) throws {
+    stage = try Balancer(family)
+    node = stage.node
+    self.family = family
+    namespace = try NetworkNamespace.create()
+    let netlink = try NetlinkHandle(in: namespace)
+    try netlink.createVeth(VethSpecification(name: "outside", peerName: "wire"))
+    index = try #require(try netlink.interface(named: "outside")).index
+    try netlink.setInterface(index: index, up: true)
+    try netlink.setInterface(index: #require(try netlink.interface(named: "wire")).index, up: true)
+    try namespace.run {
+      for file in ["ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"] {
+        let descriptor = open("/proc/sys/net/" + file, O_WRONLY)
+        defer { close(descriptor) }
+        guard write(descriptor, "1", 1) == 1 else { throw BPFError(call: "write", errno: errno, detail: file) }
+      }
+    }
+    let own = try #require(IPAddress(bytes: address))
+    try netlink.addAddress(InterfaceAddress(interfaceIndex: index, address: own, flags: [.noDAD]))
+    for place in [stage.world, stage.elsewhere] {
+      let host = try #require(IPAddress(bytes: place))
+      try netlink.addRoute(Route(#require(CIDR(host, length: family == .ipv4 ? 32 : 128)), interfaceIndex: index))
+    }
+    node.outside = (namespace, index)
+    var device = martlet_device()
+    device.ipv4 = node.abi(family == .ipv4 ? address : v6([], 0))
+    device.ipv6 = node.abi(family == .ipv6 ? address : v6([], 0))
+    device.flags = flags
+    try node.loaded.map("martlet_devices", key: UInt32.self, value: martlet_device.self).update(index, device)
+    for pod in [node.a, node.b] {
+      var endpoint = try #require(try node.endpoints.lookup(node.abi(pod.address(family))))
+      endpoint.ifindex = index
+      try node.endpoints.update(node.abi(pod.address(family)), endpoint)
+    }
+    try node.know(address, 128, 1)
+  }
+
+  /// The node's own.
+  var address: Address { family == .ipv4 ? v4(192, 0, 2, 1) : v6([0x20, 1, 0xd, 0xb8], 1) }
+  var client: Place { Place(address: stage.world, port: 4000) }
+  var backend: Place { Place(address: stage.elsewhere, port: 8080) }
+  var local: Place { Place(address: node.b.address(family), port: 8080) }
+  let nodePort: UInt16 = 30080
+  var nodePlace: Place { Place(address: address, port: nodePort) }
+
+  /// A NodePort, for clients from everywhere.
+  func nodePort(_ proto: UInt8, to places: [Place], flags: UInt32 = 0) throws {
+    try stage.service(Balancer.number, proto, places, flags: flags)
+    let any = Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort)
+    try stage.frontend(any, proto, external: Balancer.number)
+  }
+
+  func frame(
+    _ source: Place, _ destination: Place, _ carrier: Carrier, _ flags: UInt8 = TCPFlag.ack, hopLimit: UInt8 = 64
+  ) -> Frame {
+    let frame = Frame(
+      family: family, sourceMAC: [2, 9, 9, 9, 9, 1], destinationMAC: [2, 9, 9, 9, 9, 2], source: source.address,
+      destination: destination.address, hopLimit: hopLimit, proto: carrier.proto,
+      payload: carrier.payload(source.port, destination.port, flags))
+    return carrier.seal(frame)
+  }
+
+  func enters(_ frame: Frame) throws -> Outcome { try node.run("from_netdev", frame.bytes) }
+  func departs(_ frame: Frame, mark: UInt32 = 0) throws -> Outcome { try node.run("to_netdev", frame.bytes, mark) }
+
+  /// The source port with which `make` gives these bytes.
+  func port(_ outcome: Outcome, _ make: (UInt16) -> Frame) -> UInt16? {
+    (node.settings.nat_port_first...node.settings.nat_port_last).first { make($0).bytes == outcome.bytes }
+  }
+}

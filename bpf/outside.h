@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef MARTLET_OUTSIDE_H
+#define MARTLET_OUTSIDE_H
+
+/* Packets that leave the node by a device to the outside: pods' in the node's name, and those that
+ * only turn round here. */
+
+#include "balance.h"
+#include "forward.h"
+
+#define FAMILY_IPV4 2
+#define FAMILY_IPV6 10
+
+/* Where pods go with their own address. */
+INLINE bool address_is_native(const struct martlet_addr *address)
+{
+	struct martlet_ipcache_key key = {.prefix_length = 128};
+	int i;
+
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		key.address[i] = address_word(address, i);
+	return bpf_map_lookup_elem(&martlet_native, &key);
+}
+
+/* A pod's packet that leaves by `device` as the node's, from scratch->entry on; or not. */
+INLINE int masquerade(struct nat_scratch *scratch, struct flow *flow, __u32 device, __u32 now)
+{
+	const struct packet *packet = &flow->packet;
+	struct martlet_nat_entry *entry = &scratch->entry;
+	bool ipv4 = packet->flags & PACKET_IPV4, source_is_b;
+	const struct martlet_device *outside;
+	const struct martlet_ct_entry *known;
+
+	outside = bpf_map_lookup_elem(&martlet_devices, &device);
+	if (!outside || !(outside->flags & MARTLET_DEVICE_MASQUERADE) ||
+	    !endpoint_lookup(&packet->source) || address_is_native(&packet->destination))
+		return BALANCE_NONE;
+	entry->source = ipv4 ? outside->ipv4 : outside->ipv6;
+	if (address_is_unspecified(&entry->source))
+		return BALANCE_NONE;
+	if (packet->flags & PACKET_STATELESS)
+		return -MARTLET_DROP_NAT_UNSUPPORTED_PROTOCOL;
+	source_is_b = ct_key_fill(&scratch->direct, &packet->tuple, MARTLET_CT_DIRECT);
+	known = ct_lookup(&scratch->direct, now);
+	/* Who reached the pod at its own address is answered from there. */
+	if (known && ct_is_reply(known, source_is_b))
+		return BALANCE_NONE;
+	if (packet->flags & PACKET_RELATED)
+		return -MARTLET_DROP_NAT_NO_MAPPING;
+	entry->source_port = packet->tuple.source_port;
+	entry->destination = packet->tuple.destination;
+	entry->destination_port = packet->tuple.destination_port;
+	entry->flags = MARTLET_NAT_SOURCE;
+	entry->service = 0;
+	entry->backend = 0;
+	return BALANCE_OPEN;
+}
+
+/*
+ * What becomes of a packet that leaves by `device`: answers of the node's own servers, and of the
+ * proxy, go back as the service's; pods' packets as the node's. Returns an enum balance or a
+ * negative drop reason.
+ */
+VERIFIED_ALONE int depart(struct flow *flow, __u32 device)
+{
+	const struct martlet_config *config = config_get();
+	struct nat_scratch *scratch = nat_scratch();
+	struct martlet_nat_entry *entry;
+	const struct packet *packet;
+	__u32 now = ct_now(), flags;
+	bool here;
+
+	if (!flow || !config || !scratch)
+		return -MARTLET_DROP_INVALID_PACKET;
+	packet = &flow->packet;
+	entry = packet->flags & PACKET_STATELESS ? NULL : nat_lookup(scratch, packet, now);
+	if (!entry || (packet_opens(packet) && nat_is_over(entry, now)))
+		return masquerade(scratch, flow, device, now);
+	flags = entry->flags;
+	if (flags & MARTLET_NAT_REPLY)
+		here = !(flags & (MARTLET_NAT_SOURCE | MARTLET_NAT_HAIRPIN));
+	else
+		here = flags & MARTLET_NAT_SOURCE && !entry->service;
+	if (!here)
+		return BALANCE_NONE;
+	nat_take(scratch, flow, entry, config, now);
+	return BALANCE_REWRITE;
+}
+
+/* A packet that leaves the node, up to its rewriting. Returns 0 or a negative drop reason. */
+INLINE int depart_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
+{
+	int result = depart(flow, device);
+
+	if (result == BALANCE_OPEN)
+		result = nat_open(flow) ?: BALANCE_REWRITE;
+	return result == BALANCE_REWRITE ? nat_rewrite(skb, flow) : result;
+}
+
+/*
+ * Sends a translated packet on to where its new destination is. The stack would not: the source is
+ * an address of the node's own. Returns the program's return code or a negative drop reason.
+ */
+VERIFIED_ALONE int turn_round(struct __sk_buff *skb, struct flow *flow)
+{
+	struct bpf_fib_lookup route = {};
+	struct bpf_redir_neigh hop = {};
+	const struct packet *packet;
+	struct ethhdr *eth;
+	long result;
+
+	if (!flow)
+		return -MARTLET_DROP_INVALID_PACKET;
+	packet = &flow->packet;
+	if (packet->hop_limit <= 1)
+		return -MARTLET_DROP_TTL_EXCEEDED;
+	route.ifindex = skb->ifindex;
+	route.l4_protocol = packet->protocol;
+	if (packet->flags & PACKET_IPV4) {
+		route.family = FAMILY_IPV4;
+		route.ipv4_src = address_word(&packet->source, 3);
+		route.ipv4_dst = address_word(&packet->destination, 3);
+	} else {
+		route.family = FAMILY_IPV6;
+		__builtin_memcpy(route.ipv6_src, &packet->source, sizeof(route.ipv6_src));
+		__builtin_memcpy(route.ipv6_dst, &packet->destination, sizeof(route.ipv6_dst));
+	}
+	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return -MARTLET_DROP_FIB_LOOKUP_FAILED;
+	/* Of the gateway's family, which need not be the packet's (RFC 8950). */
+	hop.nh_family = route.family;
+	if (route.family == FAMILY_IPV4)
+		hop.ipv4_nh = route.ipv4_dst;
+	else
+		__builtin_memcpy(hop.ipv6_nh, route.ipv6_dst, sizeof(hop.ipv6_nh));
+	eth = (void *)(long)skb->data;
+	result = hop_limit_decrease(eth, (void *)(long)skb->data_end, packet->flags & PACKET_IPV4);
+	if (result)
+		return result;
+	mark_set(skb, MARTLET_MARK_TRANSLATED);
+	return bpf_redirect_neigh(route.ifindex, &hop, sizeof(hop), 0);
+}
+
+#endif
