@@ -268,6 +268,8 @@ struct WorldGenerator {
     ["cidrGroupRef": "g"], ["cidrGroupRef": "g", "except": ["10.1.2.0/24"]],
     ["cidrGroupSelector": ["matchLabels": ["role": "partner"]]],
     ["cidrGroupSelector": ["matchLabels": ["role": "partner"]], "except": ["10.0.0.0/8", "2001:db8::1/128"]],
+    ["cidrGroupRef": "g", "except": ["10.0.0.0/8"]], ["cidrGroupRef": "g", "except": ["10.1.0.0/16", "::/0"]],
+    ["cidrGroupSelector": ["matchLabels": ["role": "partner"]], "except": ["0.0.0.0/0"]],
   ]
 
   private static let nodes: [JSONValue] = [
