@@ -10,13 +10,15 @@ struct judgement {
 	__u32 egress_rule;
 	__u32 ingress_rule;
 	__u32 proxy_rules;
-	__u8 verdict;	/* enum martlet_verdict */
-	__u8 direction; /* the side that denied, or that sends to the proxy */
-	__u16 reason;	/* drop reason when the verdict is a deny */
+	__u32 egress_proxy_rules; /* as in martlet_ct_entry */
+	__u8 verdict;		  /* enum martlet_verdict */
+	__u8 direction;		  /* the side that denied, or that sends to the proxy */
+	__u16 reason;		  /* drop reason when the verdict is a deny */
 	/* By direction: for what reason a side in audit mode would have dropped; 0: it would not.
 	 */
 	__u16 audited[2];
-	__u32 proxy_audit; /* MARTLET_PROXY: the side that sends there is in audit mode */
+	/* MARTLET_PROXY: MARTLET_CT_AUDIT, MARTLET_CT_AUDIT_EGRESS; both: nothing is refused. */
+	__u32 proxy_audit;
 };
 
 /* One end of a connection, as policy sees it. */
@@ -105,19 +107,24 @@ INLINE void policy_deny(struct judgement *judgement, __u8 direction, int reason)
 VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origin,
 				struct party *responder, __u8 protocol, __u16 port)
 {
-	__u32 egress_http = 0, ingress_http = 0;
+	const bool readable = protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+	__u32 egress_set = 0, ingress_set = 0;
 	int egress = MARTLET_ALLOW, ingress = MARTLET_ALLOW;
+	bool egress_audit, ingress_audit;
 
 	if (!judgement || !origin || !responder)
 		return 0;
 
 	if (origin->local)
 		egress = policy_judge_side(origin->identity, responder->identity, MARTLET_EGRESS,
-					   protocol, port, &judgement->egress_rule, &egress_http);
+					   protocol, port, &judgement->egress_rule, &egress_set);
 	if (responder->local)
-		ingress =
-		    policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
-				      protocol, port, &judgement->ingress_rule, &ingress_http);
+		ingress = policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
+					    protocol, port, &judgement->ingress_rule, &ingress_set);
+	if (!readable && egress == MARTLET_PROXY)
+		egress = -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
+	if (!readable && ingress == MARTLET_PROXY)
+		ingress = -MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
 	if (egress < 0 && origin->audit) {
 		judgement->audited[MARTLET_EGRESS] = -egress;
 		egress = MARTLET_ALLOW;
@@ -139,21 +146,13 @@ VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origi
 		return 0;
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
-	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
-	judgement->proxy_audit = ingress == MARTLET_PROXY ? responder->audit : origin->audit;
-	/* Only what TCP and UDP carry can be read; two rule sets can not both bind. */
-	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) &&
-	    !(egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
-		return 0;
-	if (judgement->proxy_audit) {
-		judgement->audited[judgement->direction & 1] =
-		    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
-		judgement->verdict = MARTLET_ALLOW;
-		judgement->proxy_rules = 0;
-	} else {
-		policy_deny(judgement, judgement->direction,
-			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);
-	}
+	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_set : egress_set;
+	if (ingress == MARTLET_PROXY && egress == MARTLET_PROXY)
+		judgement->egress_proxy_rules = egress_set;
+	ingress_audit = ingress == MARTLET_PROXY ? responder->audit : origin->audit;
+	egress_audit = egress == MARTLET_PROXY ? origin->audit : responder->audit;
+	judgement->proxy_audit =
+	    (ingress_audit ? MARTLET_CT_AUDIT : 0) | (egress_audit ? MARTLET_CT_AUDIT_EGRESS : 0);
 	return 0;
 }
 

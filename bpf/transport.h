@@ -2,7 +2,7 @@
 #ifndef MARTLET_TRANSPORT_H
 #define MARTLET_TRANSPORT_H
 
-/* What a packet's transport header says: RFC 792 and 4443 (ICMP), 9293 (TCP), 768 (UDP), 9260
+/* What a packet's transport header says: RFC 792, 950 and 4443 (ICMP), 9293 (TCP), 768 (UDP), 9260
  * (SCTP). */
 
 #include "packet.h"
@@ -17,6 +17,10 @@
 #define ICMPV4_ECHO 8
 #define ICMPV4_TIME_EXCEEDED 11
 #define ICMPV4_PARAMETER_PROBLEM 12
+#define ICMPV4_TIMESTAMP 13
+#define ICMPV4_TIMESTAMP_REPLY 14
+#define ICMPV4_ADDRESS_MASK 17
+#define ICMPV4_ADDRESS_MASK_REPLY 18
 #define ICMPV6_UNREACHABLE 1
 #define ICMPV6_PARAMETER_PROBLEM 4
 #define ICMPV6_ECHO 128
@@ -41,14 +45,36 @@ struct icmp_head {
 	__be16 sequence;
 };
 
-INLINE bool icmp_is_echo_request(__u8 protocol, __u8 type)
+/* Requests that carry an identifier, which their replies repeat. */
+INLINE bool icmp_is_request(__u8 protocol, __u8 type)
 {
-	return type == (protocol == IPPROTO_ICMP ? ICMPV4_ECHO : ICMPV6_ECHO);
+	if (protocol == IPPROTO_ICMP)
+		return type == ICMPV4_ECHO || type == ICMPV4_TIMESTAMP ||
+		       type == ICMPV4_ADDRESS_MASK;
+	return type == ICMPV6_ECHO;
 }
 
-INLINE bool icmp_is_echo_reply(__u8 protocol, __u8 type)
+/* The type of the request that a reply answers; 0 for what is no reply. */
+INLINE __u8 icmp_request_of(__u8 protocol, __u8 type)
 {
-	return type == (protocol == IPPROTO_ICMP ? ICMPV4_ECHO_REPLY : ICMPV6_ECHO_REPLY);
+	if (protocol != IPPROTO_ICMP)
+		return type == ICMPV6_ECHO_REPLY ? ICMPV6_ECHO : 0;
+	switch (type) {
+	case ICMPV4_ECHO_REPLY:
+		return ICMPV4_ECHO;
+	case ICMPV4_TIMESTAMP_REPLY:
+		return ICMPV4_TIMESTAMP;
+	case ICMPV4_ADDRESS_MASK_REPLY:
+		return ICMPV4_ADDRESS_MASK;
+	default:
+		return 0;
+	}
+}
+
+/* The port of the end that answers, so that requests of two types are two connections. */
+INLINE __be16 icmp_answering_port(__u8 request)
+{
+	return bpf_htons(request);
 }
 
 INLINE bool icmp_is_error(__u8 protocol, __u8 type)
@@ -79,6 +105,7 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	__u32 offset = packet->l4 + sizeof(struct icmp_head);
 	struct tuple cited = {};
 	struct icmp_head head;
+	__u8 request;
 
 	packet->flags |= PACKET_STATELESS;
 	if (packet->flags & PACKET_IPV4) {
@@ -117,12 +144,16 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	case IPPROTO_ICMPV6:
 		if (cited.protocol != packet->protocol)
 			return;
-		if (icmp_is_echo_request(cited.protocol, head.type))
+		request = icmp_request_of(cited.protocol, head.type);
+		if (icmp_is_request(cited.protocol, head.type)) {
 			cited.destination_port = head.identifier;
-		else if (icmp_is_echo_reply(cited.protocol, head.type))
+			cited.source_port = icmp_answering_port(head.type);
+		} else if (request) {
 			cited.source_port = head.identifier;
-		else
+			cited.destination_port = icmp_answering_port(request);
+		} else {
 			return;
+		}
 		break;
 	default:
 		return;
@@ -135,20 +166,25 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 {
 	struct icmp_head head;
+	__u8 request;
 
 	if (packet->l4 + sizeof(head) > packet->end ||
 	    bpf_skb_load_bytes(skb, packet->l4, &head, sizeof(head)))
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	packet->icmp_type = head.type;
 	packet->icmp_code = head.code;
-	if (icmp_is_echo_request(packet->protocol, head.type))
+	request = icmp_request_of(packet->protocol, head.type);
+	if (icmp_is_request(packet->protocol, head.type)) {
 		packet->tuple.source_port = head.identifier;
-	else if (icmp_is_echo_reply(packet->protocol, head.type))
+		packet->tuple.destination_port = icmp_answering_port(head.type);
+	} else if (request) {
 		packet->tuple.destination_port = head.identifier;
-	else if (icmp_is_error(packet->protocol, head.type))
+		packet->tuple.source_port = icmp_answering_port(request);
+	} else if (icmp_is_error(packet->protocol, head.type)) {
 		packet_parse_cited(skb, packet);
-	else
+	} else {
 		packet->flags |= PACKET_STATELESS;
+	}
 	return 0;
 }
 

@@ -39,6 +39,7 @@ struct FlowPipeline: Sendable {
     var rule: UInt32
     var isDenied: Bool
     var isAudited: Bool
+    var isEgress: Bool
   }
 
   func append(_ records: [ProxyRecord]) {
@@ -48,7 +49,7 @@ struct FlowPipeline: Sendable {
       let key = Common(
         client: record.client.address, server: record.server, source: record.sourceIdentity,
         destination: record.destinationIdentity, rule: record.rule, isDenied: record.isDenied,
-        isAudited: record.isAudited)
+        isAudited: record.isAudited, isEgress: record.isEgress)
       var flow: Flow
       if let found = known[key] {
         flow = found

@@ -59,7 +59,7 @@ extension ConnectionTable {
 
   static func isExpendable(_ entry: martlet_ct_entry, now: UInt64) -> Bool {
     func has(_ flag: martlet_ct_flags) -> Bool { entry.flags & UInt32(flag.rawValue) != 0 }
-    guard entry.created_ns / 1_000_000_000 + grace <= now else { return false }
+    guard UInt64(entry.created) + grace <= now else { return false }
     let isClosed = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
     return isClosed || !has(MARTLET_CT_SEEN_REPLY)
   }

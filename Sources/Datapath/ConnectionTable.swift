@@ -24,6 +24,8 @@ public struct Connection: Hashable, Sendable {
   public var egressRule: UInt32
   public var ingressRule: UInt32
   public var proxyRules: UInt32
+  /// The initiator's rule set when both ends have one; else 0.
+  public var egressProxyRules: UInt32
   public var isProxied: Bool
   public var seenReply: Bool
   public var isClosing: Bool
@@ -42,6 +44,7 @@ public struct Connection: Hashable, Sendable {
     egressRule = entry.egress_rule
     ingressRule = entry.ingress_rule
     proxyRules = entry.proxy_rules
+    egressProxyRules = entry.egress_proxy_rules
     isProxied = has(MARTLET_CT_PROXY)
     seenReply = has(MARTLET_CT_SEEN_REPLY)
     isClosing = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
@@ -69,7 +72,9 @@ public struct ConnectionTable: Sendable {
   /// The rule sets that some connection was given to the proxy with.
   public func proxyRules() throws(BPFError) -> Set<UInt32> {
     var found: Set<UInt32> = []
-    try map.forEachEntry { if $1.proxy_rules != 0 { found.insert($1.proxy_rules) } }
+    try map.forEachEntry { _, entry in
+      for set in [entry.proxy_rules, entry.egress_proxy_rules] where set != 0 { found.insert(set) }
+    }
     return found
   }
 

@@ -44,7 +44,7 @@ import Testing
       key.b = martlet_addr(hi: 2, lo: UInt64(port))
       var entry = martlet_ct_entry()
       entry.expires = UInt32(Int(now) + expiresIn)
-      entry.created_ns = (UInt64(now) - age) * 1_000_000_000
+      entry.created = UInt32(UInt64(now) - age)
       entry.flags = flags.map { UInt32($0.rawValue) } ?? 0
       try table.map.update(key, entry)
     }
@@ -87,8 +87,9 @@ import Testing
     try fill(table, 0..<3, expiresIn: 60)
     for (key, var entry) in try table.map.entries() {
       entry.proxy_rules = 7
+      entry.egress_proxy_rules = 8
       try table.map.update(key, entry)
     }
-    #expect(try table.proxyRules() == [7])
+    #expect(try table.proxyRules() == [7, 8])
   }
 }

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 3
+#define MARTLET_ABI_VERSION 4
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -169,7 +169,7 @@ struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
 	__be16
-	    port_a; /* ICMP echo: the identifier at the end that asks, 0 at the end that answers */
+	    port_a; /* ICMP: the identifier at the end that asks, the request's type at the other */
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
@@ -190,18 +190,28 @@ enum martlet_ct_flags {
 	MARTLET_CT_RST = 1 << 4,
 	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
 	MARTLET_CT_AUDIT = 1 << 6, /* the proxy reports what it would refuse, and lets it pass */
+	/* As MARTLET_CT_AUDIT, for egress_proxy_rules; where there are none, equal to it. */
+	MARTLET_CT_AUDIT_EGRESS = 1 << 7,
 };
 
 struct martlet_ct_entry {
-	__u64 created_ns; /* CLOCK_MONOTONIC */
-	__u32 expires;	  /* seconds, CLOCK_MONOTONIC */
-	__u32 revision;	  /* policy_revision at which the rules below were found */
+	__u32 created;	/* seconds, CLOCK_MONOTONIC */
+	__u32 expires;	/* seconds, CLOCK_MONOTONIC */
+	__u32 revision; /* policy_revision at which the rules below were found */
 	__u32 origin_identity;
 	__u32 reply_identity;
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
 	__u32 proxy_rules;  /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
-	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
+	/*
+	 * MARTLET_CT_PROXY: the initiator's rule set, which binds as well, when both ends have one;
+	 * proxy_rules is the responder's then. 0: there is one set at most, whosever it is. A
+	 * number of its own for each pair would need a map of pairs that is looked up and kept for
+	 * every connection that both ends read; a field costs nothing, in the room of a finer
+	 * clock.
+	 */
+	__u32 egress_proxy_rules;
+	__u32 flags; /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 };
 MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
 
@@ -245,11 +255,12 @@ enum martlet_listener {
  * which is positive.
  */
 #define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
-/* enum martlet_verdict; above it the side (enum martlet_direction) that denied, or that sends to
- * the proxy */
+/* enum martlet_verdict in 8 bits; the side (enum martlet_direction) that denied, or that sends to
+ * the proxy, in 8; the drop reason or 0 in 16 */
 #define MARTLET_TRACE_CB_VERDICT 0
 #define MARTLET_TRACE_DIRECTION_SHIFT 8
-#define MARTLET_TRACE_CB_REASON 1 /* drop reason or 0 */
+#define MARTLET_TRACE_REASON_SHIFT 16
+#define MARTLET_TRACE_CB_EGRESS_PROXY_RULES 1 /* as in martlet_ct_entry */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
 #define MARTLET_TRACE_CB_PROXY_RULES 4

@@ -77,8 +77,10 @@ public final class ConntrackResolver: ConnectionResolver {
       (Int(entry.flags) & Int(MARTLET_CT_ORIGIN_B.rawValue) != 0) == clientIsB
     else { return nil }
     return ConnectionPolicy(
-      proxyRules: entry.proxy_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
-      revision: entry.revision, isAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT.rawValue) != 0)
+      proxyRules: entry.proxy_rules, egressProxyRules: entry.egress_proxy_rules,
+      sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, revision: entry.revision,
+      isAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT.rawValue) != 0,
+      isEgressAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT_EGRESS.rawValue) != 0)
   }
 
   /// The key of the client's connection, and whether the client is its end b. Ends are ordered as the programs order

@@ -235,6 +235,7 @@ struct BPFVerb: ParsableCommand {
         "expiresInSeconds": .integer(Int64(connection.secondsLeft)), "state": .string(state(connection)),
         "egressRule": .integer(Int64(connection.egressRule)), "ingressRule": .integer(Int64(connection.ingressRule)),
         "proxyRules": .integer(Int64(connection.proxyRules)),
+        "egressProxyRules": .integer(Int64(connection.egressProxyRules)),
       ]
     }
   }
