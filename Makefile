@@ -2,13 +2,15 @@
 SHELL := /bin/bash
 OBJECTS := Sources/CMartletBPF/objects
 BUILD := .build
+# SwiftPM leaves a folder in TMPDIR each time it runs.
+SWIFTPM := mkdir -p $(BUILD)/tmp && TMPDIR=$(abspath $(BUILD))/tmp swift
 SWIFT_FLAGS := --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker --gc-sections -Xlinker -s \
 	-Xlinker --no-export-dynamic -Xlinker -z -Xlinker pack-relative-relocs
 
 .PHONY: build demo test test-long bench lint format clean bpf prerequisites-%
 
 build: prerequisites-build bpf
-	swift build --scratch-path $(BUILD) -c release --product martlet $(SWIFT_FLAGS)
+	$(SWIFTPM) build --scratch-path $(BUILD) -c release --product martlet $(SWIFT_FLAGS)
 	mkdir -p bin
 	install -m 0755 $(BUILD)/release/martlet bin/martlet
 

@@ -44,16 +44,19 @@ let package = Package(
     target("JSON"),
     target("Labels"),
     target("Threads"),
+    target("Clocks"),
+    target("Files"),
     target("Automata"),
     target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("NodeMetrics", ["Addressing", "Threads"]),
-    target("Netlink", ["CLinux", "Addressing"]),
+    target("KernelABI", ["CMartletABI", "Addressing"]),
+    target("Netlink", ["CLinux", "Addressing", "Threads"]),
 
     // Floor 2: the Kubernetes API, from both ends.
     target(
       "KubernetesAPI",
       [
-        "JSON", "Labels", "Addressing", logging, yams,
+        "JSON", "Labels", "Addressing", "Files", logging, yams,
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -62,7 +65,7 @@ let package = Package(
     target(
       "ControlPlane",
       [
-        "JSON", "Labels", logging, yams,
+        "JSON", "Labels", "Addressing", "Clocks", "Files", logging, yams,
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -74,6 +77,7 @@ let package = Package(
     target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
+    target("Services", ["Addressing", "JSON", "KubernetesAPI"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
     target(
@@ -82,33 +86,42 @@ let package = Package(
     target(
       "Datapath",
       [
-        "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "Netlink", "Addressing", "Identity", "Policy",
-        logging,
+        "CLibBPF", "CMartletABI", "CMartletBPF", "CLinux", "BPF", "KernelABI", "Netlink", "Addressing", "Files",
+        "Identity", "Policy", "Services", "Threads", logging,
       ]),
-    target("Proxy", ["CLinux", "CMartletABI", "BPF", "Addressing", "NodeMetrics", "ProxyRules", "JSON", logging]),
-    target("Flows", ["CMartletABI", "Addressing", "JSON"]),
+    target(
+      "Proxy",
+      [
+        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Files", "NodeMetrics", "ProxyRules", "JSON",
+        "Threads", logging,
+      ]),
+    target("Flows", ["CMartletABI", "KernelABI", "Addressing", "Clocks", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux", "Threads"]),
-    target("CNI", ["JSON", "Addressing", "CLinux", "Netlink", "NodeAPI"]),
+    target("CNI", ["JSON", "Addressing", "CLinux", "Files", "Netlink", "NodeAPI"]),
     target("Bookinfo", ["JSON", "Threads"]),
     target(
-      "Workloads", ["CNI", "CLinux", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads", logging]),
+      "Workloads",
+      [
+        "CNI", "CLinux", "Clocks", "Files", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads",
+        logging,
+      ]),
     target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Identity", "Flows", "Proxy", "CMartletABI", "NodeAPI", "KubernetesAPI", "ProxyRules",
-        "CNI", "Netlink", "BPF", "NodeMetrics",
-        "Addressing", "Labels", "JSON", "Threads", logging,
+        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI", "NodeAPI",
+        "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
+        "Files",
+        "Labels", "JSON", "Threads", logging,
       ]),
-    target("Operator", ["KubernetesAPI", "Flows", "JSON", logging]),
+    target("Operator", ["KubernetesAPI", "Addressing", "Labels", "Clocks", "JSON", logging]),
     target(
       "Host",
       [
         "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "CNI", "NodeAPI", "Netlink", "Identity",
-        "Addressing",
-        "JSON", "CLinux", "BPF", "Threads", logging,
+        "Addressing", "JSON", "CLinux", "BPF", "Files", "Threads", logging,
       ]),
 
     // Floor 6: the command line.
@@ -116,12 +129,8 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "NodeMetrics",
-        "LoadGenerator", "BPF",
-        "Identity", "Policy", "Addressing", "JSON", "Threads", "CMartletABI", logging,
-        "BPF",
-        "BPF", "NodeMetrics",
-        "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON", "Threads", "CMartletABI", logging,
+        "BPF", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "ControlPlane", "Addressing", "JSON",
+        "Clocks", "Files", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -131,44 +140,60 @@ let package = Package(
     tests(
       "AgentTests",
       [
-        "TestSupport", "Agent", "Datapath", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI", "Addressing",
+        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Identity", "NodeAPI", "KubernetesAPI", "CNI",
+        "Addressing",
         "JSON", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
-    tests("BPFTests", ["BPF", "CLibBPF", "CLinux", "Netlink"]),
+    tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
-      ["Datapath", "BPF", "CMartletABI", "Identity", "Policy", "Addressing", logging]),
-    tests("KernelTests", ["BPF", "CMartletABI", "CMartletBPF"]),
+      [
+        "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services", "Addressing",
+        "KubernetesAPI", "JSON", logging,
+      ]),
+    tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),
     tests("JSONTests", ["JSON"]),
     tests(
-      "ProxyTests", ["Proxy", "BPF", "CMartletABI", "ProxyRules", "Addressing", "JSON", logging],
+      "ProxyTests",
+      [
+        "TestSupport", "Proxy", "BPF", "CMartletABI", "KernelABI", "ProxyRules", "Addressing", "Files", "JSON",
+        "Threads",
+        logging,
+      ],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
-    tests("EndToEndTests", ["JSON"]),
-    tests("OperatorTests", ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", logging]),
-    tests("FlowsTests", ["Flows", "CMartletABI", "Addressing", "JSON"]),
+    tests("ThreadsTests", ["Threads"]),
+    tests("ClocksTests", ["Clocks"]),
+    tests("EndToEndTests", ["TestSupport", "JSON"]),
+    tests("FlowsTests", ["Flows", "CMartletABI", "KernelABI", "Addressing", "JSON"]),
+    tests(
+      "OperatorTests",
+      ["TestSupport", "Operator", "ControlPlane", "KubernetesAPI", "JSON", "Addressing", logging]),
     tests("KubernetesAPITests", ["KubernetesAPI", "JSON", "Labels", "Addressing"]),
-    tests("NodeAPITests", ["NodeAPI", "JSON", "Threads"]),
-    tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Netlink", "NodeAPI"]),
-    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON"]),
+    tests("NodeAPITests", ["TestSupport", "NodeAPI", "JSON", "Threads"]),
+    tests("CNITests", ["TestSupport", "CNI", "JSON", "Addressing", "Files", "Netlink", "NodeAPI"]),
+    tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON", "Threads"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
-    tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", logging]),
-    tests("HostTests", ["Host", "Addressing", "BPF", "Datapath", "NodeAPI", logging]),
+    tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", "Files", logging]),
+    tests("HostTests", ["TestSupport", "Host", "Addressing", "BPF", "Datapath", "Files", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
-    tests("ControlPlaneTests", ["ControlPlane", "JSON", "Labels", logging]),
+    tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Addressing", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
-    tests("ProxyRulesTests", ["Addressing", "ProxyRules", "Automata", "JSON"]),
+    tests("ProxyRulesTests", ["TestSupport", "Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests(
       "PolicyOracleTests",
       [
+        "TestSupport",
         "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
         "ProxyRules",
       ]),
+    tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(
-      "PolicyTests", ["Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
+      "PolicyTests",
+      ["TestSupport", "Policy", "Identity", "Addressing", "Labels", "ProxyRules", "JSON", "KubernetesAPI"]),
   ],
   swiftLanguageModes: [.v6]
 )

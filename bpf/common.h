@@ -71,13 +71,19 @@ INLINE bool address_is_unspecified(const struct martlet_addr *address)
 	return !address->hi && !address->lo;
 }
 
+/* ::ffff:0:0/96. */
+INLINE bool address_is_ipv4(const struct martlet_addr *address)
+{
+	return !address->hi && address_word(address, 2) == bpf_htonl(0xffff);
+}
+
 /* 224.0.0.0/4, 255.255.255.255 and ff00::/8. */
 INLINE bool address_is_group(const struct martlet_addr *address)
 {
 	__u32 first = bpf_ntohl(address_word(address, 0));
 	__u32 last = bpf_ntohl(address_word(address, 3));
 
-	if (!address->hi && address_word(address, 2) == bpf_htonl(0xffff))
+	if (address_is_ipv4(address))
 		return last >= 0xe0000000 && (last < 0xf0000000 || last == 0xffffffff);
 	return first >= 0xff000000;
 }

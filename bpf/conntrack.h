@@ -88,7 +88,7 @@ INLINE int ct_create(const struct martlet_ct_key *key, struct martlet_ct_entry *
 {
 	if (packet->tcp_flags & TCP_FIN)
 		entry->flags |= MARTLET_CT_FIN_ORIGIN;
-	entry->created = now;
+	entry->created_ns = bpf_ktime_get_ns();
 	entry->expires = now + ct_lifetime(config, packet->tuple.protocol, entry->flags);
 	if (bpf_map_update_elem(&martlet_conntrack, key, entry, BPF_ANY))
 		return -MARTLET_DROP_CT_INSERTION_FAILED;

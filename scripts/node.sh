@@ -8,7 +8,7 @@ node_start() {
 	local name=$1
 	shift
 	netns=$name
-	MARTLET_STATE_DIR=$(mktemp -d "/tmp/$name.XXXXXX")
+	MARTLET_STATE_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$name.XXXXXX")
 	export MARTLET_STATE_DIR
 	trap node_stop EXIT
 	trap 'exit 130' INT TERM

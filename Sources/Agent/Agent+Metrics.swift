@@ -5,24 +5,13 @@ import NodeMetrics
 import Policy
 
 extension Agent {
-  /// Serves the metrics for as long as the task lives. A port that is taken is said, here and in `martlet status`, and
-  /// asked for again: the agent has more to do.
+  /// Serves the metrics; a port that is taken is said here and in `martlet status`.
   func serveMetrics() async {
-    while !Task.isCancelled {
-      do throws(MetricsError) {
-        let listener = try MetricsListener(configuration.metricsAddress)
-        metricsProblem.withLock { $0 = nil }
-        await listener.run { [self] in await metrics() }
-      } catch {
-        let text = "\(error)"
-        if metricsProblem.withLock({ problem in
-          defer { problem = text }
-          return problem != text
-        }) {
-          logger.error("\(text); trying again every ten seconds")
-        }
-      }
-      try? await Task.sleep(for: .seconds(10))
+    await MetricsListener.serve(configuration.metricsAddress) { problem in
+      metricsProblem.withLock { $0 = problem.map { "\($0)" } }
+      if let problem { logger.error("\(problem); trying again every ten seconds") }
+    } _: { [self] in
+      await metrics()
     }
   }
 
@@ -56,6 +45,7 @@ extension Agent {
     families += datapathMetrics() + tableMetrics(await policy.largestPolicy)
     families += policyMetrics(
       await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
+    families += await policy.times.families
     let endpoints = await self.endpoints.all
     families += [
       MetricFamily(

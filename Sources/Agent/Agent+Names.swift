@@ -5,7 +5,7 @@ import Threads
 extension Agent {
   /// Takes the proxy's reports until the task is cancelled.
   func serveNames() async throws {
-    let receiver = try NameReceiver(path: configuration.directory.nameSocket)
+    let receiver = try NameReceiver(path: configuration.directory.proxy.nameSocket)
     defer { receiver.stop() }
     DetachedThread.start { [names] in receiver.run { await names.learn($0) } }
     while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }

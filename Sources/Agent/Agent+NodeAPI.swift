@@ -1,5 +1,7 @@
 import Addressing
 import CNI
+import Clocks
+import Datapath
 import Flows
 import Identity
 import JSON
@@ -29,6 +31,7 @@ extension Agent {
       case ("GET", "/v1/policies"): return .json(.array(await policyStatuses().map(\.json)))
       case ("GET", "/v1/policies/pending"): return .json(try await pendingPolicies())
       case ("GET", "/v1/rules"): return .json(await ruleDocument())
+      case ("GET", "/v1/services"): return .json(await services.models.json)
       case ("GET", "/v1/names"): return .json(.array(await nameModels().map(\.json)))
       case ("GET", "/v1/flows"): return try flows(request.query)
       case ("POST", "/v1/trace"): return .json(try await traces(JSONCursor(try request.json())))
@@ -73,6 +76,7 @@ extension Agent {
         name: "Names", ok: names.evicted == 0,
         message: "\(names.names) names, \(names.addresses) addresses"
           + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
+    components += [await servicesComponent(), kubeProxyComponent]
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,
@@ -84,6 +88,35 @@ extension Agent {
       startedAt: Timestamp.text(startedAt), ready: true, components: components, endpointCount: endpoints.count,
       identityCount: Set(endpoints.map(\.identity)).count, policyCount: statuses.count,
       policyRevision: Int64((try? datapath.revision()) ?? 0))
+  }
+
+  private func servicesComponent() async -> AgentStatus.Component {
+    let refusals = await services.refusals.sorted { $0.key < $1.key }
+    let named = refusals.prefix(3).map { "\($0.key): \($0.value)" }.joined(separator: "; ")
+    return AgentStatus.Component(
+      name: "Services", ok: refusals.isEmpty,
+      message: refusals.isEmpty
+        ? "OK, \(await services.count) objects"
+        : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
+          + (refusals.count > 3 ? "; …" : ""))
+  }
+
+  /// As users know it: what of kube-proxy's work is done here.
+  private var kubeProxyComponent: AgentStatus.Component {
+    guard let cgroups = configuration.socketCgroups else {
+      return AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "False")
+    }
+    let problems: [String]
+    do {
+      problems = try DatapathPins(root: configuration.directory.pins).socketHooks(cgroups).compactMap(\.problem)
+    } catch {
+      problems = ["\(error)"]
+    }
+    return AgentStatus.Component(
+      name: "KubeProxyReplacement", ok: problems.isEmpty,
+      message: problems.isEmpty
+        ? "Partial [sockets of pods and of the node; not for clients outside the node]"
+        : "Degraded, \(problems.joined(separator: "; "))")
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

@@ -1,5 +1,6 @@
 import Datapath
 import Identity
+import KernelABI
 import KubernetesAPI
 
 extension Agent {
@@ -27,7 +28,8 @@ extension Agent {
         let count = (try? datapath.counters.refusedConnections()) ?? refused
         if count > refused {
           refused = count
-          reportFull("martlet_conntrack", "new connections are dropped: martlet_conntrack has no room for them")
+          let map = MapName.connections.rawValue
+          reportFull(map, "new connections are dropped: \(map) has no room for them")
           break
         }
       }

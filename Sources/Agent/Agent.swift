@@ -1,14 +1,23 @@
 import Addressing
+import CLinux
 import CNI
+import Clocks
 import Datapath
 import Flows
 import Identity
 import KubernetesAPI
 import Logging
+import Netlink
 import NodeAPI
 import Policy
 import Synchronization
 import Threads
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
 
 /// One node's agent: watches the API, compiles, programs the kernel and the proxy, connects pods, serves the node API.
 /// It may die at any time: the kernel and the proxy go on with what they have, and the next agent takes over.
@@ -20,6 +29,7 @@ public final class Agent: Sendable {
   let directory = NodeDirectory()
   let identities: IdentityService
   let policy: PolicyController
+  let services: ServiceController
   let endpoints: EndpointManager
   let ring = FlowRing()
   let progress = PolicyProgress()
@@ -44,7 +54,7 @@ public final class Agent: Sendable {
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
     identities = IdentityService(api: client, logger: logger)
-    let events = EventRecorder(client: client, nodeName: configuration.nodeName, logger: logger)
+    let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
     self.events = events
     let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
@@ -52,6 +62,7 @@ public final class Agent: Sendable {
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
       logger: logger
     ) { reporter.report($0) }
+    services = ServiceController(datapath: datapath, nodeName: configuration.nodeName, logger: logger)
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -65,10 +76,13 @@ public final class Agent: Sendable {
   public func run() async throws {
     var settings = DatapathSettings()
     settings.audit = configuration.audit
+    settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
+    settings.nodePorts = configuration.nodePorts
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)
-    let access = try AccessReceiver(path: configuration.directory.accessSocket)
+    try datapath.proxyLookup.attach()
+    let access = try AccessReceiver(path: configuration.directory.proxy.accessSocket)
     defer { access.stop() }
     let pipeline = FlowPipeline(
       ring: ring, directory: directory, nodeName: configuration.nodeName, logger: logger)
@@ -106,6 +120,8 @@ public final class Agent: Sendable {
     policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     snapshot.names = await names.restore()
+    try await services.start(inputs)
+    attachSockets()
     await policy.start(snapshot)
     for input in inputs { progress.record(input) }
     await endpoints.attachAdopted()
@@ -116,6 +132,12 @@ public final class Agent: Sendable {
 
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
     logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")
+
+    // Much of the code that is resident by now ran once, and what goes on is in the page cache when it is used again.
+    DetachedThread.start(stackSize: 64 << 10) {
+      sleep(1)
+      _ = clinux_release_code()
+    }
 
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pipeline.readKernel(self.datapath) }
@@ -132,6 +154,14 @@ public final class Agent: Sendable {
       group.addTask { [book] in await self.follow(feed, book) }
       try await group.next()
       group.cancelAll()
+    }
+  }
+
+  /// Without a hook its clients reach no Service, which the status says; everything else goes on.
+  private func attachSockets() {
+    guard let cgroups = configuration.socketCgroups else { return }
+    do { try datapath.sockets.attach(cgroups) } catch {
+      logger.error("clients of Services are not balanced at the socket: \(error)")
     }
   }
 
@@ -173,20 +203,32 @@ public final class Agent: Sendable {
   }
 
   private func follow(_ known: AsyncStream<ReflectorDelta<CiliumIdentity>>) async {
-    for await delta in known {
-      switch delta {
-      case .replaced: break
-      case .applied(let identity): await endpoints.identityApplied(identity)
-      case .deleted(let key): await endpoints.identityDeleted(key.name)
-      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
-      }
+    let inbox = Inbox<ReflectorDelta<CiliumIdentity>>()
+    async let reading: Void = inbox.fill(from: known)
+    for await deltas in inbox.batches() {
+      await endpoints.identitiesChanged(deltas)
+      // A cluster may make hundreds of identities a second: what comes in this while is compiled together.
+      try? await Task.sleep(for: .milliseconds(100))
     }
+    await reading
   }
 
   private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {
     var book = book
     let inbox = Inbox<PolicyInput>()
-    async let reading: Void = inbox.fill(from: feed.inputs)
+    // Of its own, so that a backend that goes does not wait until the proxy has a policy.
+    let serviceInbox = Inbox<PolicyInput>()
+    async let reading: Void = {
+      for await input in feed.inputs {
+        serviceInbox.add(input)
+        inbox.add(input)
+      }
+      serviceInbox.finish()
+      inbox.finish()
+    }()
+    async let balancing: Void = {
+      for await inputs in serviceInbox.batches() { await services.apply(inputs) }
+    }()
     for await inputs in inbox.batches() {
       var change = PolicyDelta()
       for input in inputs { change.merge(book.apply(input) ?? PolicyDelta()) }
@@ -196,6 +238,7 @@ public final class Agent: Sendable {
       for input in inputs { progress.record(input) }
     }
     await reading
+    await balancing
   }
 
   private func followNode(_ feed: PolicyFeed, _ devices: NodeDevices) async {

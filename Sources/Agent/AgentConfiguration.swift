@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Files
 import NodeAPI
 import NodeMetrics
 import Policy
@@ -19,6 +20,10 @@ public struct AgentConfiguration: Sendable {
   /// The node's own devices, on which its own traffic is judged; they carry Ethernet frames.
   public var devices: [String] = []
   public var mapSizes = MapSizes()
+  /// Where clients of Services are balanced at the socket; nil: nowhere.
+  public var socketCgroups: SocketCgroups?
+  /// Ports that Services of the type NodePort have.
+  public var nodePorts: ClosedRange<UInt16> = 30000...32767
   /// How long addresses stay that were answered for names.
   public var names = NameCache.Options()
   /// Where Prometheus finds this agent.

@@ -20,14 +20,35 @@ extension EndpointManager {
 
   func namespaceDeleted(_ name: String) { namespaces[name] = nil }
 
-  /// An identity that another node may use; those of this node's endpoints are known already.
-  func identityApplied(_ object: CiliumIdentity) async {
-    await identities.insert(object)
+  /// Identities that came and went, in that order. Policy learns of those that only other nodes use.
+  func identitiesChanged(_ deltas: [ReflectorDelta<CiliumIdentity>]) async {
+    for delta in deltas {
+      switch delta {
+      case .replaced: break
+      case .applied(let object): await identities.insert(object)
+      case .deleted(let key): if let number = NumericIdentity(objectName: key.name) { await identities.remove(number) }
+      case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
+      }
+    }
+    // Nothing waits between looking at the endpoints and this change: who takes an identity now changes policy after it.
+    var change = PolicyDelta()
+    for delta in deltas {
+      switch delta {
+      case .applied(let object): applied(object, &change)
+      case .deleted(let key): deleted(key.name, &change)
+      case .replaced, .invalid: break
+      }
+    }
+    if !change.isEmpty { await policy.apply(change) }
+  }
+
+  /// Those of this node's endpoints are known already.
+  private func applied(_ object: CiliumIdentity, _ change: inout PolicyDelta) {
     let number = object.number
     guard isUsed(number) else {
-      var delta = PolicyDelta()
-      delta.changedIdentities[number] = IdentityDetails(labels: object.identityLabels)
-      return await policy.apply(delta)
+      change.removedIdentities.remove(number)
+      change.changedIdentities[number] = IdentityDetails(labels: object.identityLabels)
+      return
     }
     // Used, though it is marked as unused or stands for other labels: its endpoints must say so, or take another one.
     let isForeign = endpoints.values.contains { $0.identity == number && $0.labels != object.identityLabels }
@@ -35,15 +56,11 @@ extension EndpointManager {
   }
 
   /// Should an endpoint use it, the object is made again.
-  func identityDeleted(_ name: String) async {
-    guard let number = UInt32(name).map(NumericIdentity.init(rawValue:)) else { return }
-    await identities.remove(number)
-    guard isUsed(number) else {
-      var delta = PolicyDelta()
-      delta.removedIdentities = [number]
-      return await policy.apply(delta)
-    }
-    unsettle(number)
+  private func deleted(_ name: String, _ change: inout PolicyDelta) {
+    guard let number = NumericIdentity(objectName: name) else { return }
+    guard !isUsed(number) else { return unsettle(number) }
+    change.changedIdentities[number] = nil
+    change.removedIdentities.insert(number)
   }
 
   private func isUsed(_ identity: NumericIdentity) -> Bool {
@@ -53,5 +70,13 @@ extension EndpointManager {
   private func unsettle(_ identity: NumericIdentity) {
     for (key, endpoint) in endpoints where endpoint.identity == identity { endpoints[key]?.isSettled = false }
     identifyAgain { $0.identity == identity }
+  }
+}
+
+extension NumericIdentity {
+  /// The number of the CiliumIdentity with this name.
+  fileprivate init?(objectName: String) {
+    guard let number = UInt32(objectName) else { return nil }
+    self.init(rawValue: number)
   }
 }

@@ -5,7 +5,7 @@ import Policy
 
 extension EndpointManager {
   /// Takes over what an earlier agent left, and returns what policy must know of it. Attachments whose interface is gone
-  /// are forgotten; kernel entries and links without an attachment are removed.
+  /// are forgotten; kernel entries and devices without an attachment are removed.
   func adopt(pods known: [Pod], namespaces labels: [String: [String: String]]) async throws -> PolicyDelta {
     pods = Dictionary(known.map { ($0.key, $0) }, uniquingKeysWith: { $1 })
     namespaces = labels
@@ -57,7 +57,12 @@ extension EndpointManager {
         try kernel.attach(interface: endpoint.attachment.hostInterface, index: endpoint.interfaceIndex)
       }
     }
-    for name in kernel.attachedInterfaces().subtracting(names) { kernel.detach(interface: name) }
+    attempt("remove the devices of unfinished pods") {
+      for name in try kernel.attachedInterfaces().subtracting(names) {
+        devices.remove(name)
+        try kernel.detach(interface: name)
+      }
+    }
     // Those that could not be identified are tried again, and all of them are published.
     identifyAgain { _ in true }
   }

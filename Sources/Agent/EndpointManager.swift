@@ -5,7 +5,6 @@ import Identity
 import KubernetesAPI
 import Logging
 import Policy
-import Threads
 
 /// Connects pods: addresses, interface, identity, kernel entries. One attachment file per pod is the record from which a
 /// new agent adopts what it finds.
@@ -87,7 +86,8 @@ actor EndpointManager {
     let addresses = try ipam.allocate()
     do {
       let (attachment, index) = try await devices.create(
-        invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu)
+        invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu
+      ) { [kernel] in try kernel.attach(interface: $0, index: $1) }
       try Task.checkCancellation()
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       try attachments.save(attachment)
@@ -95,10 +95,8 @@ actor EndpointManager {
         id: id, attachment: attachment, interfaceIndex: index, identity: identity, labels: labels,
         namedPorts: pod?.namedPorts ?? [], isAudit: pod?.isAudit ?? false)
       directory.setEndpoint(id, namespace: attachment.podNamespace, pod: attachment.podName, addresses: addresses)
-      // Both wait for the kernel. Until the endpoint has its entry, the programs drop all of its packets.
-      async let attached: Void = attach(interface: attachment.hostInterface, index: index)
+      // Until the endpoint has its entry, the programs drop all of its packets.
       try await settle(key)
-      try await attached
       try Task.checkCancellation()
       guard let current = endpoints[key] else { throw CancellationError() }
       try kernel.set(current.datapath)
@@ -112,7 +110,7 @@ actor EndpointManager {
       } else {
         ids.release(key)
         ipam.release(addresses)
-        devices.remove(key)
+        removeDevice(key)
         try? attachments.remove(key)
       }
       throw error
@@ -129,14 +127,13 @@ actor EndpointManager {
   }
 
   private func disconnect(_ key: CNIAttachmentKey) async {
-    devices.remove(key)
+    removeDevice(key)
     guard let endpoint = endpoints.removeValue(forKey: key) else {
       try? attachments.remove(key)
       return
     }
     let attachment = endpoint.attachment
     attempt("remove endpoint \(endpoint.id)") { try kernel.remove(attachment.addresses) }
-    kernel.detach(interface: attachment.hostInterface)
     attempt("forget the connections of endpoint \(endpoint.id)") {
       try kernel.forgetConnections(of: attachment.addresses)
     }
@@ -253,10 +250,10 @@ actor EndpointManager {
 
   // MARK: Parts
 
-  private nonisolated func attach(interface: String, index: UInt32) async throws {
-    try await DetachedThread.run { [kernel] in
-      Result { try kernel.attach(interface: interface, index: index) }
-    }.get()
+  private func removeDevice(_ key: CNIAttachmentKey) {
+    let name = PodInterface.hostName(for: key)
+    devices.remove(name)
+    attempt("detach from \(name)") { try kernel.detach(interface: name) }
   }
 
   private func pod(_ invocation: CNIInvocation) async throws -> Pod {

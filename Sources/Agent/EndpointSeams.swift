@@ -14,8 +14,8 @@ protocol EndpointKernel: Sendable {
   func reconcile(_ endpoints: [DatapathEndpoint]) throws
   func remove(_ addresses: [IPAddress]) throws
   func attach(interface: String, index: UInt32) throws
-  func detach(interface: String)
-  func attachedInterfaces() -> Set<String>
+  func detach(interface: String) throws
+  func attachedInterfaces() throws -> Set<String>
   func forgetConnections(of addresses: [IPAddress]) throws
   /// Has every connection judged again.
   func bumpRevision() throws
@@ -25,9 +25,12 @@ protocol EndpointKernel: Sendable {
 protocol PodDevices: Sendable {
   /// nil when the attachment's device is gone.
   func index(of attachment: PodAttachment) throws -> UInt32?
-  func create(_ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int) async throws
-    -> (PodAttachment, UInt32)
-  func remove(_ key: CNIAttachmentKey)
+  /// Makes a pod's device pair. `attach` gets the name and the index of the host's end before that is up.
+  func create(
+    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int,
+    attach: @escaping @Sendable (String, UInt32) throws -> Void
+  ) async throws -> (PodAttachment, UInt32)
+  func remove(_ hostInterface: String)
 }
 
 /// The compiled policy.
@@ -57,8 +60,8 @@ struct NodeKernel: EndpointKernel {
   func reconcile(_ endpoints: [DatapathEndpoint]) throws { try datapath.endpoints.reconcile(endpoints) }
   func remove(_ addresses: [IPAddress]) throws { try datapath.endpoints.remove(addresses) }
   func attach(interface: String, index: UInt32) throws { try datapath.attach(interface: interface, index: index) }
-  func detach(interface: String) { datapath.detach(interface: interface) }
-  func attachedInterfaces() -> Set<String> { datapath.attachedInterfaces() }
+  func detach(interface: String) throws { try datapath.detach(interface: interface) }
+  func attachedInterfaces() throws -> Set<String> { try datapath.attachedInterfaces() }
   func forgetConnections(of addresses: [IPAddress]) throws {
     try datapath.connections.remove(addresses: Set(addresses))
   }

@@ -1,4 +1,4 @@
-import Flows
+import Clocks
 import JSON
 import KubernetesAPI
 import Logging
@@ -39,14 +39,14 @@ final class EventRecorder: Sendable {
   private let entries: AsyncStream<Entry>.Continuation
   private let worker: Task<Void, Never>
 
-  init(client: KubernetesClient, nodeName: String, logger: Logger) {
+  init(api: any ObjectAPI, nodeName: String, logger: Logger) {
     let (stream, continuation) = AsyncStream.makeStream(of: Entry.self, bufferingPolicy: .bufferingNewest(256))
     entries = continuation
     worker = Task {
       var written: [Entry: Written] = [:]
       for await entry in stream {
         do throws(KubernetesError) {
-          try await EventRecorder.write(entry, &written, client, nodeName)
+          try await EventRecorder.write(entry, &written, api, nodeName)
         } catch {
           logger.warning("an event about \(entry.subject) could not be written: \(error)")
         }
@@ -63,11 +63,11 @@ final class EventRecorder: Sendable {
   func record(_ entry: Entry) { entries.yield(entry) }
 
   private static func write(
-    _ entry: Entry, _ written: inout [Entry: Written], _ client: KubernetesClient, _ nodeName: String
+    _ entry: Entry, _ written: inout [Entry: Written], _ api: any ObjectAPI, _ nodeName: String
   ) async throws(KubernetesError) {
     let namespace = entry.subject.namespace ?? "default"
     let time = Timestamp.now()
-    let now = JSONValue.string(Timestamp.text(time).prefix(19) + "Z")
+    let now = JSONValue.string(Timestamp.nowText)
     if var known = written[entry] {
       known.count += 1
       let isDue = ContinuousClock.now - known.writtenAt >= interval
@@ -75,9 +75,9 @@ final class EventRecorder: Sendable {
       written[entry] = known
       guard isDue else { return }
       do throws(KubernetesError) {
-        _ = try await client.patch(
+        _ = try await api.patch(
           resource, namespace: namespace, name: known.name, .merge,
-          ["count": .integer(known.count), "lastTimestamp": now])
+          ["count": .integer(known.count), "lastTimestamp": now], subresource: nil)
         return
       } catch {
         // Events expire; this one is then a new one.
@@ -85,7 +85,7 @@ final class EventRecorder: Sendable {
       }
     }
     let name = "\(entry.subject.name).\(String(time, radix: 16))"
-    _ = try await client.create(
+    _ = try await api.create(
       resource,
       [
         "apiVersion": "v1", "kind": "Event", "metadata": ["name": .string(name), "namespace": .string(namespace)],
@@ -102,6 +102,6 @@ final class EventRecorder: Sendable {
     written[entry] = Written(name: name, count: 1, writtenAt: .now)
   }
 
-  private static let resource = ResourceType(
+  static let resource = ResourceType(
     group: "", version: "v1", plural: "events", kind: "Event", namespaced: true)
 }

@@ -1,5 +1,5 @@
 import Addressing
-import CMartletABI
+import Clocks
 import Datapath
 import Flows
 import Logging
@@ -37,76 +37,81 @@ struct FlowPipeline: Sendable {
     var source: UInt32
     var destination: UInt32
     var rule: UInt32
-    var isDenied: Bool
-    var isAudited: Bool
     var isEgress: Bool
+    var isDenied: Bool
+    var isAudited = false
+    var ipProtocol = TransportProtocol.tcp
+
+    init(_ record: AccessRecord) {
+      (client, server) = (record.client.address, record.server)
+      (source, destination) = (record.sourceIdentity, record.destinationIdentity)
+      (rule, isEgress) = (record.rule, record.isEgress)
+      (isDenied, isAudited) = (record.isDenied, record.isAudited)
+    }
+
+    init(_ record: TLSAccessRecord) {
+      (client, server) = (record.client.address, record.server)
+      (source, destination) = (record.sourceIdentity, record.destinationIdentity)
+      (rule, isEgress) = (record.rule, record.isEgress)
+      (isDenied, isAudited) = (record.isDenied, record.isAudited)
+    }
+
+    init(_ record: DNSRecord) {
+      (client, server) = (record.client.address, record.server)
+      (source, destination) = (record.sourceIdentity, record.destinationIdentity)
+      (rule, isEgress) = (record.rule, true)
+      (isDenied, isAudited) = (record.isDenied, record.isAudited)
+      ipProtocol = record.isTCP ? .tcp : .udp
+    }
   }
 
   func append(_ records: [ProxyRecord]) {
     // Names do not change within a batch, so they are looked up once.
     var known: [Common: Flow] = [:]
-    func flow(_ record: AccessRecord) -> Flow {
-      let key = Common(
-        client: record.client.address, server: record.server, source: record.sourceIdentity,
-        destination: record.destinationIdentity, rule: record.rule, isDenied: record.isDenied,
-        isAudited: record.isAudited, isEgress: record.isEgress)
-      var flow: Flow
-      if let found = known[key] {
-        flow = found
-      } else {
-        flow = common(record)
-        known[key] = flow
-      }
-      flow.time = record.time
-      flow.source.port = record.client.port
-      flow.http = Flow.HTTP(
-        code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
-        version: "HTTP/1.1", latency: record.latency,
-        mismatches: (0..<16).filter { record.mismatches & 1 << $0 != 0 })
+    func flow(_ key: Common, _ time: UInt64, _ client: SocketAddress) -> Flow {
+      var flow = known[key] ?? self.flow(key)
+      known[key] = flow
+      flow.time = time
+      flow.source.port = client.port
       return flow
     }
     ring.append(
       records.map { record in
         switch record {
-        case .http(let record): flow(record)
-        case .dns(let record): self.flow(record)
-        case .tls(let record): self.flow(record)
+        case .http(let record):
+          var flow = flow(Common(record), record.time, record.client)
+          flow.http = Flow.HTTP(record)
+          return flow
+        case .dns(let record):
+          var flow = flow(Common(record), record.time, record.client)
+          flow.dns = Flow.DNS(record)
+          return flow
+        case .tls(let record):
+          var flow = flow(Common(record), record.time, record.client)
+          flow.serverName = record.name
+          return flow
         }
       })
   }
 
-  private func end(_ socket: SocketAddress, _ identity: UInt32) -> Flow.Endpoint {
-    var end = Flow.Endpoint(address: socket.address)
-    end.port = socket.port
+  private func flow(_ common: Common) -> Flow {
+    var flow = Flow(
+      time: 0, verdict: common.isDenied ? .dropped : common.isAudited ? .audit : .forwarded,
+      direction: common.isEgress ? .egress : .ingress, source: end(common.client, common.source),
+      destination: end(common.server.address, common.destination), ipProtocol: common.ipProtocol.rawValue)
+    flow.destination.port = common.server.port
+    if common.isDenied || common.isAudited { flow.dropReason = DropReason.policyDenied }
+    cite(common.rule, &flow)
+    flow.nodeName = nodeName
+    return flow
+  }
+
+  private func end(_ address: IPAddress, _ identity: UInt32) -> Flow.Endpoint {
+    var end = Flow.Endpoint(address: address)
     end.identity = identity
     end.labels = directory.labels(identity: identity)
-    if let owner = directory.owner(address: socket.address) { (end.namespace, end.pod) = owner }
+    if let owner = directory.owner(address: address) { (end.namespace, end.pod) = owner }
     return end
-  }
-
-  private func common(_ record: AccessRecord) -> Flow {
-    var flow = Flow(
-      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
-      direction: record.isEgress ? .egress : .ingress,
-      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
-      ipProtocol: TransportProtocol.tcp.rawValue)
-    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    cite(record.rule, &flow)
-    flow.nodeName = nodeName
-    return flow
-  }
-
-  private func flow(_ record: TLSAccessRecord) -> Flow {
-    var flow = Flow(
-      time: record.time, verdict: record.isDenied ? .dropped : record.isAudited ? .audit : .forwarded,
-      direction: record.isEgress ? .egress : .ingress,
-      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
-      ipProtocol: TransportProtocol.tcp.rawValue)
-    if record.isDenied || record.isAudited { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    cite(record.rule, &flow)
-    flow.serverName = record.name
-    flow.nodeName = nodeName
-    return flow
   }
 
   /// Names the rule that allowed, and the side that it is about.
@@ -119,19 +124,22 @@ struct FlowPipeline: Sendable {
       flow.ingressAllowedBy = [author]
     }
   }
+}
 
-  private func flow(_ record: DNSRecord) -> Flow {
-    var flow = Flow(
-      time: record.time, verdict: record.isDenied ? .dropped : .forwarded, direction: .egress,
-      source: end(record.client, record.sourceIdentity), destination: end(record.server, record.destinationIdentity),
-      ipProtocol: (record.isTCP ? TransportProtocol.tcp : .udp).rawValue)
-    if record.isDenied { flow.dropReason = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue) }
-    if let author = directory.author(rule: record.rule) { flow.egressAllowedBy = [author] }
-    flow.dns = Flow.DNS(
+extension Flow.HTTP {
+  fileprivate init(_ record: AccessRecord) {
+    self.init(
+      code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
+      version: "HTTP/1.1", latency: record.latency,
+      mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 })
+  }
+}
+
+extension Flow.DNS {
+  fileprivate init(_ record: DNSRecord) {
+    self.init(
       query: record.name + ".", type: DNSRecordType.name(record.type), addresses: record.addresses,
       aliases: record.aliases, timeToLive: record.timeToLive, responseCode: record.responseCode.map(UInt32.init),
       latency: record.latency)
-    flow.nodeName = nodeName
-    return flow
   }
 }

@@ -10,12 +10,17 @@ final class Inbox<Element: Sendable>: Sendable {
 
   /// Takes in all of `source`; the batches end with it.
   func fill(from source: AsyncStream<Element>) async {
-    for await element in source {
-      waiting.withLock { $0.append(element) }
-      wake.yield()
-    }
-    wake.finish()
+    for await element in source { add(element) }
+    finish()
   }
+
+  func add(_ element: Element) {
+    waiting.withLock { $0.append(element) }
+    wake.yield()
+  }
+
+  /// The batches end when those that have come are taken.
+  func finish() { wake.finish() }
 
   /// In the order of their coming; never empty. For one reader.
   func batches() -> some AsyncSequence<[Element], Never> {

@@ -1,4 +1,3 @@
-import Logging
 import ProxyRules
 import Threads
 
@@ -10,39 +9,17 @@ import Threads
 
 /// The socket on which the proxy reports what names were answered with, and hears when the kernel knows it.
 final class NameReceiver: Sendable {
-  private let descriptor: Int32
-  private let path: String
+  private let socket: ProxySocket
 
-  init(path: String) throws(AccessReceiverError) {
-    self.path = path
-    descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw AccessReceiverError(path: path, number: errno) }
-    unlink(path)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let fits = withUnsafeMutableBytes(of: &address.sun_path) { room in
-      guard path.utf8.count < room.count else { return false }
-      room.copyBytes(from: path.utf8)
-      return true
-    }
-    let bound = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard fits, bound == 0, chmod(path, 0o600) == 0, listen(descriptor, 4) == 0 else {
-      let number = fits ? errno : ENAMETOOLONG
-      close(descriptor)
-      throw AccessReceiverError(path: path, number: number)
-    }
+  init(path: String) throws(ProxySocket.Failure) {
+    socket = try ProxySocket(SOCK_SEQPACKET, path: path)
+    guard listen(socket.descriptor, 4) == 0 else { throw ProxySocket.Failure(path: path, number: errno) }
   }
-
-  deinit { close(descriptor) }
 
   /// Serves connections until `stop`; blocks the calling thread.
   func run(_ deliver: @escaping @Sendable ([LearnedName]) async -> Void) {
     while true {
-      let connection = accept(descriptor, nil, nil)
+      let connection = accept(socket.descriptor, nil, nil)
       if connection < 0, errno == EINTR || errno == ECONNABORTED { continue }
       guard connection >= 0 else { return }
       let peer = NamePeer(connection)
@@ -50,10 +27,7 @@ final class NameReceiver: Sendable {
     }
   }
 
-  func stop() {
-    shutdown(descriptor, Int32(SHUT_RDWR))
-    unlink(path)
-  }
+  func stop() { socket.stop() }
 }
 
 /// One proxy.

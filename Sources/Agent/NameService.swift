@@ -1,6 +1,6 @@
 import Addressing
-import CNI
 import Datapath
+import Files
 import JSON
 import Logging
 import NodeAPI

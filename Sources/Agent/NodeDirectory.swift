@@ -12,6 +12,9 @@ final class NodeDirectory: FlowResolver {
     /// Ids of endpoints that have gone, oldest first.
     var retired: [UInt32] = []
     var labels: [UInt32: [String]] = [:]
+    /// Identities that have gone, and in which order.
+    var gone: Set<UInt32> = []
+    var goneInOrder: [UInt32] = []
     var rules: RuleTable?
   }
 
@@ -62,8 +65,26 @@ final class NodeDirectory: FlowResolver {
   static let remembered = 256
 
   func setLabels(_ identity: NumericIdentity, _ labels: IdentityLabels?) {
-    state.withLock { $0.labels[identity.rawValue] = labels?.labels.map(\.description) }
+    state.withLock { state in
+      state.labels[identity.rawValue] = labels?.labels.map(\.description)
+      state.gone.remove(identity.rawValue)
+    }
   }
+
+  /// Forgets the labels of an identity that has gone, after many others: events of it may still be on their way.
+  func retireLabels(_ identity: NumericIdentity) {
+    state.withLock { state in
+      guard state.labels[identity.rawValue] != nil, state.gone.insert(identity.rawValue).inserted else { return }
+      state.goneInOrder.append(identity.rawValue)
+      guard state.goneInOrder.count > 2 * NodeDirectory.rememberedIdentities else { return }
+      for identity in state.goneInOrder.prefix(NodeDirectory.rememberedIdentities)
+      where state.gone.remove(identity) != nil { state.labels[identity] = nil }
+      state.goneInOrder.removeFirst(NodeDirectory.rememberedIdentities)
+    }
+  }
+
+  /// At least so many identities that have gone still have labels.
+  static let rememberedIdentities = 1024
 
   func setRules(_ rules: RuleTable) { state.withLock { $0.rules = rules } }
 }

@@ -23,7 +23,8 @@ struct PodInterfaces: Sendable {
 
   /// Makes and configures the device pair. Returns the record of it and the index of the host's end.
   func create(
-    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int
+    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int,
+    attach: @escaping @Sendable (String, UInt32) throws -> Void
   ) async throws -> (PodAttachment, UInt32) {
     var generator = SystemRandomNumberGenerator()
     let attachment = PodAttachment(
@@ -33,10 +34,10 @@ struct PodInterfaces: Sendable {
       addresses: addresses, createdAt: Int64(time(nil)))
     let interface = PodInterface(attachment, host: host)
     let result = await DetachedThread.run { () -> Result<UInt32, PodInterfaceError> in
-      Result { () throws(PodInterfaceError) in try interface.add() }
+      Result { () throws(PodInterfaceError) in try interface.add { try attach(attachment.hostInterface, $0) } }
     }
     return (attachment, try result.get())
   }
 
-  func remove(_ key: CNIAttachmentKey) { _ = try? PodInterface.remove(PodInterface.hostName(for: key), host: host) }
+  func remove(_ hostInterface: String) { _ = try? PodInterface.remove(hostInterface, host: host) }
 }

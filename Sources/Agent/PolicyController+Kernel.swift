@@ -30,6 +30,18 @@ extension PolicyController {
     writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
   }
 
+  /// Changes maps in place where that is enough, and returns whose. A map that was refused is written as a whole.
+  func patch(_ change: PolicyChange, _ writesIPCache: Bool) -> Set<NumericIdentity> {
+    guard !writesIPCache, refusals.isEmpty else { return [] }
+    return Set(
+      change.patches.compactMap { identity, patch in
+        do { return try datapath.policy.apply(patch, to: identity) ? identity : nil } catch {
+          logger.debug("the policy of identity \(identity) can not be changed in place: \(error)")
+          return nil
+        }
+      })
+  }
+
   /// To be called with `false` before the node's policy goes, and with `true` when it is there.
   func setHostPolicy(_ isOn: Bool) {
     attempt("have the node's own traffic judged: \(isOn)") { try datapath.setHostPolicy(isOn) }

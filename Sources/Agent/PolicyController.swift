@@ -1,10 +1,9 @@
 import Addressing
-import CNI
 import Datapath
+import Files
 import Identity
 import KubernetesAPI
 import Logging
-import NodeAPI
 import Policy
 import ProxyRules
 
@@ -29,6 +28,7 @@ actor PolicyController {
   /// What the kernel did not take, and when it is asked again.
   var refusals = KernelRefusals()
   private var retry: Task<Void, Never>?
+  private(set) var times = PolicyTimes()
 
   init(
     datapath: Datapath, directory: NodeDirectory, state: StateDirectory, devices: [String], logger: Logger,
@@ -39,9 +39,9 @@ actor PolicyController {
     self.logger = logger
     self.devices = devices
     self.report = report
-    proxy = ProxyConfigurationFile(directory: state)
-    nameTablePath = state.nameTable
-    let names = (try? StateFiles.read(state.nameTable)).flatMap { try? NameTable(parsing: $0) }
+    proxy = ProxyConfigurationFile(state.proxy)
+    nameTablePath = state.proxy.nameTable
+    let names = (try? StateFiles.read(state.proxy.nameTable)).flatMap { try? NameTable(parsing: $0) }
     compiler = PolicyCompiler(
       allocations: PolicyController.allocations(
         beyond: proxy.current.ruleSets.map(\.id), names: names, datapath, logger))
@@ -81,11 +81,12 @@ actor PolicyController {
 
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
   func start(_ snapshot: PolicySnapshot) async {
-    _ = compiler.update(PolicyDelta(snapshot))
+    times.compileAll(PolicyDelta(snapshot), with: &compiler)
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
     writeKernel(Set(compiler.maps.keys), comparing: true)
     writeNameTable()
+    nameBlocks()
     finish(compiler.status)
   }
 
@@ -124,8 +125,13 @@ actor PolicyController {
   }
 
   private func perform(_ delta: PolicyDelta) async {
-    let change = compiler.update(delta)
+    let began = ContinuousClock.now
+    defer { times.countApplied(since: began) }
+    let change = times.compile(delta, with: &compiler)
     for (identity, details) in delta.changedIdentities { directory.setLabels(identity, details.labels) }
+    for identity in delta.removedIdentities where delta.changedIdentities[identity] == nil {
+      directory.retireLabels(identity)
+    }
     if change.isEmpty, refusals.isEmpty { return }
     if change.rules { directory.setRules(compiler.rules) }
     let needsProxy = !change.ruleSets.isEmpty || !change.removedRuleSets.isEmpty
@@ -137,7 +143,8 @@ actor PolicyController {
     for identity in change.removedMaps {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
-    writeKernel(change.maps, writesIPCache: !change.cidrs.isEmpty || change.nodes)
+    let writesIPCache = !change.cidrs.isEmpty || change.nodes
+    writeKernel(change.maps.subtracting(patch(change, writesIPCache)), writesIPCache: writesIPCache)
     writeAddresses(change.addresses)
     if change.names { writeNameTable() }
     // Addresses come and go with answers: no connection is judged otherwise for that.
@@ -146,14 +153,20 @@ actor PolicyController {
       attempt("bump the revision") { try datapath.bumpRevision() }
       await writeProxy(keeping: [])
     }
-    finish(compiler.status.filter { change.status.contains($0.key) })
+    if change.nodes || !change.cidrs.isEmpty { nameBlocks() }
+    var status: [ObjectKey: PolicyObjectStatus] = [:]
+    for object in change.status { status[object] = compiler.status[object] }
+    finish(status)
+  }
+
+  private func nameBlocks() {
+    for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
+    for (identity, labels) in compiler.nodes.labels { directory.setLabels(identity, labels) }
   }
 
   private func finish(_ status: [ObjectKey: PolicyObjectStatus]) {
     attempt("bump the revision") { try datapath.bumpRevision() }
     directory.setRules(compiler.rules)
-    for block in compiler.cidrIdentities.values { directory.setLabels(block.identity, block.labels) }
-    for (identity, labels) in compiler.nodes.labels { directory.setLabels(identity, labels) }
     report(statusOfChanged(status))
     scheduleRetry()
   }

@@ -1,4 +1,4 @@
-import Flows
+import Clocks
 import JSON
 import KubernetesAPI
 import Logging
@@ -55,28 +55,28 @@ final class PolicyStatusReporter: Sendable {
   private static func write(
     _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
   ) async throws(KubernetesError) {
-    if key.kind == NetworkPolicy.resource.kind { return try await tell(key, status, api) }
-    let type =
-      key.kind == CiliumNetworkPolicy.resource.kind
-      ? CiliumNetworkPolicy.resource : CiliumClusterwideNetworkPolicy.resource
+    guard let type = types[key.kind] else { return }
     do throws(KubernetesError) {
       let object = try await api.get(type, namespace: key.namespace, name: key.name)
-      let now = Timestamp.text(Timestamp.now() / 1_000_000_000 * 1_000_000_000).prefix(19) + "Z"
       let before = object[path: "status", "conditions"]?.arrayValue ?? []
-      let conditions = conditions(status).map { condition -> JSONValue in
+      let conditions = conditions(status)
+      // A NetworkPolicy has no status: only the event tells.
+      if type == NetworkPolicy.resource { return record(key, conditions, before, object, events) }
+      let now = Timestamp.nowText
+      let written = conditions.map { condition -> JSONValue in
         let same = before.first { $0["type"]?.stringValue == condition.type }
         let since = same?["status"]?.stringValue == condition.status ? same?["lastTransitionTime"]?.stringValue : nil
         return Condition(
           type: condition.type, status: condition.status, reason: condition.reason, message: condition.message,
-          lastTransitionTime: since ?? String(now)
+          lastTransitionTime: since ?? now
         ).json
       }
-      guard conditions != before else { return }
+      guard written != before else { return }
       _ = try await api.patch(
         type, namespace: key.namespace, name: key.name, .merge,
         [
           "metadata": ["resourceVersion": object[path: "metadata", "resourceVersion"] ?? .null],
-          "status": ["conditions": .array(conditions)],
+          "status": ["conditions": .array(written)],
         ],
         subresource: "status")
       record(key, conditions, before, object, events)
@@ -85,24 +85,25 @@ final class PolicyStatusReporter: Sendable {
     }
   }
 
+  private static let types = Dictionary(
+    uniqueKeysWithValues: [
+      NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource,
+    ].map { ($0.kind, $0) })
+
   /// An event when a policy stops being enforced as written, and when it is again.
   private static func record(
-    _ key: ObjectKey, _ conditions: [JSONValue], _ before: [JSONValue], _ object: JSONValue, _ events: EventRecorder?
+    _ key: ObjectKey, _ conditions: [Condition], _ before: [JSONValue], _ object: JSONValue, _ events: EventRecorder?
   ) {
-    func enforced(_ conditions: [JSONValue]) -> JSONValue? {
-      conditions.first { $0["type"]?.stringValue == "Enforced" }
-    }
-    guard let now = enforced(conditions), let reason = now["reason"]?.stringValue,
-      let message = now["message"]?.stringValue
-    else { return }
-    let isEnforced = now["status"]?.stringValue == "True"
-    let wasEnforced = enforced(before).map { $0["status"]?.stringValue == "True" } ?? true
+    guard let now = conditions.first(where: { $0.type == "Enforced" }) else { return }
+    let old = before.first { $0["type"]?.stringValue == "Enforced" }
+    let isEnforced = now.status == "True"
+    let wasEnforced = old.map { $0["status"]?.stringValue == "True" } ?? true
     if isEnforced, wasEnforced { return }
     events?.record(
       EventRecorder.Entry(
         subject: key, apiVersion: object["apiVersion"]?.stringValue ?? "",
-        uid: object[path: "metadata", "uid"]?.stringValue ?? "", kind: isEnforced ? .normal : .warning, reason: reason,
-        message: message))
+        uid: object[path: "metadata", "uid"]?.stringValue ?? "", kind: isEnforced ? .normal : .warning,
+        reason: now.reason, message: now.message))
   }
 
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {

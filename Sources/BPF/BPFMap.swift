@@ -99,9 +99,8 @@ public struct BPFMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & S
   /// Writes many entries, by one call where the kernel can.
   public func update(_ entries: [(key: Key, value: Value)], _ condition: UpdateCondition = .any) throws(BPFError) {
     guard !entries.isEmpty else { return }
-    // Packed as the kernel wants them, which an array of padded Swift values is not.
-    let keys = entries.flatMap { withUnsafeBytes(of: $0.key) { Array($0) } }
-    let values = entries.flatMap { withUnsafeBytes(of: $0.value) { Array($0) } }
+    let keys = packed(entries.lazy.map(\.key), entries.count)
+    let values = packed(entries.lazy.map(\.value), entries.count)
     var count = UInt32(entries.count)
     let result = withOptions(bpf_map_batch_opts.self) { options in
       options.pointee.elem_flags = condition.rawValue
@@ -109,6 +108,33 @@ public struct BPFMap<Key: BitwiseCopyable & Sendable, Value: BitwiseCopyable & S
     }
     // Also after an error in the middle: the single call names it.
     if result != 0 { for entry in entries { try update(entry.key, entry.value, condition) } }
+  }
+}
+
+extension BPFMap {
+  /// Takes many out, by one call where the kernel can. Keys that are not there are no error.
+  public func delete(_ keys: [Key]) throws(BPFError) {
+    guard !keys.isEmpty else { return }
+    var count = UInt32(keys.count)
+    let result = withOptions(bpf_map_batch_opts.self) { options in
+      bpf_map_delete_batch(raw.fileDescriptor, packed(keys, keys.count), &count, options)
+    }
+    // Also after a key that is not there, where the kernel stops.
+    if result != 0 { for key in keys { try delete(key) } }
+  }
+}
+
+/// Values one after another, as the kernel wants them, which an array of padded Swift values is not.
+private func packed<Value: BitwiseCopyable>(_ values: some Sequence<Value>, _ count: Int) -> [UInt8] {
+  let size = MemoryLayout<Value>.size
+  return [UInt8](unsafeUninitializedCapacity: count * size) { buffer, used in
+    for value in values {
+      withUnsafeBytes(of: value) { bytes in
+        UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[used..<used + size])
+          .copyMemory(from: bytes)
+      }
+      used += size
+    }
   }
 }
 

@@ -50,6 +50,36 @@ public final class Link: Sendable {
     try create(program, descriptor, .skLookup, flags: 0, "a network namespace")
   }
 
+  /// Makes a program of the section `iter/bpf_…_map_…` ready to walk over a map; see ``readAll()``.
+  public static func iterator(_ program: Program, over map: RawMap) throws(BPFError) -> Link {
+    var target = bpf_iter_link_info()
+    target.map.map_fd = UInt32(map.fileDescriptor)
+    let number = withUnsafeMutablePointer(to: &target) { target in
+      withOptions(bpf_link_create_opts.self) { options in
+        options.pointee.iter_info = target
+        options.pointee.iter_info_len = UInt32(MemoryLayout<bpf_iter_link_info>.size)
+        return bpf_link_create(program.fileDescriptor, 0, BPF_TRACE_ITER, options)
+      }
+    }
+    return try Link(OwnedDescriptor(owning: check(number, "BPF_LINK_CREATE", "an iterator over \(map.label)")))
+  }
+
+  /// Lets an iterator walk once, and returns what it wrote (bpf_seq_write).
+  public func readAll() throws(BPFError) -> [UInt8] {
+    let walk = OwnedDescriptor(owning: try check(bpf_iter_create(fileDescriptor), "BPF_ITER_CREATE"))
+    var written: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(walk.number, &buffer, buffer.count)
+      if count == 0 { return written }
+      if count > 0 { written += buffer.prefix(count) }
+      // EAGAIN: the kernel paused between two entries.
+      if count < 0, errno != EINTR, errno != EAGAIN {
+        throw BPFError(call: "read", errno: errno, detail: "an iterator")
+      }
+    }
+  }
+
   private static func create(
     _ program: Program, _ target: Int32, _ type: AttachType, flags: UInt32, _ label: String
   ) throws(BPFError) -> Link {

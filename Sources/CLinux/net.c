@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 _Static_assert(CLINUX_SO_MARK == SO_MARK, "SO_MARK");
 _Static_assert(CLINUX_SO_COOKIE == SO_COOKIE, "SO_COOKIE");
@@ -23,6 +24,40 @@ _Static_assert(CLINUX_NETLINK_GET_STRICT_CHK == NETLINK_GET_STRICT_CHK, "NETLINK
 _Static_assert(CLINUX_SOL_NETLINK == SOL_NETLINK, "SOL_NETLINK");
 _Static_assert(CLINUX_CLONE_NEWNS == CLONE_NEWNS, "CLONE_NEWNS");
 _Static_assert(CLINUX_CLONE_NEWNET == CLONE_NEWNET, "CLONE_NEWNET");
+
+static int unix_address(struct sockaddr_un *address, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (!length || length >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	address->sun_family = AF_UNIX;
+	memcpy(address->sun_path, path, length);
+	return 0;
+}
+
+int clinux_bind_unix(int fd, const char *path)
+{
+	struct sockaddr_un address = {};
+	int error = unix_address(&address, path);
+
+	if (error)
+		return error;
+	return bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
+}
+
+int clinux_connect_unix(int fd, const char *path)
+{
+	struct sockaddr_un address = {};
+	int error = unix_address(&address, path);
+
+	if (error)
+		return error;
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
 
 int clinux_setns(int fd, int type)
 {

@@ -11,4 +11,7 @@ martlet_\name\()_bpf_end:
 
 	object endpoint
 	object host
+	object proxy
+	object socket
+	object socketlist
 	.section .note.GNU-stack, "", @progbits

@@ -15,3 +15,6 @@
 
 OBJECT(endpoint)
 OBJECT(host)
+OBJECT(proxy)
+OBJECT(socket)
+OBJECT(socketlist)

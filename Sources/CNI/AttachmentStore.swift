@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 /// The attachments of a node as files below `DIR/cni/attachments`, one each, written by the agent alone.

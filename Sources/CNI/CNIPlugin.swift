@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 /// Why the agent has no answer for the plugin.
@@ -59,8 +60,8 @@ public enum CNIPlugin {
   /// `agentSocket` of the configuration, or `agent.sock` in `$MARTLET_STATE_DIR`, or in /var/lib/martlet.
   public static func socketPath(_ configuration: CNIConfiguration, _ environment: [String: String]) -> String {
     if let socket = configuration.agentSocket { return socket }
-    let directory = environment["MARTLET_STATE_DIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/var/lib/martlet"
-    return directory + "/agent.sock"
+    let named = environment["MARTLET_STATE_DIR"].flatMap { $0.isEmpty ? nil : $0 }
+    return StateDirectory(named ?? StateDirectory.defaultPath).agentSocket
   }
 
   private static func directory(of socket: String) -> String {

@@ -1,3 +1,4 @@
+import Files
 import Netlink
 
 /// The TCP ports that something listens on in the network namespace of a process.

@@ -1,4 +1,5 @@
 import Addressing
+import Files
 import Glibc
 import Netlink
 
@@ -28,10 +29,14 @@ public struct PodInterface: Sendable {
 
   /// Makes the pair, or finds it as it should be, and configures both ends. Returns the index of the host's end. After an error
   /// nothing is left of a pair that was made here.
-  public func add() throws(PodInterfaceError) -> UInt32 {
+  ///
+  /// - Parameter attach: gets the index of the host's end before that is up, so that no packet of the pod comes before what
+  ///   is attached here.
+  public func add(attach: (UInt32) throws -> Void = { _ in }) throws(PodInterfaceError) -> UInt32 {
     let namespace = try openNamespace()
     do {
       if let index = try existing(namespace) {
+        try attach(index)
         try configure(namespace, index)
         return index
       }
@@ -43,6 +48,7 @@ public struct PodInterface: Sendable {
         throw PodInterfaceError.missing(attachment.hostInterface)
       }
       do {
+        try attach(device.index)
         try configure(namespace, device.index)
       } catch {
         _ = try? host.deleteInterface(index: device.index)

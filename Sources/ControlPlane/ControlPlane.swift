@@ -1,3 +1,5 @@
+import Addressing
+import Files
 import Glibc
 import JSON
 import Logging
@@ -17,17 +19,36 @@ public struct ControlPlaneConfiguration: Sendable {
   public var nodeName = ""
   /// The addresses of pods, one range of each family.
   public var podCIDRs: [String] = []
-  /// The addresses of services, one range of each family.
-  public var serviceCIDRs: [String] = []
+  /// The addresses of services, one range of each family; the first one's family is the default.
+  public var serviceCIDRs = ControlPlaneConfiguration.defaultServiceCIDRs
+  /// The ports that services get on nodes.
+  public var nodePorts: ClosedRange<UInt16> = ControlPlaneConfiguration.defaultNodePorts
+  /// The addresses that services of the type LoadBalancer get; without one they wait for another load balancer.
+  public var loadBalancerCIDRs: [String] = []
   /// How many events watches can resume over.
   public var historyLimit = 10_000
-  /// Changes a Service before it is stored; where cluster addresses will be allocated. A thrown `FieldError` is answered
-  /// with 422 and its path.
-  public var admitService: @Sendable (inout JSONValue) throws -> Void = { _ in }
   /// Answers `kubectl logs`; nil when the pod has no log.
   public var podLog: @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
 
   public init(stateDirectory: String) { self.stateDirectory = stateDirectory }
+
+  public static let defaultServiceCIDRs = ["10.96.0.0/16", "fd00:10:96::/112"]
+  public static let defaultNodePorts: ClosedRange<UInt16> = 30_000...32_767
+
+  fileprivate func services() throws(ControlPlaneError) -> ServiceStrategy {
+    func blocks(_ texts: [String]) throws(ControlPlaneError) -> [CIDR] {
+      var blocks: [CIDR] = []
+      for text in texts {
+        guard let block = CIDR(text) else { throw ControlPlaneError(description: "\"\(text)\" is not a CIDR") }
+        blocks.append(block)
+      }
+      return blocks
+    }
+    return ServiceStrategy(
+      network: ServiceNetwork(
+        clusterRanges: try blocks(serviceCIDRs), nodePorts: nodePorts,
+        loadBalancerRanges: try blocks(loadBalancerCIDRs)))
+  }
 }
 
 /// Why the control plane can not start.
@@ -47,7 +68,8 @@ public final class ControlPlane: Sendable {
   private let server: APIServer
   private let pki: PKI
   private let boundPort = Mutex<Int?>(nil)
-  private let lock: StateLock
+  /// Keeps two servers from using one state directory.
+  private let lock: FileLock
 
   /// Opens the state directory, makes what is missing in it, and stores the objects that every cluster has.
   ///
@@ -56,8 +78,12 @@ public final class ControlPlane: Sendable {
     self.configuration = configuration
     self.logger = logger
     let directory = configuration.stateDirectory
-    try PrivateFile.makeDirectory(directory)
-    lock = try StateLock(path: "\(directory)/apiserver.lock")
+    try StateFiles.makeDirectories(directory)
+    let lockPath = "\(directory)/apiserver.lock"
+    guard let lock = try FileLock(lockPath) else {
+      throw ControlPlaneError(description: "another control plane uses the state directory (\(lockPath) is locked)")
+    }
+    self.lock = lock
     let names = [
       "127.0.0.1", "::1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
       "kubernetes.default.svc.cluster.local", configuration.address, configuration.nodeName,
@@ -69,12 +95,12 @@ public final class ControlPlane: Sendable {
     let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
     let database = "\(directory)/state.db"
     // SQLite gives its other files the mode of this one, and Secrets are in them.
-    try PrivateFile.create(database)
+    try StateFiles.create(database)
     let store = try Store(path: database, historyLimit: configuration.historyLimit) {
       selectable[$0] ?? []
     }
     server = APIServer(
-      store: store, builtin: builtin, logger: logger, admitService: configuration.admitService,
+      store: store, builtin: builtin, services: try configuration.services(), logger: logger,
       podLog: configuration.podLog)
     try server.bootstrap()
   }
@@ -103,7 +129,8 @@ public final class ControlPlane: Sendable {
         try await http.run(address: configuration.address, port: configuration.port) { [self] port in
           boundPort.withLock { $0 = port }
           do {
-            try PrivateFile.write(kubeconfig, to: kubeconfigPath)
+            try server.publishItself(address: configuration.address, port: port)
+            try StateFiles.write(Array(kubeconfig.utf8), to: kubeconfigPath)
           } catch {
             logger.error("\(error)")
           }
@@ -117,6 +144,7 @@ public final class ControlPlane: Sendable {
         for round in 1... {
           try await Task.sleep(for: .seconds(5))
           server.store.tick(bookmarks: round % 12 == 0)
+          if let port { try server.publishItself(address: configuration.address, port: port) }
         }
       }
       do {
@@ -141,23 +169,6 @@ public final class ControlPlane: Sendable {
       description: "cannot listen on \(configuration.address):\(configuration.port): \(problem); "
         + "choose another address with --api-address")
   }
-}
-
-/// Keeps two servers from using one state directory. The lock ends with the process, however it ends.
-private final class StateLock: Sendable {
-  private let file: Int32
-
-  init(path: String) throws {
-    let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw FileError(path: path, operation: "open", code: errno) }
-    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-      close(file)
-      throw ControlPlaneError(description: "another control plane uses the state directory (\(path) is locked)")
-    }
-    self.file = file
-  }
-
-  deinit { close(file) }
 }
 
 enum Listening {

@@ -1,5 +1,6 @@
 import BPF
 import CMartletABI
+import KernelABI
 
 /// What a collection of the connection table found.
 public struct ConnectionCollection: Hashable, Sendable {
@@ -58,9 +59,7 @@ extension ConnectionTable {
   }
 
   static func isExpendable(_ entry: martlet_ct_entry, now: UInt64) -> Bool {
-    func has(_ flag: martlet_ct_flags) -> Bool { entry.flags & UInt32(flag.rawValue) != 0 }
-    guard UInt64(entry.created) + grace <= now else { return false }
-    let isClosed = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
-    return isClosed || !has(MARTLET_CT_SEEN_REPLY)
+    guard entry.created_ns / 1_000_000_000 + grace <= now else { return false }
+    return entry.isClosed || !entry.has(MARTLET_CT_SEEN_REPLY)
   }
 }

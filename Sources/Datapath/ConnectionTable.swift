@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import KernelABI
 
 #if canImport(Glibc)
   import Glibc
@@ -31,11 +32,9 @@ public struct Connection: Hashable, Sendable {
   public var isClosing: Bool
 
   init(_ key: martlet_ct_key, _ entry: martlet_ct_entry, now: UInt32) {
-    func has(_ flag: martlet_ct_flags) -> Bool { UInt32(entry.flags) & UInt32(flag.rawValue) != 0 }
-    let ends = [(IPAddress(key.a), UInt16(bigEndian: key.port_a)), (IPAddress(key.b), UInt16(bigEndian: key.port_b))]
-    let origin = has(MARTLET_CT_ORIGIN_B) ? 1 : 0
-    (source, sourcePort) = ends[origin]
-    (destination, destinationPort) = ends[1 - origin]
+    let (origin, responder) = entry.has(MARTLET_CT_ORIGIN_B) ? (key.endB, key.endA) : (key.endA, key.endB)
+    (source, sourcePort) = (origin.address, origin.port)
+    (destination, destinationPort) = (responder.address, responder.port)
     ipProtocol = key.protocol
     isUpstream = key.zone == UInt8(MARTLET_CT_UPSTREAM.rawValue)
     secondsLeft = Int(entry.expires) - Int(now)
@@ -45,9 +44,9 @@ public struct Connection: Hashable, Sendable {
     ingressRule = entry.ingress_rule
     proxyRules = entry.proxy_rules
     egressProxyRules = entry.egress_proxy_rules
-    isProxied = has(MARTLET_CT_PROXY)
-    seenReply = has(MARTLET_CT_SEEN_REPLY)
-    isClosing = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
+    isProxied = entry.has(MARTLET_CT_PROXY)
+    seenReply = entry.has(MARTLET_CT_SEEN_REPLY)
+    isClosing = entry.isClosed
   }
 }
 
@@ -83,9 +82,7 @@ public struct ConnectionTable: Sendable {
     let now = ConnectionTable.now()
     var found: Set<IPAddress> = []
     try map.forEachEntry { key, entry in
-      func has(_ flag: martlet_ct_flags) -> Bool { entry.flags & UInt32(flag.rawValue) != 0 }
-      let isClosed = has(MARTLET_CT_RST) || (has(MARTLET_CT_FIN_ORIGIN) && has(MARTLET_CT_FIN_REPLY))
-      guard entry.expires > now, !isClosed else { return }
+      guard entry.expires > now, !entry.isClosed else { return }
       for end in [IPAddress(key.a), IPAddress(key.b)] where addresses.contains(end) { found.insert(end) }
     }
     return found

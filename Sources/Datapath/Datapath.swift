@@ -3,6 +3,7 @@ import BPF
 import CMartletABI
 import CMartletBPF
 import Identity
+import KernelABI
 import Logging
 import Synchronization
 
@@ -16,9 +17,13 @@ public final class Datapath: Sendable {
   public let policy: PolicyTables
   public let connections: ConnectionTable
   public let counters: DatapathCounters
+  public let services: ServiceMaps
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
+  public let proxyLookup: ProxyLookup
+  public let sockets: SocketPrograms
+  public let socketTermination: SocketTermination
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
@@ -33,7 +38,7 @@ public final class Datapath: Sendable {
   public init(pins: DatapathPins, sizes: MapSizes = MapSizes(), logger: Logger) throws {
     self.pins = pins
     try BPFFS.ensureMounted()
-    for directory in [pins.maps, pins.links, pins.programs] { try BPFFS.makeDirectories(directory) }
+    for directory in [pins.maps, pins.programs] { try BPFFS.makeDirectories(directory) }
     if let found = Datapath.pinnedABI(pins), found != 0, found != ABI.version {
       logger.warning("pinned maps of ABI version \(found) are replaced, so every connection is judged again")
       try pins.removeMaps()
@@ -48,16 +53,20 @@ public final class Datapath: Sendable {
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
-    endpoints = EndpointMap(map: try object.map("martlet_endpoints"))
-    ipcache = IPCache(map: try object.map("martlet_ipcache"))
+    proxyLookup = ProxyLookup(pins: pins, maps: object.maps)
+    sockets = SocketPrograms(pins: pins, maps: object.maps)
+    socketTermination = SocketTermination(maps: object.maps)
+    endpoints = EndpointMap(map: try object.map(.endpoints))
+    ipcache = IPCache(map: try object.map(.ipcache))
     policy = PolicyTables(
-      outer: try MapOfMaps(object.map("martlet_policy")),
+      outer: try MapOfMaps(object.map(.policy)),
       innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
-    connections = ConnectionTable(map: try object.map("martlet_conntrack"))
+    connections = ConnectionTable(map: try object.map(.connections))
     counters = DatapathCounters(
-      metrics: try PerCPUMap(object.map("martlet_metrics")), lost: try PerCPUMap(object.map("martlet_lost")))
-    configuration = try object.map("martlet_config")
-    events = try object.map("martlet_events")
+      metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
+    services = try ServiceMaps { (name) throws(BPFError) -> RawMap in try object.map(name) }
+    configuration = try object.map(.configuration)
+    events = try object.map(.events)
     fromContainer = try object.program("from_container")
     toContainer = try object.program("to_container")
     try fromContainer.pin(at: pins.programs + "/from_container", replacing: true)
@@ -66,7 +75,7 @@ public final class Datapath: Sendable {
 
   /// The version of the ABI that the pinned maps speak; nil without pins.
   private static func pinnedABI(_ pins: DatapathPins) -> UInt32? {
-    let pinned = try? BPFMap<UInt32, martlet_config>.fromPin(pins.map("martlet_config"))
+    let pinned = try? BPFMap<UInt32, martlet_config>.fromPin(pins.map(.configuration))
     return (try? pinned?.lookup(0))?.abi_version
   }
 
@@ -77,12 +86,13 @@ public final class Datapath: Sendable {
     return try specification.load(pinningMapsBelow: pins.maps)
   }
 
-  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process, and whether the
-  /// node has a policy stays as it was.
+  /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process; whether the node
+  /// has a policy, and the size of its Maglev tables, stay as they were.
   public func configure(_ settings: DatapathSettings) throws(BPFError) {
     let previous = try configuration.lookup(0)
     var entry = settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1)
     entry.flags |= (previous?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue
+    entry.maglev_size = previous?.maglev_size ?? 0
     try configuration.update(0, entry)
   }
 
@@ -105,7 +115,7 @@ public final class Datapath: Sendable {
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
   public func bumpRevision() throws(BPFError) { try change { $0.policy_revision &+= 1 } }
 
-  private func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
+  func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
     // One at a time: of two that read the same entry, the slower one would undo the other's change.
     let result = changing.withLock { _ -> Result<Void, BPFError> in
       Result { () throws(BPFError) in
@@ -118,23 +128,22 @@ public final class Datapath: Sendable {
   }
 
   /// Attaches both programs to the host side of a pod's veth, or replaces those of an earlier process.
+  ///
+  /// By filters, not by tcx: creating a tcx link waits for a grace period of RCU, 8 to 16 ms for each of the two, with the lock
+  /// held that every change of the network configuration takes. A filter costs a tenth of a millisecond, and the device is ours
+  /// alone, so nobody else's programs need an order with these. They last as long as the device.
   public func attach(interface name: String, index: UInt32) throws(BPFError) {
-    let attachments = [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)]
-    for (program, direction) in attachments {
-      _ = try TCAttachment.attach(
-        program, interfaceIndex: index, direction: direction, pinPath: pins.link(name, direction))
+    try pins.pods.add(name)
+    for (program, direction) in [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)] {
+      _ = try TCAttachment.attach(program, interfaceIndex: index, direction: direction, mechanism: .clsact)
     }
   }
 
-  /// Removes the pins of a device's attachments; the kernel detaches with them.
-  public func detach(interface name: String) {
-    for direction in TrafficDirection.allCases { pins.remove(pins.link(name, direction)) }
-  }
+  /// Ends a device's attachments, or forgets them when it is gone.
+  public func detach(interface name: String) throws(BPFError) { try pins.pods.detach(name) }
 
-  /// Names of the devices that have pinned attachments.
-  public func attachedInterfaces() -> Set<String> {
-    Set((try? BPFFS.list(pins.links))?.compactMap { $0.split(separator: "-").first.map(String.init) } ?? [])
-  }
+  /// Names of the devices that have attachments.
+  public func attachedInterfaces() throws(BPFError) -> Set<String> { Set(try pins.pods.devices()) }
 
   /// The events of the kernel, in batches, read on a timer so that a packet never pays for waking a reader.
   public func eventBatches(every interval: Duration = .milliseconds(20)) throws(BPFError)
@@ -150,8 +159,17 @@ public final class Datapath: Sendable {
 enum BPFObjects {
   static let endpoint = bytes(martlet_endpoint_object(), martlet_endpoint_object_size())
   static let host = bytes(martlet_host_object(), martlet_host_object_size())
+  static let proxy = bytes(martlet_proxy_object(), martlet_proxy_object_size())
+  static let socket = bytes(martlet_socket_object(), martlet_socket_object_size())
+  static let socketList = bytes(martlet_socketlist_object(), martlet_socketlist_object_size())
 
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: start, count: count))
   }
+}
+
+extension LoadedObject {
+  fileprivate func map(_ name: MapName) throws(BPFError) -> RawMap { try map(name.rawValue) }
+
+  fileprivate func map<Key, Value>(_ name: MapName) throws(BPFError) -> BPFMap<Key, Value> { try map(name.rawValue) }
 }

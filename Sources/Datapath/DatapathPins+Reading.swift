@@ -22,23 +22,13 @@ extension DatapathPins {
 
   /// Which program is on which device.
   public func attachments() throws(BPFError) -> [(device: String, programID: UInt32)] {
-    var found: [(device: String, programID: UInt32)] = []
-    for name in try BPFFS.list(links) {
-      let device = name.split(separator: "-").first.map(String.init) ?? name
-      if let info = try? Link.fromPin("\(links)/\(name)").info() { found.append((device, info.programID)) }
-    }
-    for device in try attachedDevices() {
-      for direction in TrafficDirection.allCases {
-        if let info = try? Link.fromPin(deviceLink(device, direction)).info() { found.append((device, info.programID)) }
-      }
-    }
-    return found
+    try pods.programs() + devices.programs()
   }
 
   public func mapSummaries() throws(BPFError) -> [MapSummary] {
     var found: [MapSummary] = []
     for name in try BPFFS.list(maps) {
-      let raw = try RawMap.fromPin(map(name))
+      let raw = try RawMap.fromPin("\(maps)/\(name)")
       let countable: Set<MapType> = [.hash, .lruHash, .lpmTrie, .hashOfMaps]
       found.append(
         MapSummary(
@@ -65,20 +55,20 @@ extension RawMap {
 extension PolicyTables {
   /// The pinned tables of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> PolicyTables {
-    PolicyTables(outer: try .fromPin(pins.map("martlet_policy")), innerCapacity: 0)
+    PolicyTables(outer: try .fromPin(pins.map(.policy)), innerCapacity: 0)
   }
 }
 
 extension IPCache {
   /// The pinned table of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> IPCache {
-    IPCache(map: try .fromPin(pins.map("martlet_ipcache")))
+    IPCache(map: try .fromPin(pins.map(.ipcache)))
   }
 }
 
 extension ConnectionTable {
   /// The pinned table of an instance, for those who only read.
   public static func pinned(_ pins: DatapathPins) throws(BPFError) -> ConnectionTable {
-    ConnectionTable(map: try .fromPin(pins.map("martlet_conntrack")))
+    ConnectionTable(map: try .fromPin(pins.map(.connections)))
   }
 }

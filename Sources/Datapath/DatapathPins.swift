@@ -1,4 +1,5 @@
 import BPF
+import KernelABI
 
 #if canImport(Glibc)
   import Glibc
@@ -13,31 +14,32 @@ public struct DatapathPins: Hashable, Sendable {
   public init(root: String) { self.root = root }
 
   public var maps: String { root + "/maps" }
-  public var links: String { root + "/links" }
+  /// The attachments to the pods' devices.
+  public var pods: AttachmentPins { AttachmentPins(root: root + "/links") }
   public var programs: String { root + "/progs" }
-  /// A folder for each of the node's own devices.
-  var devices: String { root + "/devices" }
+  /// The attachments to the node's own devices.
+  public var devices: AttachmentPins { AttachmentPins(root: root + "/devices") }
+  /// The attachment of `proxy_lookup` to the node's network namespace.
+  var proxyLookup: String { root + "/proxy_lookup" }
 
-  public func map(_ name: String) -> String { "\(maps)/\(name)" }
-
-  func link(_ interface: String, _ direction: TrafficDirection) -> String {
-    "\(links)/\(interface)-\(direction.rawValue)"
-  }
+  public func map(_ name: MapName) -> String { name.pin(in: maps) }
 
   func remove(_ path: String) { unlink(path) }
 
   func removeMaps() throws(BPFError) {
-    for name in try BPFFS.list(maps) { remove(map(name)) }
+    for name in try BPFFS.list(maps) { remove("\(maps)/\(name)") }
   }
 
   /// Removes every pin of the instance: programs are detached and maps freed.
   public func removeAll() throws(BPFError) {
-    try detachDevices(except: [])
-    for directory in [links, programs, maps] {
+    try devices.removeAll()
+    try pods.removeAll()
+    try detachSockets()
+    for directory in [programs, maps] {
       for name in try BPFFS.list(directory) { remove("\(directory)/\(name)") }
       rmdir(directory)
     }
-    rmdir(devices)
+    remove(proxyLookup)
     rmdir(root)
   }
 }

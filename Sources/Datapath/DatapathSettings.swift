@@ -14,6 +14,11 @@ public struct DatapathSettings: Hashable, Sendable {
   public var datagram: UInt32 = 60
   public var datagramStream: UInt32 = 180
 
+  /// SO_NETNS_COOKIE of the node's own network namespace; 0: the node's own processes are not balanced at the socket.
+  public var nodeNamespaceCookie: UInt64 = 0
+  /// Ports for NodePort services; nil: none.
+  public var nodePorts: ClosedRange<UInt16>? = 30000...32767
+
   public init() {}
 
   func entry(revision: UInt32) -> martlet_config {
@@ -23,6 +28,9 @@ public struct DatapathSettings: Hashable, Sendable {
     return martlet_config(
       abi_version: ABI.version, flags: flags, policy_revision: revision,
       host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,
-      ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, reserved: 0)
+      ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, maglev_size: 0,
+      node_netns_cookie: nodeNamespaceCookie,
+      node_port_first: nodePorts?.lowerBound ?? 0, node_port_last: nodePorts?.upperBound ?? 0, nat_port_first: 0,
+      nat_port_last: 0)
   }
 }

@@ -2,6 +2,7 @@ import Addressing
 import BPF
 import CMartletABI
 import Identity
+import KernelABI
 
 /// A pod of this node as the kernel knows it: where to deliver, and who it is.
 public struct DatapathEndpoint: Hashable, Sendable {

@@ -20,17 +20,18 @@ public final class HostPrograms: Sendable {
   /// Attaches both programs to a device, or replaces those of an earlier process. The device must carry Ethernet frames.
   public func attach(interface name: String, index: UInt32) throws {
     let object = try load()
-    try pins.makeFolder(name)
+    try pins.devices.add(name)
     for (program, direction) in [("from_netdev", TrafficDirection.ingress), ("to_netdev", .egress)] {
       _ = try TCAttachment.attach(
-        object.program(program), interfaceIndex: index, direction: direction, pinPath: pins.deviceLink(name, direction))
+        object.program(program), interfaceIndex: index, direction: direction,
+        pinPath: pins.devices.link(name, direction))
     }
     attached.withLock { $0[name] = index }
   }
 
   /// Ends the attachments, of this process and of earlier ones, to all devices but these.
   public func detach(except kept: Set<String>) throws {
-    try pins.detachDevices(except: kept)
+    try pins.devices.detach(except: kept)
     attached.withLock { $0 = $0.filter { kept.contains($0.key) } }
   }
 

@@ -2,6 +2,7 @@ import Addressing
 import BPF
 import CMartletABI
 import Identity
+import KernelABI
 
 /// Which identity an address has when it is not a pod's of this node: the map `martlet_ipcache`, longest prefix first.
 public struct IPCache: Sendable {
@@ -30,8 +31,9 @@ public struct IPCache: Sendable {
     )
   }
 
-  /// Makes the map hold just `desired`, which must fit, beside the addresses that the proxy has given identities of names. What is added comes before what is removed unless there is no
-  /// room for both, so a block does not fall back to a wider one's identity while its own is replaced.
+  /// Makes the map hold just `desired`, which must fit, beside the addresses that the proxy has given identities of names.
+  /// What is added comes before what is removed unless there is no room for both, so a block does not fall back to a wider
+  /// one's identity while its own is replaced.
   ///
   /// Returns what the kernel refused; it is not in the map, under any identity.
   @discardableResult

@@ -1,21 +1,30 @@
 import BPF
+import KernelABI
 
 /// The maps whose size an operator may choose, by the names that `martlet bpf map list` and `maps:` of a configuration file
 /// know them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
+  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity
   /// The policy of one identity, which has a map of its own.
   case policyEntries
 
   /// nil for what is no map of the object.
-  var mapName: String? {
+  var mapName: MapName? {
     switch self {
-    case .endpoints: "martlet_endpoints"
-    case .ipcache: "martlet_ipcache"
-    case .policies: "martlet_policy"
-    case .connections: "martlet_conntrack"
-    case .fragments: "martlet_fragments"
-    case .events: "martlet_events"
+    case .endpoints: .endpoints
+    case .ipcache: .ipcache
+    case .policies: .policy
+    case .connections: .connections
+    case .fragments: .fragments
+    case .events: .events
+    case .frontends: .frontends
+    case .services: .services
+    case .serviceSlots: .serviceSlots
+    case .backends: .backends
+    case .maglev: .maglev
+    case .sourceRanges: .sourceRanges
+    case .affinity: .affinity
     case .policyEntries: nil
     }
   }
@@ -40,7 +49,7 @@ public struct MapSizes: Hashable, Sendable {
 
   func apply(to object: inout ObjectSpecification) {
     for (map, size) in sizes {
-      if let name = map.mapName { object[name]?.maxEntries = size }
+      if let name = map.mapName { object[name.rawValue]?.maxEntries = size }
     }
   }
 }

@@ -1,4 +1,5 @@
 import BPF
+import KernelABI
 
 /// How full one of the kernel's tables is.
 public struct MapUsage: Hashable, Sendable {
@@ -13,6 +14,10 @@ public struct MapUsage: Hashable, Sendable {
     self.capacity = capacity
   }
 
+  init(_ map: MapName, entries: Int, capacity: Int) {
+    self.init(map: map.rawValue, entries: entries, capacity: capacity)
+  }
+
   /// 0 to 1.
   public var pressure: Double { capacity == 0 ? 0 : Double(entries) / Double(capacity) }
   /// From here on the node says that the table fills up.
@@ -21,13 +26,13 @@ public struct MapUsage: Hashable, Sendable {
 }
 
 extension Datapath {
-  /// The tables that can run full, counted now. Not among them: `martlet_fragments`, which forgets the oldest instead.
+  /// The tables that can run full, counted now. Not among them: those that forget the oldest instead.
   public func mapUsage() throws(BPFError) -> [MapUsage] {
-    [
-      MapUsage(map: "martlet_conntrack", entries: try connections.count(), capacity: connections.capacity),
-      MapUsage(map: "martlet_endpoints", entries: try endpoints.count(), capacity: endpoints.capacity),
-      MapUsage(map: "martlet_ipcache", entries: try ipcache.count(), capacity: ipcache.capacity),
-      MapUsage(map: "martlet_policy", entries: try policy.identities().count, capacity: policy.capacity),
-    ]
+    try [
+      MapUsage(.connections, entries: try connections.count(), capacity: connections.capacity),
+      MapUsage(.endpoints, entries: try endpoints.count(), capacity: endpoints.capacity),
+      MapUsage(.ipcache, entries: try ipcache.count(), capacity: ipcache.capacity),
+      MapUsage(.policy, entries: try policy.identities().count, capacity: policy.capacity),
+    ] + services.usage()
   }
 }

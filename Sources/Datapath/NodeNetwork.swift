@@ -1,5 +1,6 @@
 import Addressing
 import CMartletABI
+import Files
 import Netlink
 
 #if canImport(Glibc)
@@ -85,19 +86,7 @@ public struct NodeNetwork: Sendable {
     try netlink.addresses().map(\.address).filter { !$0.isLoopback && !($0.isIPv6 && $0.isLinkLocal) }
   }
 
-  private static func setSysctl(_ name: String, _ value: String) throws {
-    let path = "/proc/sys/" + name
-    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw SysctlError(path: path, number: errno) }
-    defer { close(descriptor) }
-    if value.withCString({ write(descriptor, $0, strlen($0)) }) < 0 { throw SysctlError(path: path, number: errno) }
+  private static func setSysctl(_ name: String, _ value: String) throws(FileError) {
+    try StateFiles.put(value, into: "/proc/sys/" + name)
   }
-}
-
-/// A setting of the kernel that could not be written.
-public struct SysctlError: Error, CustomStringConvertible {
-  public let path: String
-  public let number: Int32
-
-  public var description: String { "can not write \(path): \(String(cString: strerror(number)))" }
 }

@@ -31,13 +31,13 @@ public struct PolicyTables: Sendable {
     if let error = replace([identity: state])[identity] { throw error }
   }
 
-  /// As the above for many identities, each by itself; returns those that were refused, and why. After a write the kernel
-  /// waits until no packet is under way that may still use an old map, some 10 ms: once for all of a batch.
+  /// As the above for many identities, each by itself; returns those that were refused, and why. When maps are replaced, it
+  /// waits until no packet is under way that may still use an old one, some 10 ms: once for all of a batch.
   public func replace(_ policies: [NumericIdentity: PolicyMapState]) -> [NumericIdentity: any Error] {
     var refused: [NumericIdentity: any Error] = [:]
     var batch: [NumericIdentity: RawMap] = [:]
     func flush() {
-      do { try outer.update(batch.map { ($0.key.rawValue, $0.value) }) } catch {
+      do { try put(batch) } catch {
         for (identity, inner) in batch {
           do { try outer.update(identity.rawValue, inner) } catch { refused[identity] = error }
         }
@@ -51,6 +51,29 @@ public struct PolicyTables: Sendable {
     }
     flush()
     return refused
+  }
+
+  private func put(_ batch: [NumericIdentity: RawMap]) throws(BPFError) {
+    let inners = batch.map { (key: $0.key.rawValue, inner: $0.value) }
+    for key in batch.keys where try outer.innerID(key.rawValue) != nil { return try outer.update(inners) }
+    try GracePeriod.skipping { [outer] () throws(BPFError) in
+      try outer.update(inners)
+    } until: { () throws(BPFError) in
+      for (key, _) in inners where try outer.innerID(key) == nil { return false }
+      return true
+    }
+  }
+
+  /// Changes the map that the kernel holds for one identity; false when it holds none. After an error the map is to be
+  /// replaced.
+  public func apply(_ patch: PolicyMapPatch, to identity: NumericIdentity) throws(BPFError) -> Bool {
+    guard let raw = try outer.inner(identity.rawValue) else { return false }
+    let map = try BPFMap<martlet_policy_key, martlet_policy_entry>(raw)
+    for key in patch.removals { try map.delete(martlet_policy_key(key)) }
+    for addition in patch.additions {
+      try map.update(martlet_policy_key(addition.key), martlet_policy_entry(addition.entry))
+    }
+    return true
   }
 
   private func inner(of identity: NumericIdentity, holding state: PolicyMapState) throws -> RawMap {
@@ -86,7 +109,13 @@ public struct PolicyTables: Sendable {
   }
 
   /// Forgets an identity that no pod of this node has; a packet of it that is still under way is dropped.
-  public func remove(_ identity: NumericIdentity) throws(BPFError) { try outer.delete(identity.rawValue) }
+  public func remove(_ identity: NumericIdentity) throws(BPFError) {
+    try GracePeriod.skipping { [outer] () throws(BPFError) in
+      try outer.delete(identity.rawValue)
+    } until: { () throws(BPFError) in
+      try outer.innerID(identity.rawValue) == nil
+    }
+  }
 
   public func identities() throws(BPFError) -> [NumericIdentity] {
     try outer.entries().map { NumericIdentity(rawValue: $0.key) }.sorted()

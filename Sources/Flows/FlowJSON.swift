@@ -1,4 +1,5 @@
 import Addressing
+import Clocks
 import JSON
 
 extension Flow {

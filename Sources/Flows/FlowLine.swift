@@ -1,4 +1,5 @@
 import Addressing
+import Clocks
 
 extension Flow {
   /// One line for a person, in the shape of `hubble observe`'s compact output, with the rule that decided:
@@ -37,7 +38,8 @@ extension Flow {
     let cited = (denied.isEmpty && verdict != .dropped ? egressAllowedBy + ingressAllowedBy : denied)
       .map(\.text).joined(separator: ", ")
     switch (verdict, cited.isEmpty) {
-    case (.dropped, true) where dropReason == 133, (.audit, true) where dropReason == 133:
+    case (.dropped, true) where dropReason == DropReason.policyDenied,
+      (.audit, true) where dropReason == DropReason.policyDenied:
       return " (\(DropReason.name(dropReason)): no rule allows it)"
     case (.dropped, true): return dropReason == 0 ? "" : " (\(DropReason.name(dropReason)))"
     case (.dropped, false) where dropReason != 0: return " (\(DropReason.name(dropReason)): \(cited))"

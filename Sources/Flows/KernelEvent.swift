@@ -1,5 +1,6 @@
 import Addressing
 import CMartletABI
+import KernelABI
 
 /// What the agent knows that turns numbers into names.
 public protocol FlowResolver: Sendable {
@@ -16,7 +17,7 @@ extension Flow {
   /// epoch.
   public init(_ event: martlet_event, bootTime: UInt64, resolver: some FlowResolver, nodeName: String) {
     func end(_ address: martlet_addr, identity: UInt32, endpoint: UInt32) -> Endpoint {
-      var end = Endpoint(address: IPAddress(high: UInt64(bigEndian: address.hi), low: UInt64(bigEndian: address.lo)))
+      var end = Endpoint(address: IPAddress(address))
       end.id = endpoint
       end.identity = identity
       end.labels = resolver.labels(identity: identity)
@@ -43,7 +44,7 @@ extension Flow {
         event.destination, identity: event.destination_identity, endpoint: event.destination_endpoint),
       ipProtocol: event.protocol)
     dropReason = event.reason
-    tcpFlags = event.protocol == 6 ? event.tcp_flags : 0
+    tcpFlags = TransportProtocol(event.protocol) == .tcp ? event.tcp_flags : 0
     setOwn(of: event, bootTime: bootTime)
     isReply = event.flags & UInt8(MARTLET_EVENT_REPLY.rawValue) != 0
     self.nodeName = nodeName

@@ -43,6 +43,8 @@ public struct Host: Sendable {
     settings.nodeName = configuration.nodeName
     settings.podCIDRs = configuration.podCIDRs.map(\.description)
     settings.serviceCIDRs = configuration.serviceCIDRs.map(\.description)
+    settings.nodePorts = configuration.nodePorts ?? settings.nodePorts
+    settings.loadBalancerCIDRs = configuration.loadBalancerCIDRs.map(\.description)
     settings.podLog = { request in
       PodLogReader.read(request, directory: directory)
     }
@@ -78,6 +80,7 @@ public struct Host: Sendable {
       configuration.podCIDRs.map(\.description).joined(separator: ","),
     ]
     if configuration.audit { arguments.append("--audit") }
+    if let range = configuration.nodePorts { arguments += ["--node-ports", "\(range.lowerBound)-\(range.upperBound)"] }
     for device in configuration.devices { arguments += ["--device", device] }
     for (map, size) in configuration.mapSizes.sizes { arguments += ["--map-size", "\(map.rawValue)=\(size)"] }
     if let grace = configuration.fqdnGrace { arguments += ["--fqdn-grace", "\(grace)"] }
@@ -91,12 +94,15 @@ public struct Host: Sendable {
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
     let proxy = child("proxy", ["proxy", "--state-dir", directory.path])
-    let agent = child("agent", agentArguments)
-    let runtime = PodRuntime(
-      configuration: PodRuntimeConfiguration(
-        stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,
-        hostAddresses: addresses, plugin: [Executable.path, "cni"], environment: Environment.all),
-      client: client, logger: logger)
+    let pods = PodRuntimeConfiguration(
+      stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,
+      hostAddresses: addresses, plugin: [Executable.path, "cni"], environment: Environment.all)
+    // Before the agent, whose programs are attached to it.
+    let cgroupRoot = try Cgroup.systemMountPoint()
+    let podCgroup = Cgroup(path: pods.cgroupFolder(mountPoint: cgroupRoot))
+    try podCgroup.create()
+    let agent = child("agent", agentArguments + ["--pod-cgroup", podCgroup.path, "--cgroup-root", cgroupRoot])
+    let runtime = PodRuntime(configuration: pods, client: client, logger: logger)
     // The children go on until the pods have gone: the agent disconnects them.
     let children = Task {
       await withTaskGroup(of: Void.self) { group in
@@ -116,6 +122,10 @@ public struct Host: Sendable {
       }
       group.addTask { [logger] in
         await IdentityCollector(api: client, logger: logger).run()
+        return nil
+      }
+      group.addTask { [logger] in
+        await EndpointSliceController(client: client, logger: logger).run()
         return nil
       }
       failure = await group.next() ?? nil

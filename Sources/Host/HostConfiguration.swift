@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Files
 import NodeAPI
 
 /// What `martlet up` is told.
@@ -11,6 +12,10 @@ public struct HostConfiguration: Sendable {
   /// One block of each family.
   public var podCIDRs: [CIDR]
   public var serviceCIDRs: [CIDR]
+  /// The ports of services on this host; nil: the API server's default.
+  public var nodePorts: ClosedRange<UInt16>?
+  /// The addresses of load balancers; without one they wait for somebody else's.
+  public var loadBalancerCIDRs: [CIDR] = []
   /// Leaves links, pins and workloads' devices in place when `up` ends.
   public var keepsDatapath: Bool
   /// Judge and report, but drop nothing.

@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Datapath
+import Files
 import JSON
 import KubernetesAPI
 
@@ -55,6 +56,14 @@ extension HostSettings {
         apiAddress = address
       case "podCIDR": podCIDRs = try HostSettings.blocks(cursor)
       case "serviceCIDR": serviceCIDRs = try HostSettings.blocks(cursor)
+      case "serviceNodePortRange":
+        guard let range = HostSettings.portRange(try cursor.string()) else { throw cursor.error("is not FIRST-LAST") }
+        nodePorts = range
+      case "loadBalancerCIDR":
+        guard let blocks = HostSettings.anyBlocks(try HostSettings.texts(cursor)) else {
+          throw cursor.error("blocks are needed, as in [192.0.2.0/24, \"2001:db8::/64\"]")
+        }
+        loadBalancerCIDRs = blocks
       case "keepDatapath": keepsDatapath = try cursor.bool()
       case "audit": audit = try cursor.bool()
       case "devices":
@@ -69,16 +78,17 @@ extension HostSettings {
 
   /// `[IPv4, IPv6]`, or the flag's `IPv4,IPv6`.
   private static func blocks(_ cursor: JSONCursor) throws(FieldError) -> [CIDR] {
-    var texts: [String] = []
-    if let text = cursor.value.stringValue {
-      texts = text.split(separator: ",").map(String.init)
-    } else {
-      for element in try cursor.elements() { texts.append(try element.string()) }
-    }
-    guard let blocks = HostSettings.blocks(texts) else {
+    guard let blocks = HostSettings.blocks(try texts(cursor)) else {
       throw cursor.error("one IPv4 and one IPv6 block are needed, as in [10.244.0.0/16, \"fd00:10:244::/64\"]")
     }
     return blocks
+  }
+
+  private static func texts(_ cursor: JSONCursor) throws(FieldError) -> [String] {
+    if let text = cursor.value.stringValue { return text.split(separator: ",").map(String.init) }
+    var texts: [String] = []
+    for element in try cursor.elements() { texts.append(try element.string()) }
+    return texts
   }
 
   private static func sizes(_ cursor: JSONCursor) throws(FieldError) -> MapSizes {

@@ -8,6 +8,8 @@ public struct HostSettings: Hashable, Sendable {
   public var apiAddress: ListenAddress?
   public var podCIDRs: [CIDR]?
   public var serviceCIDRs: [CIDR]?
+  public var nodePorts: ClosedRange<UInt16>?
+  public var loadBalancerCIDRs: [CIDR]?
   public var keepsDatapath: Bool?
   public var audit: Bool?
   public var devices: [String]?
@@ -20,6 +22,19 @@ public struct HostSettings: Hashable, Sendable {
     let blocks = texts.compactMap { CIDR($0) }
     guard blocks.count == texts.count, blocks.count == 2, blocks.count(where: \.isIPv4) == 1 else { return nil }
     return blocks.sorted { $0.isIPv4 && !$1.isIPv4 }
+  }
+
+  /// One block or more, of any family; nil when it is anything else.
+  public static func anyBlocks(_ texts: [some StringProtocol]) -> [CIDR]? {
+    let blocks = texts.compactMap { CIDR($0) }
+    return blocks.count == texts.count && !blocks.isEmpty ? blocks : nil
+  }
+
+  /// `30000-32767`; nil when it is no range of ports.
+  public static func portRange(_ text: String) -> ClosedRange<UInt16>? {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false).map { UInt16($0) }
+    guard parts.count == 2, let first = parts[0], let last = parts[1], first > 0, first <= last else { return nil }
+    return first...last
   }
 }
 

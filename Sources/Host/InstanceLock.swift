@@ -1,4 +1,4 @@
-import NodeAPI
+import Files
 
 #if canImport(Glibc)
   import Glibc
@@ -6,30 +6,23 @@ import NodeAPI
   import Musl
 #endif
 
-/// Keeps two `martlet up` from sharing a state directory. The kernel lets go of the lock when the process ends, however it
-/// does.
+/// Keeps two `martlet up` from sharing a state directory; its file says who has it.
 final class InstanceLock: Sendable {
-  private let descriptor: Int32
+  private let lock: FileLock
 
   init(_ directory: StateDirectory) throws(HostError) {
-    descriptor = open(directory.lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw HostError("can not open \(directory.lock): \(String(cString: strerror(errno)))")
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      var digits = [UInt8](repeating: 0, count: 16)
-      let count = read(descriptor, &digits, digits.count)
-      close(descriptor)
-      let holder = count > 1 ? " (pid \(String(decoding: digits[..<(count - 1)], as: UTF8.self)))" : ""
+    let found: FileLock?
+    do throws(FileError) { found = try FileLock(directory.lock) } catch { throw HostError("\(error)") }
+    guard let found else {
+      let holder = InstanceLock.holder(directory).map { " (pid \($0))" } ?? ""
       throw HostError(
         "another `martlet up`\(holder) uses \(directory.path); stop it with `martlet down`, or give --state-dir")
     }
-    ftruncate(descriptor, 0)
+    lock = found
+    ftruncate(lock.descriptor, 0)
     let text = "\(getpid())\n"
-    _ = text.withCString { write(descriptor, $0, strlen($0)) }
+    _ = text.withCString { write(lock.descriptor, $0, strlen($0)) }
   }
-
-  deinit { close(descriptor) }
 
   /// The process that holds the lock; nil when nobody does.
   static func holder(_ directory: StateDirectory) -> pid_t? {

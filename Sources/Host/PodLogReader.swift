@@ -1,4 +1,5 @@
 import ControlPlane
+import Files
 import NodeAPI
 import Threads
 import Workloads

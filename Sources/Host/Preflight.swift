@@ -1,5 +1,6 @@
 import BPF
 import CNI
+import Files
 import Netlink
 
 #if canImport(Glibc)

@@ -9,6 +9,8 @@ public struct IdentitiesExhausted: Error, Hashable, Sendable, CustomStringConver
 public struct IdentityAllocator: Sendable {
   private var labels: [NumericIdentity: IdentityLabels] = [:]
   private var numbers: [IdentityLabels: NumericIdentity] = [:]
+  /// All numbers of labels that have several.
+  private var shared: [IdentityLabels: Set<NumericIdentity>] = [:]
   private var reserved: [IdentityLabels: NumericIdentity] = [:]
   private let range: ClosedRange<UInt32>
   /// A number is given again as late as possible: a connection or a policy may still carry it.
@@ -26,6 +28,7 @@ public struct IdentityAllocator: Sendable {
   public mutating func replace(_ known: [NumericIdentity: IdentityLabels]) {
     labels = [:]
     numbers = [:]
+    shared = [:]
     for (identity, labels) in known { insert(identity, labels) }
   }
 
@@ -38,13 +41,24 @@ public struct IdentityAllocator: Sendable {
     guard range.contains(identity.rawValue) else { return }
     remove(identity)
     labels[identity] = new
-    numbers[new] = min(numbers[new] ?? identity, identity)
+    if let known = numbers[new] {
+      shared[new, default: [known]].insert(identity)
+      numbers[new] = min(known, identity)
+    } else {
+      numbers[new] = identity
+    }
     if identity.rawValue >= next, identity.rawValue < range.upperBound { next = identity.rawValue + 1 }
   }
 
   public mutating func remove(_ identity: NumericIdentity) {
-    guard let old = labels.removeValue(forKey: identity), numbers[old] == identity else { return }
-    numbers[old] = labels.lazy.filter { $0.value == old }.map(\.key).min()
+    guard let old = labels.removeValue(forKey: identity) else { return }
+    guard var others = shared[old] else {
+      numbers[old] = nil
+      return
+    }
+    others.remove(identity)
+    numbers[old] = others.min()
+    shared[old] = others.count > 1 ? others : nil
   }
 
   /// A number that is neither known nor reserved, kept until `confirm` or `release`; `preferred` if that one is free.

@@ -11,7 +11,7 @@ public struct LatencyHistogram: Sendable {
   private static let maximumBits = 42
   private static let bucketCount = (1 << linearBits) + (maximumBits - linearBits) * half
 
-  private var buckets = [UInt64](repeating: 0, count: bucketCount)
+  private var counts = [UInt64](repeating: 0, count: bucketCount)
   public private(set) var count: UInt64 = 0
   /// Nanoseconds, exact.
   public private(set) var minimum: UInt64 = 0
@@ -23,7 +23,7 @@ public struct LatencyHistogram: Sendable {
 
   /// Adds one duration in nanoseconds.
   public mutating func record(_ nanoseconds: UInt64) {
-    buckets[LatencyHistogram.bucket(of: nanoseconds)] += 1
+    counts[LatencyHistogram.bucket(of: nanoseconds)] += 1
     minimum = count == 0 ? nanoseconds : min(minimum, nanoseconds)
     maximum = max(maximum, nanoseconds)
     count += 1
@@ -34,7 +34,7 @@ public struct LatencyHistogram: Sendable {
 
   public mutating func merge(_ other: LatencyHistogram) {
     guard other.count > 0 else { return }
-    for index in buckets.indices { buckets[index] += other.buckets[index] }
+    for index in counts.indices { counts[index] += other.counts[index] }
     minimum = count == 0 ? other.minimum : min(minimum, other.minimum)
     maximum = max(maximum, other.maximum)
     count += other.count
@@ -47,11 +47,28 @@ public struct LatencyHistogram: Sendable {
     guard count > 0 else { return 0 }
     let wanted = max(1, UInt64((Double(count) * min(max(percent, 0), 100) / 100).rounded(.up)))
     var seen: UInt64 = 0
-    for index in buckets.indices {
-      seen += buckets[index]
+    for index in counts.indices {
+      seen += counts[index]
       if seen >= wanted { return min(max(LatencyHistogram.middle(of: index), minimum), maximum) }
     }
     return maximum
+  }
+
+  /// Durations of nearly the same length.
+  public struct Bucket: Sendable, Hashable {
+    /// Nanoseconds; the last is not of the bucket.
+    public let range: Range<UInt64>
+    public let count: UInt64
+  }
+
+  /// Those that are not empty, ascending. Their bounds are the same in every histogram, so that those of several runs can
+  /// be added up.
+  public var buckets: [Bucket] {
+    counts.indices.compactMap { index in
+      guard counts[index] > 0 else { return nil }
+      let range = LatencyHistogram.lowest(of: index)..<LatencyHistogram.lowest(of: index + 1)
+      return Bucket(range: range, count: counts[index])
+    }
   }
 
   /// Nanoseconds.
@@ -74,9 +91,13 @@ public struct LatencyHistogram: Sendable {
   }
 
   static func middle(of bucket: Int) -> UInt64 {
+    let lowest = lowest(of: bucket)
+    return lowest + (self.lowest(of: bucket + 1) - lowest) / 2
+  }
+
+  private static func lowest(of bucket: Int) -> UInt64 {
     guard bucket >= 1 << linearBits else { return UInt64(bucket) }
     let above = bucket - (1 << linearBits)
-    let shift = UInt64(above / half + 1)
-    return UInt64(above % half + half) << shift + (1 << shift) / 2
+    return UInt64(above % half + half) << UInt64(above / half + 1)
   }
 }

@@ -21,6 +21,9 @@ struct LoadConnection {
   var deadline: UInt64 = 0
   var sent = 0
   var echoed = 0
+  /// Number of the last DNS query, and RCODE of its answer.
+  var query: UInt16 = 0
+  var code = 0
   var reader: ResponseReader
 }
 

@@ -7,10 +7,13 @@ public struct LoadDocument: Sendable {
 
   public let options: LoadOptions
   public let result: LoadResult
+  /// Whether the latencies' buckets are told too, as fortio's `Data`.
+  public let hasBuckets: Bool
 
-  public init(options: LoadOptions, result: LoadResult) {
+  public init(options: LoadOptions, result: LoadResult, hasBuckets: Bool = false) {
     self.options = options
     self.result = result
+    self.hasBuckets = hasBuckets
   }
 
   /// Answers per second.
@@ -20,11 +23,8 @@ public struct LoadDocument: Sendable {
     var codes: [String: JSONValue] = [:]
     for (status, count) in result.statuses { codes[String(status)] = .integer(Int64(count)) }
     if result.failed > 0 { codes["-1"] = .integer(Int64(result.failed)) }
-    let isEcho = if case .echo = options.traffic { true } else { false }
     return [
-      "RunType": .string(isEcho ? "TCP" : "HTTP"),
-      "URL": .string(
-        isEcho ? "tcp://\(options.target.authority)" : "http://\(options.target.authority)\(options.target.path)"),
+      "RunType": .string(kind.name), "URL": .string(kind.url),
       "RequestedQPS": .string(options.rate.map { $0 == $0.rounded() ? "\(Int64($0))" : "\($0)" } ?? "max"),
       "RequestedDuration": .string("\(Double(options.duration) / 1e9)s"),
       "ActualQPS": .number(rate),
@@ -32,7 +32,7 @@ public struct LoadDocument: Sendable {
       "NumThreads": .integer(Int64(options.connections)),
       "NewConnections": .bool(options.newConnections),
       "ConnectionsOpened": .integer(Int64(result.opened)),
-      "DurationHistogram": LoadDocument.histogram(result.latencies),
+      "DurationHistogram": LoadDocument.histogram(result.latencies, hasBuckets: hasBuckets),
       "RetCodes": .object(codes),
       "Errors": .object(result.failures.mapValues { .integer(Int64($0)) }),
       "Unsent": .integer(Int64(result.unsent)),
@@ -50,9 +50,18 @@ public struct LoadDocument: Sendable {
     ]
   }
 
-  private static func histogram(_ histogram: LatencyHistogram) -> JSONValue {
+  private var kind: (name: String, url: String) {
+    let authority = options.target.authority
+    return switch options.traffic {
+    case .http: ("HTTP", "http://\(authority)\(options.target.path)")
+    case .echo: ("TCP", "tcp://\(authority)")
+    case .dns(let question): ("DNS", "dns://\(authority)/\(question.name)")
+    }
+  }
+
+  private static func histogram(_ histogram: LatencyHistogram, hasBuckets: Bool = false) -> JSONValue {
     func seconds(_ nanoseconds: Double) -> JSONValue { .number(nanoseconds / 1e9) }
-    return [
+    var members: [String: JSONValue] = [
       "Count": .integer(Int64(histogram.count)),
       "Min": seconds(Double(histogram.minimum)),
       "Max": seconds(Double(histogram.maximum)),
@@ -64,5 +73,19 @@ public struct LoadDocument: Sendable {
           ["Percentile": .number($0), "Value": seconds(Double(histogram.percentile($0)))]
         }),
     ]
+    if hasBuckets { members["Data"] = .array(data(histogram)) }
+    return .object(members)
+  }
+
+  /// Each bucket with the part of all durations, in percent, that it and those before it have.
+  private static func data(_ histogram: LatencyHistogram) -> [JSONValue] {
+    var seen: UInt64 = 0
+    return histogram.buckets.map { bucket in
+      seen += bucket.count
+      return [
+        "Start": .number(Double(bucket.range.lowerBound) / 1e9), "End": .number(Double(bucket.range.upperBound) / 1e9),
+        "Percent": .number(100 * Double(seen) / Double(histogram.count)), "Count": .integer(Int64(bucket.count)),
+      ]
+    }
   }
 }

@@ -4,6 +4,10 @@ public enum LoadProtocol: Hashable, Sendable {
   case http(method: String, headers: [String], body: [UInt8])
   /// That many bytes to a server that sends them back.
   case echo(bytes: Int)
+  /// Queries by UDP.
+  case dns(DNSQuestion)
+
+  var isDatagrams: Bool { if case .dns = self { true } else { false } }
 }
 
 /// One run of the generator.
@@ -37,6 +41,7 @@ public struct LoadOptions: Sendable {
     guard timeout > 0 else { throw LoadError("timeout: must be above 0") }
     if let rate, !(rate > 0 && rate <= 1e7) { throw LoadError("rate: \(rate) is not within 0 to 10,000,000") }
     switch traffic {
+    case .dns: break
     case .echo(let bytes):
       guard bytes > 0 else { throw LoadError("payload: \(bytes) is not above 0") }
     case .http(let method, let headers, _):
@@ -54,6 +59,7 @@ public struct LoadOptions: Sendable {
   /// The bytes of one request.
   var request: [UInt8] {
     switch traffic {
+    case .dns(let question): return question.datagram
     case .echo(let bytes): return [UInt8](repeating: 0x78, count: bytes)
     case .http(let method, let headers, let body):
       let names = Set(headers.map { $0.prefix { $0 != ":" }.lowercased() })

@@ -4,7 +4,7 @@ public struct LoadResult: Sendable {
   public var latencies = LatencyHistogram()
   /// How late requests left for which a connection was free: the generator's own error.
   public var lateness = LatencyHistogram()
-  /// Answers by HTTP status; 200 for a round trip without HTTP.
+  /// Answers by HTTP status or DNS RCODE; 200 for a round trip of bytes.
   public var statuses: [Int: UInt64] = [:]
   /// Requests without an answer, by reason.
   public var failures: [String: UInt64] = [:]

@@ -39,11 +39,11 @@ public struct LoadTarget: Hashable, Sendable {
     (address, port) = try LoadTarget.resolve(authority, defaultPort: 80)
   }
 
-  /// Parses `HOST:PORT`; names are resolved, IPv6 addresses stand in brackets.
-  public init(endpoint: String) throws(LoadError) {
+  /// Parses `HOST:PORT`, or `HOST` where there is a default port; names are resolved, IPv6 addresses stand in brackets.
+  public init(endpoint: String, defaultPort: UInt16? = nil) throws(LoadError) {
     authority = endpoint
     path = ""
-    (address, port) = try LoadTarget.resolve(endpoint, defaultPort: nil)
+    (address, port) = try LoadTarget.resolve(endpoint, defaultPort: defaultPort)
   }
 
   private static func resolve(_ authority: String, defaultPort: UInt16?) throws(LoadError) -> (IPAddress, UInt16) {
@@ -86,12 +86,15 @@ public struct LoadTarget: Hashable, Sendable {
   }
 
   /// A non-blocking socket that connects to the target; or a negated errno.
-  func connect() -> Int32 {
-    let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+  func connect(datagrams: Bool) -> Int32 {
+    let type = datagrams ? SOCK_DGRAM : SOCK_STREAM
+    let flags = Int32(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
     let descriptor = socket(address.isIPv4 ? AF_INET : AF_INET6, flags, 0)
     guard descriptor >= 0 else { return -errno }
-    var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    if !datagrams {
+      var on: Int32 = 1
+      setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    }
     // sockaddr_in and sockaddr_in6: family, port, then 4 bytes of address, or 4 of flow and 16 of address.
     var storage = sockaddr_storage()
     storage.ss_family = sa_family_t(address.isIPv4 ? AF_INET : AF_INET6)

@@ -28,7 +28,7 @@ extension LoadWorker {
   }
 
   func open(_ index: Int) {
-    let descriptor = options.target.connect()
+    let descriptor = options.target.connect(datagrams: options.traffic.isDatagrams)
     guard descriptor >= 0 else { return fail(index, "connect: \(name(-descriptor))") }
     connections[index].descriptor = descriptor
     connections[index].state = .connecting
@@ -107,6 +107,11 @@ extension LoadWorker {
 
   private func send(_ index: Int) {
     let descriptor = connections[index].descriptor
+    if options.traffic.isDatagrams, connections[index].sent == 0 {
+      connections[index].query &+= 1
+      request[0] = UInt8(connections[index].query >> 8)
+      request[1] = UInt8(connections[index].query & 0xFF)
+    }
     while connections[index].sent < request.count {
       let count = request.withUnsafeBytes { bytes in
         Glibc.send(
@@ -133,21 +138,32 @@ extension LoadWorker {
       switch count == 0 ? atEnd(index) : read(index, UnsafeRawBufferPointer(rebasing: scratch[..<count])) {
       case .complete: return finish(index, peerClosed: count == 0)
       case .malformed(let reason): return fail(index, reason)
-      case .more: if count < scratch.count { return }
+      case .more: if count < scratch.count, !options.traffic.isDatagrams { return }
       }
     }
   }
 
   private func read(_ index: Int, _ bytes: UnsafeRawBufferPointer) -> ResponseReader.Outcome {
-    guard case .echo(let wanted) = options.traffic else { return connections[index].reader.read(bytes) }
-    connections[index].echoed += bytes.count
-    if connections[index].echoed > wanted { return .malformed("more bytes came back than were sent") }
-    return connections[index].echoed == wanted ? .complete : .more
+    switch options.traffic {
+    case .http: return connections[index].reader.read(bytes)
+    case .echo(let wanted):
+      connections[index].echoed += bytes.count
+      if connections[index].echoed > wanted { return .malformed("more bytes came back than were sent") }
+      return connections[index].echoed == wanted ? .complete : .more
+    case .dns:
+      // Another number is that of a query which was given up.
+      guard let code = DNSQuestion.code(of: bytes, to: connections[index].query) else { return .more }
+      connections[index].code = code
+      return .complete
+    }
   }
 
   private func atEnd(_ index: Int) -> ResponseReader.Outcome {
-    if case .echo = options.traffic { return .malformed("closed before all bytes came back") }
-    return connections[index].reader.readEnd()
+    switch options.traffic {
+    case .http: connections[index].reader.readEnd()
+    case .echo: .malformed("closed before all bytes came back")
+    case .dns: .malformed("an empty datagram")
+    }
   }
 
   private func finish(_ index: Int, peerClosed: Bool) {
@@ -157,12 +173,10 @@ extension LoadWorker {
     // At a rate the requests of the measured time count; without one the answers within it.
     if options.rate == nil ? now >= measureFrom && now < measureUntil : isMeasured(began) {
       result.latencies.record(now - min(began, now))
-      let isEcho = if case .echo = options.traffic { true } else { false }
-      result.statuses[isEcho ? 200 : connections[index].reader.status, default: 0] += 1
+      result.statuses[status(index), default: 0] += 1
     }
     connections[index].began = 0
-    let isEcho = if case .echo = options.traffic { true } else { false }
-    if isEcho {
+    guard case .http = options.traffic else {
       if options.newConnections { reset(index) }
       return release(index)
     }
@@ -174,6 +188,14 @@ extension LoadWorker {
     }
     connections[index].state = .draining
     connections[index].deadline = now + 1_000_000_000
+  }
+
+  private func status(_ index: Int) -> Int {
+    switch options.traffic {
+    case .http: connections[index].reader.status
+    case .echo: 200
+    case .dns: connections[index].code
+    }
   }
 
   /// An echo server does not know which bytes were the last: a reset leaves no port in TIME_WAIT on either side.

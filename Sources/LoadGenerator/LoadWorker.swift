@@ -19,7 +19,7 @@ func monotonicNow() -> UInt64 {
 /// the wait belongs to its latency.
 final class LoadWorker {
   let options: LoadOptions
-  let request: [UInt8]
+  var request: [UInt8]
   var connections: [LoadConnection]
   var free: IndexQueue
   var result = LoadResult()

@@ -1,15 +1,15 @@
 import CLinux
 import Glibc
 
-/// A NETLINK_ROUTE socket of the network namespace in which it was opened.
+/// A netlink socket of the network namespace in which it was opened.
 public final class NetlinkSocket: NetlinkTransport {
   private let descriptor: Int32
 
   /// Opens the socket in the calling thread's namespace. The kernel answers within a system call, so a reply that takes
-  /// longer than `timeout` seconds means a fault.
-  public init(timeout: Int = 10) throws(NetlinkError) {
-    let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
-    if descriptor < 0 { throw .last("socket(NETLINK_ROUTE)") }
+  /// longer than `timeout` seconds means a fault. `family` is a NETLINK_… of linux/netlink.h.
+  public init(family: Int32 = NETLINK_ROUTE, timeout: Int = 10) throws(NetlinkError) {
+    let descriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
+    if descriptor < 0 { throw .last("socket(AF_NETLINK, \(family))") }
     self.descriptor = descriptor
 
     // Both are absent on old kernels, which then explain less and filter less; neither changes what is correct.

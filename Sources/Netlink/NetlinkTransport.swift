@@ -1,4 +1,4 @@
-/// Carries datagrams to and from the kernel. The real one is ``NetlinkSocket``; ``RecordingTransport`` lets tests see every byte.
+/// Carries datagrams to and from the kernel. The real one is ``NetlinkSocket``; that of the tests sees every byte.
 public protocol NetlinkTransport: Sendable {
   /// Sends one datagram.
   func send(_ datagram: [UInt8]) throws(NetlinkError)

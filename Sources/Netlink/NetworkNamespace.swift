@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Threads
 
 /// A network namespace, held open by a descriptor.
 public final class NetworkNamespace: Sendable {
@@ -41,6 +42,21 @@ public final class NetworkNamespace: Sendable {
     return fstat(fileDescriptor, &status) == 0 ? UInt64(status.st_ino) : 0
   }
 
+  /// The number by which BPF programs tell namespaces apart (SO_NETNS_COOKIE); never used again while the machine runs.
+  public func cookie() throws -> UInt64 {
+    try run {
+      let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+      if descriptor < 0 { throw NetlinkError.last("socket(AF_INET)") }
+      defer { close(descriptor) }
+      var cookie: UInt64 = 0
+      var length = socklen_t(MemoryLayout<UInt64>.size)
+      guard getsockopt(descriptor, SOL_SOCKET, Int32(CLINUX_SO_NETNS_COOKIE), &cookie, &length) == 0 else {
+        throw NetlinkError.last("getsockopt(SO_NETNS_COOKIE)")
+      }
+      return cookie
+    }
+  }
+
   /// Runs `body` on a thread of its own that is in this namespace; the calling thread waits and stays where it is.
   /// What `body` opens there (sockets, netlink) remains in this namespace afterwards.
   public func run<Success: Sendable>(
@@ -64,5 +80,13 @@ public final class NetworkNamespace: Sendable {
       try body()
       return try current()
     }.get()
+  }
+  /// A change of namespace ends with the thread that made it.
+  private static func onThread<Success: Sendable, Failure: Error>(
+    _ body: @escaping @Sendable () throws(Failure) -> Success
+  ) throws(NetlinkError) -> Result<Success, Failure> {
+    do throws(JoinedThread.Failure) { return try JoinedThread.run(body) } catch {
+      throw NetlinkError(request: "pthread_create", errno: error.errno)
+    }
   }
 }

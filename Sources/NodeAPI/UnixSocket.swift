@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A stream socket of the Unix domain, non-blocking underneath, so that every wait has a deadline.
@@ -11,16 +12,14 @@ struct UnixSocket: Sendable {
 
   static func connect(to path: String) throws(SystemCall.Failure) -> UnixSocket {
     let socket = try make()
-    try withAddress(path) { (address, length) throws(SystemCall.Failure) in
-      _ = try SystemCall.retrying("connect") { Glibc.connect(socket.descriptor.number, address, length) }
-    }
+    let result = clinux_connect_unix(socket.descriptor.number, path)
+    guard result == 0 else { throw SystemCall.Failure(call: "connect", errno: -result) }
     return socket
   }
 
   func bind(to path: String) throws(SystemCall.Failure) {
-    try UnixSocket.withAddress(path) { (address, length) throws(SystemCall.Failure) in
-      _ = try SystemCall.retrying("bind") { Glibc.bind(descriptor.number, address, length) }
-    }
+    let result = clinux_bind_unix(descriptor.number, path)
+    guard result == 0 else { throw SystemCall.Failure(call: "bind", errno: -result) }
   }
 
   /// The next connection; -1 with errno set where there is none.
@@ -71,31 +70,5 @@ struct UnixSocket: Sendable {
     guard try SystemCall.poll(&descriptors, until: deadline) else {
       throw SystemCall.Failure(call: "poll", errno: ETIMEDOUT)
     }
-  }
-
-  private static func withAddress(
-    _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws(SystemCall.Failure) -> Void
-  ) throws(SystemCall.Failure) {
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let bytes = Array(path.utf8)
-    let fits = withUnsafeMutableBytes(of: &address.sun_path) { buffer in
-      // One byte is left for the terminating zero.
-      guard bytes.count < buffer.count, !bytes.isEmpty else { return false }
-      buffer.copyBytes(from: bytes)
-      return true
-    }
-    guard fits else { throw SystemCall.Failure(call: "socket path", errno: ENAMETOOLONG) }
-    var failure: SystemCall.Failure?
-    withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-        do throws(SystemCall.Failure) {
-          try body(pointer, socklen_t(MemoryLayout<sockaddr_un>.size))
-        } catch {
-          failure = error
-        }
-      }
-    }
-    if let failure { throw failure }
   }
 }

@@ -31,6 +31,27 @@ public final class MetricsListener: Sendable {
     self.address = MetricsAddress(host: address.host, port: MetricsListener.port(of: number) ?? address.port)
   }
 
+  /// Serves for as long as the task lives: a port that is taken is asked for again every ten seconds, as whoever tells of
+  /// itself has more to do. `report` hears of a problem when it comes or changes, and nil when it is over.
+  public static func serve(
+    _ address: MetricsAddress, report: (MetricsError?) -> Void,
+    _ collect: @escaping @Sendable () async -> [MetricFamily]
+  ) async {
+    var problem: String?
+    while !Task.isCancelled {
+      do throws(MetricsError) {
+        let listener = try MetricsListener(address)
+        if problem != nil { report(nil) }
+        problem = nil
+        await listener.run(collect)
+      } catch {
+        if problem != "\(error)" { report(error) }
+        problem = "\(error)"
+      }
+      try? await Task.sleep(for: .seconds(10))
+    }
+  }
+
   /// Serves what `collect` gives for each scrape; returns when the task is cancelled.
   public func run(_ collect: @escaping @Sendable () async -> [MetricFamily]) async {
     let (connections, arrived) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(16))

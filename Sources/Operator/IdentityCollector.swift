@@ -1,4 +1,4 @@
-import Flows
+import Clocks
 import JSON
 import KubernetesAPI
 import Logging
@@ -42,7 +42,8 @@ public actor IdentityCollector {
     let identities = try await list(CiliumIdentity.resource).compactMap { try? CiliumIdentity($0) }
     let used = Set(
       try await list(CiliumEndpoint.resource).compactMap { $0[path: "status", "identity", "id"]?.integerValue })
-    unused = unused.filter { number, _ in identities.contains { $0.identity == number } }
+    let present = Set(identities.map(\.identity))
+    unused = unused.filter { number, _ in present.contains(number) }
     for identity in identities {
       do throws(KubernetesError) {
         try await judge(identity, isUsed: used.contains(Int64(identity.identity)), now)

@@ -43,6 +43,8 @@ public struct CIDRIdentity: Hashable, Sendable {
 public struct PolicyChange: Sendable, Equatable {
   /// Subjects whose map is new or differs.
   public var maps: Set<NumericIdentity> = []
+  /// For those of ``maps`` that may be changed in place: how.
+  public var patches: [NumericIdentity: PolicyMapPatch] = [:]
   public var removedMaps: Set<NumericIdentity> = []
   /// Ids of rule sets that are new or differ.
   public var ruleSets: Set<UInt32> = []

@@ -40,13 +40,15 @@ extension PolicyCompiler {
     _ identity: NumericIdentity, _ peers: Set<NumericIdentity>?, _ rulings: [(key: PolicyKey, ruling: Ruling)],
     _ unions: inout [[Int]: RuleList], _ change: inout PolicyChange
   ) {
-    let old = maps[identity]
+    let old = maps.removeValue(forKey: identity)
     var map: PolicyMapState = [:]
+    // Of these peers, before.
+    var gone: PolicyMapState = [:]
     var slots: Set<RuleSetSlot> = []
     var conflicts: [PolicyKey: [ProtocolConflict]] = [:]
     if let peers {
-      map = old ?? [:]
-      for key in map.keys.filter({ peers.contains($0.peer) }) { map[key] = nil }
+      let sieve = PeerSieve(peers)
+      gone = (old ?? [:]).filter { sieve.mayHold($0.key.peer) && peers.contains($0.key.peer) }
       slots = (subjects[identity]?.slots ?? []).filter { !peers.contains($0.key.peer) }
       conflicts = (subjects[identity]?.conflicts ?? [:]).filter { !peers.contains($0.key.peer) }
     } else {
@@ -75,8 +77,21 @@ extension PolicyCompiler {
     release((subjects[identity]?.slots ?? []).subtracting(slots), &change)
     subjects[identity]?.slots = slots
     subjects[identity]?.conflicts = conflicts
-    guard map != old else { return }
-    maps[identity] = map
+    if peers == nil {
+      maps[identity] = map
+      guard map != old else { return }
+    } else {
+      // Only these entries are touched, in place: there may be many thousand others.
+      guard map != gone || old == nil else {
+        maps[identity] = old
+        return
+      }
+      if old != nil { change.patches[identity] = PolicyMapPatch(from: gone, to: map) }
+      var whole = consume old ?? [:]
+      for key in gone.keys where map[key] == nil { whole[key] = nil }
+      for (key, entry) in map { whole[key] = entry }
+      maps[identity] = whole
+    }
     change.maps.insert(identity)
     change.removedMaps.remove(identity)
   }
@@ -97,5 +112,18 @@ extension PolicyCompiler {
     let rules = RuleList.union(lists.compactMap { ruleLists[$0] })
     unions[lists] = rules
     return rules
+  }
+}
+
+/// Tells most of those that are not in a set of peers, without hashing: maps of thousands are searched for a few.
+private struct PeerSieve {
+  private var bits = [UInt64](repeating: 0, count: 64)
+
+  init(_ peers: Set<NumericIdentity>) {
+    for peer in peers { bits[Int(peer.rawValue >> 6 & 63)] |= 1 << UInt64(peer.rawValue & 63) }
+  }
+
+  func mayHold(_ peer: NumericIdentity) -> Bool {
+    bits[Int(peer.rawValue >> 6 & 63)] >> UInt64(peer.rawValue & 63) & 1 != 0
   }
 }

@@ -54,16 +54,3 @@ public enum Transport: Hashable, Sendable {
 extension ConnectionResolver {
   public var revision: UInt32 { 0 }
 }
-
-/// Gives every connection the same policy: for tests and for benchmarks on loopback.
-public struct FixedResolver: ConnectionResolver {
-  private let policy: ConnectionPolicy
-
-  public init(_ policy: ConnectionPolicy) {
-    self.policy = policy
-  }
-
-  public func resolve(client: SocketAddress, server: SocketAddress, transport: Transport) -> ConnectionPolicy? {
-    policy
-  }
-}

@@ -1,5 +1,6 @@
 import ProxyRules
 import Synchronization
+import Threads
 
 #if canImport(Glibc)
   import Glibc
@@ -61,7 +62,7 @@ public final class ProxyServer: Sendable {
       return $0.isStopping
     }
     for box in boxes {
-      let result = BlockingThread.start {
+      let result = DetachedThread.tryStart {
         do throws(SocketError) {
           try Worker(shared: shared, mailbox: box).run()
           self.workerEnded(nil)

@@ -1,5 +1,6 @@
 import BPF
 import CMartletABI
+import Files
 public import Logging
 public import NodeMetrics
 
@@ -12,23 +13,23 @@ public import NodeMetrics
 /// The proxy of a node: the engine between the datapath's maps and the agent's configuration file.
 ///
 /// It needs neither to be there when it starts: it waits for the pins, and denies every request until
-/// `STATE/proxy/config.json` exists. Started again after a crash it takes its place in the socket map by itself.
+/// there is a configuration. Started again after a crash it takes its place in the socket map by itself.
 public struct ProxyService: Sendable {
-  private let stateFolder: String
+  private let files: ProxyFiles
   private let pins: String
   private let options: ProxyOptions
   private let metricsAddress: MetricsAddress
   private let logger: Logger
 
   /// - Parameters:
-  ///   - stateDirectory: the instance's state directory; the proxy uses `proxy/` in it.
+  ///   - files: what it shares with the agent.
   ///   - pins: the folder with the datapath's pinned maps.
   ///   - metricsAddress: where Prometheus finds it.
   public init(
-    stateDirectory: String, pins: String, options: ProxyOptions? = nil, metricsAddress: MetricsAddress = .proxy,
+    files: ProxyFiles, pins: String, options: ProxyOptions? = nil, metricsAddress: MetricsAddress = .proxy,
     logger: Logger
   ) {
-    stateFolder = stateDirectory + "/proxy"
+    self.files = files
     self.pins = pins
     self.metricsAddress = metricsAddress
     self.logger = logger
@@ -36,7 +37,7 @@ public struct ProxyService: Sendable {
       self.options = options
     } else {
       var defaults = ProxyOptions()
-      defaults.accessSink = .socket(path: stateFolder + "/access.sock")
+      defaults.accessSink = .socket(path: files.accessSocket)
       self.options = defaults
     }
   }
@@ -52,7 +53,7 @@ public struct ProxyService: Sendable {
     let server = ProxyServer(
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), rules: rules, dns: dns,
       tls: tls, options: options)
-    let watch = ConfigurationWatch(folder: stateFolder, rules: server.rules, logger: logger) {
+    let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
       register(listeners)
@@ -65,7 +66,13 @@ public struct ProxyService: Sendable {
       group.addTask { try await server.run() }
       group.addTask { try await dns.run() }
       group.addTask { try await tls.run() }
-      group.addTask { await serveMetrics { server.metrics + tls.metrics } }
+      group.addTask {
+        await MetricsListener.serve(metricsAddress) { problem in
+          if let problem { logger.error("\(problem); trying again every ten seconds") }
+        } _: {
+          server.metrics + tls.metrics
+        }
+      }
       // The server ends only when it is told to, or when it can not go on.
       defer { group.cancelAll() }
       try await group.next()
@@ -79,27 +86,11 @@ public struct ProxyService: Sendable {
   ) throws -> DNSProxy {
     var options = DNSOptions()
     options.accessSink = self.options.accessSink
-    var tracker = NameTrackerConfiguration(folder: stateFolder, agentSocket: stateFolder + "/names.sock")
+    var tracker = NameTrackerConfiguration(files: files)
     tracker.addresses = try IPCacheAddressTable(pins: pins)
     return try DNSProxy(
       listeners: listeners.datagrams, resolver: resolver, dialer: TransparentDialer(), rules: rules, options: options,
       mark: UInt32(MARTLET_MARK_FROM_PROXY), tracker: tracker)
-  }
-
-  /// A port that is taken is said and asked for again: requests matter more.
-  private func serveMetrics(_ metrics: @escaping @Sendable () -> [MetricFamily]) async {
-    var isReported = false
-    while !Task.isCancelled {
-      do throws(MetricsError) {
-        let listener = try MetricsListener(metricsAddress)
-        isReported = false
-        await listener.run(metrics)
-      } catch {
-        if !isReported { logger.error("\(error); trying again every ten seconds") }
-        isReported = true
-      }
-      try? await Task.sleep(for: .seconds(10))
-    }
   }
 
   private func reopen(_ resolver: ConntrackResolver) {

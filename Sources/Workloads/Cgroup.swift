@@ -1,5 +1,6 @@
 import CLinux
 import CNI
+import Files
 import Glibc
 
 /// A control group of the unified hierarchy (cgroup v2), by its path.
@@ -44,12 +45,6 @@ public struct Cgroup: Hashable, Sendable {
   public var processes: [Int32] {
     guard let text = try? StateFiles.read(procsPath) else { return [] }
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { Int32($0) }
-  }
-
-  /// Whether a process lives in it or below.
-  public var isPopulated: Bool {
-    guard let text = try? StateFiles.read(path + "/cgroup.events") else { return false }
-    return String(decoding: text, as: UTF8.self).split(separator: "\n").contains("populated 1")
   }
 
   /// SIGKILL to everything in it and below, at once (cgroup.kill, Linux 5.14).

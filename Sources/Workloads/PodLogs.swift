@@ -1,4 +1,5 @@
 import CNI
+import Files
 import Glibc
 
 /// Reading what a Pod's process has written.

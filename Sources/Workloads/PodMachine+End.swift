@@ -1,4 +1,6 @@
 import CNI
+import Clocks
+import Files
 import Glibc
 import JSON
 
@@ -6,7 +8,7 @@ import JSON
 extension PodMachine {
   mutating func ended(_ exit: ProcessExit) async {
     await ended(
-      WorkloadStatus.Termination(exit, startedAt: record.containerStartTime, finishedAt: Clock.now()))
+      WorkloadStatus.Termination(exit, startedAt: record.containerStartTime, finishedAt: Timestamp.nowText))
   }
 
   /// The container's process has ended (or could not begin): what is left of the container goes, then its policy decides.
@@ -68,6 +70,8 @@ extension PodMachine {
     schedule(.graceOver(token: graceToken), milliseconds: grace * 1000)
     guard isFirst else { return }
     context.watcher.signal(process, SIGTERM)
+    // Ready as long as it serves, as with a kubelet: whoever balances learns from the deletion that it is about to end.
+    if ending == .deleted { return schedule(.checkPorts(generation: generation), milliseconds: 10) }
     status.ready = false
     await publish()
   }

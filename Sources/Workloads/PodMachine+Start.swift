@@ -1,4 +1,5 @@
 import CNI
+import Clocks
 import Glibc
 import JSON
 
@@ -55,7 +56,7 @@ extension PodMachine {
       }
       self.record.pid = started.pid
       self.record.processStart = started.start
-      self.record.containerStartTime = Clock.now()
+      self.record.containerStartTime = Timestamp.nowText
       startedAt = Clock.monotonicMilliseconds()
       self.record.restartCount = status.restartCount
       saveRecord()
@@ -66,7 +67,7 @@ extension PodMachine {
       schedule(.checkPorts(generation: generation), milliseconds: 5)
     } catch {
       logger.error("the process can not be started: \(error)")
-      let now = Clock.now()
+      let now = Timestamp.nowText
       var termination = WorkloadStatus.Termination(.code(error.exitCode), startedAt: now, finishedAt: now)
       termination.reason = "StartError"
       termination.message = error.description
@@ -83,13 +84,14 @@ extension PodMachine {
     guard !wanted.isEmpty, case .running = status.container else { return }
     let pid = record.pid
     let listening = await context.pool.run { ListeningPorts.ofProcess(pid) }
-    let isReady = ending == nil && wanted.isSubset(of: listening)
+    let isReady = (ending == nil || ending == .deleted) && wanted.isSubset(of: listening)
     if isReady != status.ready {
       status.ready = isReady
       await publish()
     }
     portChecks += 1
-    let pause = isReady ? 5000 : PodMachine.backoff(portChecks, base: 10, maximum: 500)
+    let pause =
+      ending != nil ? 100 : isReady ? 5000 : PodMachine.backoff(portChecks, base: 10, maximum: 500)
     schedule(.checkPorts(generation: generation), milliseconds: pause)
   }
 

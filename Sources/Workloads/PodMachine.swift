@@ -1,4 +1,5 @@
 import CNI
+import Clocks
 import Glibc
 import JSON
 import Logging
@@ -62,7 +63,7 @@ struct PodMachine {
       cgroup: "\(context.cgroups)/\(workload.uid)",
       log: PodRuntimeConfiguration.logPath(
         stateDirectory: configuration.stateDirectory, namespace: workload.namespace, name: workload.name),
-      pid: 0, processStart: 0, addresses: [], startTime: status.startTime ?? Clock.now(), containerStartTime: "",
+      pid: 0, processStart: 0, addresses: [], startTime: status.startTime ?? Timestamp.nowText, containerStartTime: "",
       restartCount: status.restartCount, gracePeriod: workload.gracePeriod)
     status.startTime = record.startTime
     logger = context.logger
@@ -106,7 +107,7 @@ struct PodMachine {
   /// Tells the API; tries again later by itself when it can not be reached.
   mutating func publish() async {
     if isTold { return }
-    let patch = status.patch(for: workload, now: Clock.now())
+    let patch = status.patch(for: workload, now: Timestamp.nowText)
     guard ending.map({ $0 != .removed }) ?? true else { return }
     do {
       try await context.api.patchStatus(namespace: workload.namespace, name: workload.name, patch)

@@ -1,4 +1,5 @@
 import CNI
+import Files
 import JSON
 import Logging
 
@@ -28,7 +29,7 @@ public struct PodRuntime: Sendable {
       for folder in ["pods", "logs"] { try StateFiles.makeDirectories("\(configuration.stateDirectory)/\(folder)") }
       try StateFiles.makeDirectories(cgroups, mode: 0o755)
       let runner = CNIRunner(
-        command: configuration.plugin, agentSocket: configuration.stateDirectory + "/agent.sock")
+        command: configuration.plugin, agentSocket: StateDirectory(configuration.stateDirectory).agentSocket)
       context = PodContext(
         configuration: configuration, api: api, pool: BlockingPool(threads: configuration.concurrency),
         watcher: try ProcessWatcher(), store: store, sandbox: PodSandbox(runner: runner, store: store),

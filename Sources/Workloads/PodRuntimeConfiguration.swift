@@ -43,5 +43,5 @@ public struct PodRuntimeConfiguration: Sendable {
 
   var namespacePrefix: String { "martlet-\(instance)-" }
 
-  func cgroupFolder(mountPoint: String) -> String { "\(mountPoint)/martlet-\(instance)" }
+  public func cgroupFolder(mountPoint: String) -> String { "\(mountPoint)/martlet-\(instance)" }
 }

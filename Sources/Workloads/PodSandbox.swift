@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import Files
 import Netlink
 
 /// Making and removing what a Pod's process lives in: its network namespace, its interface and its cgroup. All of it

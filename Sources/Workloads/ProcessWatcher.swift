@@ -1,5 +1,6 @@
 import CLinux
 import CNI
+import Files
 import Glibc
 import Synchronization
 import Threads

@@ -1,3 +1,4 @@
+import Agent
 import ArgumentParser
 import CNI
 
@@ -42,10 +43,10 @@ struct Martlet: AsyncParsableCommand {
       Every verb finds its instance by --state-dir or $MARTLET_STATE_DIR. Exit codes: 0 good, 1 the answer is no, 2 wrong \
       use, 3 the agent can not be reached.
       """,
-    version: version,
+    version: Version.current,
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
-      FQDNVerb.self,
+      ServiceVerb.self, FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
       BookinfoVerb.self, BenchVerb.self,
     ])

@@ -125,7 +125,9 @@ import Testing
     let identity = try await wanted(app: "web")
     let name = String(identity.rawValue)
     lab.api.remove(CiliumIdentity.resource, namespace: nil, name: name)
-    await manager.identityDeleted(name)
+    await manager.identitiesChanged([
+      .deleted(ObjectKey(kind: CiliumIdentity.resource.kind, namespace: nil, name: name))
+    ])
     #expect(await eventually { lab.api[CiliumIdentity.resource, nil, name] != nil })
     #expect(lab.kernelIdentities == [identity])
     #expect(lab.subjects == [identity])
@@ -152,6 +154,21 @@ import Testing
     try PendingDeletes(stateDirectory: lab.path).add(invocation.key)
     await manager.replayDeletes()
     #expect(try lab.leftovers() == [])
+  }
+
+  @Test func whatAnAgentLeftUnfinishedGoes() async throws {
+    try lab.pod()
+    let kept = try await manager.add(try NodeLab.add(), mtu: nil)
+    // An agent that died between making the device and writing its record.
+    let unfinished = try NodeLab.add("c2")
+    _ = try await lab.create(unfinished, uid: "", addresses: [], mtu: 1500) { [lab] in
+      try lab.attach(interface: $0, index: $1)
+    }
+    let successor = try lab.manager()
+    _ = try await successor.adopt(pods: [], namespaces: [:])
+    await successor.attachAdopted()
+    #expect(lab.attachedInterfaces() == [kept.interfaces[0].name])
+    #expect(lab.present == [kept.interfaces[0].name])
   }
 
   @Test func aNewAgentTakesOverWhatItFinds() async throws {

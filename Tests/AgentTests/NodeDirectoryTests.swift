@@ -1,4 +1,5 @@
 import Addressing
+import Identity
 import Testing
 
 @testable import Agent
@@ -28,5 +29,22 @@ import Testing
     directory.setEndpoint(9999, namespace: "a", pod: "x", addresses: [])
     directory.removeEndpoint(9999, addresses: [])
     #expect(directory.endpoint(id: 2)?.pod == "again")
+  }
+
+  @Test func labelsOfGoneIdentitiesAreKeptForAWhile() {
+    let directory = NodeDirectory()
+    let labels = IdentityLabels(podLabels: ["app": "web"], namespace: "default")
+    let numbers = (1000..<1000 + UInt32(3 * NodeDirectory.rememberedIdentities)).map(NumericIdentity.init(rawValue:))
+    for number in numbers {
+      directory.setLabels(number, labels)
+      directory.retireLabels(number)
+      // One that is used again is not forgotten with its predecessor.
+      directory.setLabels(numbers[1], labels)
+    }
+    #expect(directory.labels(identity: numbers[0].rawValue).isEmpty)
+    #expect(!directory.labels(identity: numbers[1].rawValue).isEmpty)
+    for number in numbers.suffix(NodeDirectory.rememberedIdentities) {
+      #expect(!directory.labels(identity: number.rawValue).isEmpty)
+    }
   }
 }

@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Datapath
+import Files
 import Identity
 import JSON
 import KubernetesAPI
@@ -81,6 +82,9 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
   var subjects: Set<NumericIdentity> { state.withLock { $0.subjects } }
   var published: [String: NumericIdentity] { state.withLock { $0.published } }
 
+  /// Names of the devices.
+  var present: Set<String> { state.withLock { $0.devices } }
+
   /// The kinds of things that are left of pods.
   func leftovers() throws -> [String] {
     let records = try StateFiles.list(path + "/cni/attachments")
@@ -118,11 +122,13 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
   }
 
   func create(
-    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int
+    _ invocation: CNIInvocation, uid: String, addresses: [IPAddress], mtu: Int,
+    attach: @escaping @Sendable (String, UInt32) throws -> Void
   ) async throws -> (PodAttachment, UInt32) {
     await creating.withLock { $0 }?.pass()
     let name = PodInterface.hostName(for: invocation.key)
     state.withLock { _ = $0.devices.insert(name) }
+    try attach(name, 7)
     let attachment = PodAttachment(
       key: invocation.key, podNamespace: invocation.podNamespace, podName: invocation.podName, podUID: uid,
       netns: invocation.netns, hostInterface: name, hostMAC: MACAddress(random: 1), podMAC: MACAddress(random: 2),
@@ -130,9 +136,7 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
     return (attachment, 7)
   }
 
-  func remove(_ key: CNIAttachmentKey) {
-    state.withLock { _ = $0.devices.remove(PodInterface.hostName(for: key)) }
-  }
+  func remove(_ hostInterface: String) { state.withLock { _ = $0.devices.remove(hostInterface) } }
 
   func apply(_ delta: PolicyDelta) async {
     await applying.withLock { $0 }?.pass()

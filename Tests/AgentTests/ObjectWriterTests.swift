@@ -27,7 +27,9 @@ import Testing
 
   private func endpoint(uid: String, ports: Set<NamedPort> = []) async throws -> Endpoint {
     let addresses = lab.configuration.podCIDRs.map(\.address)
-    let (attachment, index) = try await lab.create(try NodeLab.add(), uid: uid, addresses: addresses, mtu: 1500)
+    let (attachment, index) = try await lab.create(try NodeLab.add(), uid: uid, addresses: addresses, mtu: 1500) {
+      _, _ in
+    }
     return Endpoint(
       id: 5, attachment: attachment, interfaceIndex: index, identity: .init(rawValue: 256), labels: .init([]),
       namedPorts: ports)
@@ -98,5 +100,28 @@ import Testing
     let conditions = api[CiliumNetworkPolicy.resource, "default", "p"]?[path: "status", "conditions"]?.arrayValue ?? []
     #expect(conditions.map { $0["status"]?.stringValue } == ["True", "True"])
     #expect(api.log.filter { $0 == "get p" }.count >= 2)
+  }
+  @Test func aPolicyWithoutStatusIsToldOfByOneEvent() async throws {
+    let key = ObjectKey(kind: "NetworkPolicy", namespace: "default", name: "p")
+    api.put(
+      NetworkPolicy.resource,
+      [
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": ["name": "p", "namespace": "default", "uid": "u1"],
+      ])
+    let events = EventRecorder(api: api, nodeName: "node", logger: logger)
+    let reporter = PolicyStatusReporter(api: api, events: events, backoff: fast, logger: logger)
+    let issue = PolicyIssue(path: "spec.egress[0]", message: "is not enforced")
+    for state in [PolicyObjectStatus.State.accepted, .partial, .partial] {
+      reporter.report([key: PolicyObjectStatus(state: state, issues: state == .accepted ? [] : [issue])])
+      #expect(await eventually { reporter.isIdle })
+    }
+    func told() -> [String] { api.log.filter { $0.hasPrefix("create p.") } }
+    #expect(await eventually { !told().isEmpty })
+    let name = try #require(told().first).dropFirst("create ".count)
+    let event = try #require(api[EventRecorder.resource, "default", String(name)])
+    #expect(told().count == 1 && event["reason"] == "PartlyEnforced" && event["type"] == "Warning")
+    #expect(event["message"] == "spec.egress[0]: is not enforced")
+    #expect(event[path: "involvedObject", "uid"] == "u1" && event[path: "involvedObject", "kind"] == "NetworkPolicy")
   }
 }

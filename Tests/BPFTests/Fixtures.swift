@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import BPF
@@ -9,9 +10,8 @@ enum Compiler {
   struct Failure: Error { let message: String }
 
   static func object(_ source: String) throws -> [UInt8] {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bpftests-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
+    let directory = try TemporaryDirectory("bpf")
+    let folder = URL(fileURLWithPath: directory.path)
     let input = folder.appendingPathComponent("test.bpf.c")
     let output = folder.appendingPathComponent("test.bpf.o")
     try Data(source.utf8).write(to: input)
@@ -27,7 +27,7 @@ enum Compiler {
     let message = errors.fileHandleForReading.readDataToEndOfFile()
     clang.waitUntilExit()
     guard clang.terminationStatus == 0 else { throw Failure(message: String(decoding: message, as: UTF8.self)) }
-    return [UInt8](try Data(contentsOf: output))
+    return try withExtendedLifetime(directory) { [UInt8](try Data(contentsOf: output)) }
   }
 
   private static var machine: String {

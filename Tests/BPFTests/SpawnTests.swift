@@ -33,6 +33,11 @@ import Testing
     return outcome
   }
 
+  @Test func codeThatIsReleasedComesBack() {
+    #expect(clinux_release_code() > 100_000)
+    #expect(clinux_release_code() > 100_000)
+  }
+
   @Test func runsWithItsEnvironmentAndDirectory() throws {
     let outcome = try spawn("/bin/sh", ["-c", "echo $A; pwd; echo err >&2; exit 3"], directory: "/usr")
     #expect(outcome.output == "b\n/usr\nerr\n")

@@ -1,5 +1,6 @@
 import Addressing
 import CNI
+import Files
 import JSON
 import TestSupport
 import Testing

@@ -75,6 +75,30 @@ import Testing
     }
   }
 
+  @Test func attachedBeforeItIsUp() throws {
+    let lab = try Lab()
+    defer { lab.destroy() }
+    let interface = lab.interface
+    for isNew in [true, false] {
+      try lab.node.run {
+        _ = try interface.add { index in
+          let device = try #require(try NetlinkHandle().interface(index: index))
+          #expect(device.name == interface.attachment.hostInterface && device.isUp != isNew)
+        }
+      }
+    }
+  }
+
+  @Test func nothingIsLeftWhenItCanNotBeAttached() throws {
+    struct Refused: Error {}
+    let lab = try Lab()
+    defer { lab.destroy() }
+    let interface = lab.interface
+    #expect(throws: PodInterfaceError.self) { try lab.node.run { try interface.add { _ in throw Refused() } } }
+    #expect(try lab.host.interface(named: lab.attachment.hostInterface) == nil)
+    #expect(try NetlinkHandle(in: lab.pod).interface(named: "eth0") == nil)
+  }
+
   @Test func repeatedAddsKeepTheDevice() throws {
     let lab = try Lab()
     defer { lab.destroy() }

@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 import Testing
 
@@ -135,6 +136,6 @@ import Testing
     (3 * 86400, "3d"), (50 * 3600, "2d2h"), (800 * 86400, "2y70d"),
   ])
   func ages(seconds: Int, text: String) {
-    #expect(Timestamp.age(of: Timestamp.string(1_700_000_000), now: 1_700_000_000 + seconds) == text)
+    #expect(Age.text(since: Timestamp.text(seconds: 1_700_000_000), now: 1_700_000_000 + seconds) == text)
   }
 }

@@ -1,5 +1,6 @@
 import JSON
 import Labels
+import TestSupport
 import Testing
 
 @testable import ControlPlane
@@ -85,11 +86,25 @@ import Testing
     var after: ObjectKey?
     repeat {
       let page = store.list("things", ObjectFilter(), limit: 10, after: after)
-      if let remaining = page.remaining { #expect(remaining == 25 - names.count - 10) }
+      #expect(page.remaining == (page.next == nil ? nil : 25 - names.count - 10))
       names += page.objects.map(\.key.name)
       after = page.next
     } while after != nil
     #expect(names == (0..<25).map { "o\($0 + 10)" })
+  }
+
+  @Test func whatRemainsIsCountedWithinANamespaceAndNotBehindASelector() throws {
+    let store = try makeStore()
+    for namespace in ["a", "b", "c"] {
+      for index in 0..<4 {
+        let key = ObjectKey(resource: "things", namespace: namespace, name: "o\(index)")
+        _ = try store.write { $0.put(key, object(key.name), selectable: []).resourceVersion }
+      }
+    }
+    func remaining(_ filter: ObjectFilter) -> Int? { store.list("things", filter, limit: 3).remaining }
+    #expect(remaining(ObjectFilter()) == 9)
+    for namespace in ["a", "b", "c"] { #expect(remaining(ObjectFilter(namespace: namespace)) == 1) }
+    #expect(remaining(ObjectFilter(labels: try LabelSelector(parsing: "!x"))) == nil)
   }
 
   @Test func selectorsUseLabelsAndFields() throws {

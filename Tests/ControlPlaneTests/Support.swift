@@ -1,24 +1,16 @@
+import Addressing
 import ControlPlane
 import Foundation
 import JSON
 import Logging
+import TestSupport
 import Testing
 
 @testable import ControlPlane
 
 func json(_ text: String) throws -> JSONValue { try JSONValue(parsing: text) }
 
-/// A folder of its own, gone with the test.
-final class TemporaryDirectory: Sendable {
-  let path: String
-
-  init() throws {
-    path = FileManager.default.temporaryDirectory.appendingPathComponent("control-plane-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryDirectory {
   func write(_ text: String, as name: String) throws -> String {
     let file = "\(path)/\(name)"
     try text.write(toFile: file, atomically: true, encoding: .utf8)
@@ -122,11 +114,14 @@ func withServer(
 }
 
 /// An API server without sockets.
-func makeServer(path: String? = nil, historyLimit: Int = 10_000) throws -> APIServer {
+func makeServer(
+  path: String? = nil, historyLimit: Int = 10_000, services: ServiceStrategy = testServices
+) throws -> APIServer {
   let builtin = try BuiltinResources()
   let selectable = Dictionary(builtin.resources.map { ($0.qualifiedName, $0.selectable) }) { first, _ in first }
   let store = try Store(path: path, historyLimit: historyLimit) { selectable[$0] ?? [] }
-  let server = APIServer(store: store, builtin: builtin, logger: Logger(label: "test"))
+  let server = APIServer(
+    store: store, builtin: builtin, services: services, logger: Logger(label: "test"))
   try server.bootstrap()
   return server
 }
@@ -162,3 +157,8 @@ struct Collector: ByteSink {
 
   var lines: [JSONValue] { bytes.split(separator: 10).compactMap { try? JSONValue(parsing: $0) } }
 }
+
+let testServices = ServiceStrategy(
+  network: ServiceNetwork(
+    clusterRanges: ControlPlaneConfiguration.defaultServiceCIDRs.compactMap { CIDR($0) },
+    nodePorts: ControlPlaneConfiguration.defaultNodePorts))

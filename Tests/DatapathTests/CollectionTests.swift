@@ -44,7 +44,7 @@ import Testing
       key.b = martlet_addr(hi: 2, lo: UInt64(port))
       var entry = martlet_ct_entry()
       entry.expires = UInt32(Int(now) + expiresIn)
-      entry.created = UInt32(UInt64(now) - age)
+      entry.created_ns = (UInt64(now) - age) * 1_000_000_000
       entry.flags = flags.map { UInt32($0.rawValue) } ?? 0
       try table.map.update(key, entry)
     }

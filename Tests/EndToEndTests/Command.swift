@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import TestSupport
 
 /// What a command left behind.
 struct Outcome: CustomStringConvertible {
@@ -35,12 +36,20 @@ final class Child: @unchecked Sendable {  // `status` is only touched by the tes
     posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, flags, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, flags, 0o600)
+    // The threads that run tests block signals, and a child would inherit that: SIGTERM would never reach it.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     // `env` sets what differs, so that nobody changes this process's environment.
     let words = ["env"] + environment.map { "\($0.key)=\($0.value)" } + arguments
     var vector = words.map { strdup($0) } + [nil]
     defer { for word in vector { free(word) } }
     var child: pid_t = 0
-    let error = posix_spawnp(&child, "env", &actions, nil, &vector, environ)
+    let error = posix_spawnp(&child, "env", &actions, &attributes, &vector, environ)
     guard error == 0 else { throw Failure("posix_spawn \(arguments): \(String(cString: strerror(error)))") }
     pid = child
   }
@@ -51,6 +60,15 @@ final class Child: @unchecked Sendable {  // `status` is only touched by the tes
   func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
 
   @discardableResult func wait() -> Int32 { poll(0) ?? -1 }
+
+  /// Asks it to end, and sees to it that it does.
+  func end() {
+    signal(SIGTERM)
+    let deadline = ContinuousClock.now + .seconds(2)
+    while isRunning, ContinuousClock.now < deadline { usleep(5_000) }
+    signal(SIGKILL)
+    wait()
+  }
 
   private func poll(_ options: Int32) -> Int32? {
     if let status { return status }
@@ -72,8 +90,8 @@ struct Failure: Error, CustomStringConvertible {
 @discardableResult func command(
   _ arguments: [String], environment: [String: String] = [:], stdin: String? = nil, seconds: Int = 40
 ) throws -> Outcome {
-  let directory = try temporaryDirectory("run")
-  defer { removeDirectory(directory) }
+  let directory = try TemporaryDirectory.make("e2e-run")
+  defer { TemporaryDirectory.remove(directory) }
   let input = stdin == nil ? "/dev/null" : directory + "/in"
   if let stdin { try write(stdin, to: input) }
   let child = try Child(
@@ -102,18 +120,6 @@ func eventually(within seconds: Double, every interval: UInt32 = 50_000, _ condi
     usleep(interval)
   }
   return try condition()
-}
-
-func temporaryDirectory(_ name: String) throws -> String {
-  var template = Array("/tmp/martlet-e2e-\(name).XXXXXX".utf8CString)
-  guard let path = mkdtemp(&template) else { throw Failure("mkdtemp: \(String(cString: strerror(errno)))") }
-  return String(cString: path)
-}
-
-/// Removes a directory that a test has made, with what is in it.
-func removeDirectory(_ directory: String) {
-  guard directory.hasPrefix("/tmp/martlet-e2e-"), let child = try? Child(["rm", "-rf", directory]) else { return }
-  child.wait()
 }
 
 func write(_ text: String, to path: String) throws {

@@ -9,15 +9,37 @@ extension EndToEnd {
     private func plugin(_ verb: String, _ node: Node, arguments: String = "IgnoreUnknown=1;K8S_POD_NAME=box") throws
       -> Outcome
     {
-      let link = node.directory + "/martlet"
-      if access(link, F_OK) != 0 { try must(["ln", "-s", Node.binary, link]) }
-      return try command(
-        ["ip", "netns", "exec", node.name, link],
-        environment: [
+      let call = try Call(verb, node, arguments)
+      return try command(call.command, environment: call.environment, stdin: call.configuration)
+    }
+
+    private struct Call {
+      let command: [String]
+      let environment: [String: String]
+      let configuration: String
+
+      init(_ verb: String, _ node: Node, _ arguments: String = "") throws {
+        let link = node.directory + "/martlet"
+        if access(link, F_OK) != 0 { try must(["ln", "-s", Node.binary, link]) }
+        command = ["ip", "netns", "exec", node.name, link]
+        environment = [
           "CNI_COMMAND": verb, "CNI_CONTAINERID": "c0ffee", "CNI_NETNS": "/run/netns/\(node.name)-box",
           "CNI_IFNAME": "eth0", "CNI_PATH": node.directory, "CNI_ARGS": arguments,
-        ],
-        stdin: #"{"cniVersion":"1.0.0","name":"mesh","type":"martlet","agentSocket":"\#(node.state)/agent.sock"}"#)
+        ]
+        configuration =
+          #"{"cniVersion":"1.0.0","name":"mesh","type":"martlet","agentSocket":"\#(node.state)/agent.sock"}"#
+      }
+    }
+
+    /// Names of the pods' devices on the node.
+    private func devices(_ node: Node) throws -> [String] {
+      try node.onNode(["ip", "-o", "link"]).output.split(separator: "\n").compactMap { line in
+        line.split(separator: " ").dropFirst().first.flatMap { $0.hasPrefix("mlt") ? String($0.prefix(11)) : nil }
+      }
+    }
+
+    private func filters(_ node: Node, on device: String) throws -> String {
+      try ["ingress", "egress"].map { try node.onNode(["tc", "filter", "show", "dev", device, $0]).output }.joined()
     }
 
     @Test func `a container without a Pod is init to policies`() throws {
@@ -56,6 +78,50 @@ extension EndToEnd {
       for _ in 0..<2 { #expect(try plugin("DEL", node).status == 0) }
       #expect(try node.martlet("endpoint", "list", "-o", "json").json().arrayValue?.count == 1)
       #expect(try node.kubectl("get", "cep", "-A", "-o", "name").text.split(separator: "\n").count == 1)
+    }
+
+    @Test func `the end of a node takes its programs from containers of others`() throws {
+      try Node.with { node in
+        let box = "\(node.name)-box"
+        try must(["ip", "netns", "add", box])
+        defer { _ = try? command(["ip", "netns", "del", box]) }
+        #expect(try plugin("ADD", node).status == 0)
+        let device = try #require(try devices(node).first)
+        let attached = try filters(node, on: device)
+        #expect(attached.contains("from_container") && attached.contains("to_container"), "\(attached)")
+        #expect(try node.martlet("bpf", "prog", "list").output.contains(device))
+        #expect(node.terminate() == 0)
+        #expect(try filters(node, on: device) == "")
+      }
+    }
+
+    /// At any moment; the runtime's DEL then clears what there is, and nothing is left of it.
+    @Test func `an agent killed during ADD leaves nothing`() throws {
+      try Node.with { node in
+        let box = "\(node.name)-box"
+        try must(["ip", "netns", "add", box])
+        defer { _ = try? command(["ip", "netns", "del", box]) }
+        let configuration = node.directory + "/cni.json"
+        let call = try Call("ADD", node)
+        try write(call.configuration, to: configuration)
+        for round: UInt32 in 0..<6 {
+          let adding = try Child(call.command, environment: call.environment, input: configuration)
+          let pid = try #require(node.pid(of: "agent"))
+          usleep(round * 5000)
+          kill(pid, SIGKILL)
+          adding.wait()
+          let again = try eventually(within: 15) {
+            try node.pid(of: "agent") != pid && node.martlet("status").status == 0
+          }
+          #expect(again)
+          #expect(try plugin("DEL", node).status == 0)
+          #expect(try devices(node) == [])
+          #expect(try node.martlet("endpoint", "list", "-o", "json").json().arrayValue == [])
+        }
+        #expect(try plugin("ADD", node).status == 0)
+        #expect(try devices(node).count == 1)
+        #expect(try plugin("DEL", node).status == 0)
+      }
     }
 
     @Test func `a container of a Pod that is not there waits for it`() throws {

@@ -56,7 +56,7 @@ extension EndToEnd {
     @Test func `names are allowed and refused wherever the server is`() throws {
       let node = try SharedNode.node
       let servers = try self.servers(node)
-      defer { for server in servers { server.signal(SIGTERM) } }
+      defer { for server in servers { server.end() } }
       try waitForServers()
       try node.apply(manifest(#"{matchPattern: "*.example.com"}"#))
       for place in [Place.pod("dns"), .host, .world] {
@@ -106,7 +106,7 @@ extension EndToEnd {
     @Test func `toFQDNs allows what was answered, for as long as it holds`() throws {
       let node = try SharedNode.node
       let web = try node.serverInWorld(port: 9080)
-      defer { web.signal(SIGTERM) }
+      defer { web.end() }
       let policy = manifest(#"{matchPattern: "*"}"#, Self.fqdns)
       try node.apply(policy)
       // An address of its own: queries to the name server in the world keep that one's address in use for a while.
@@ -128,7 +128,7 @@ extension EndToEnd {
     @Test func `names go on while the agent is dead, and are known to the next one`() throws {
       let node = try SharedNode.node
       let web = try node.serverInWorld(port: 9080)
-      defer { web.signal(SIGTERM) }
+      defer { web.end() }
       let policy = manifest(#"{matchPattern: "*"}"#, Self.fqdns)
       try node.apply(policy)
       let agent = try #require(node.pid(of: "agent"))
@@ -160,7 +160,7 @@ extension EndToEnd {
     @Test(arguments: Family.allCases) func `HTTP rules read what goes to the world`(_ family: Family) throws {
       let node = try SharedNode.node
       let web = try node.serverInWorld(port: 9080)
-      defer { web.signal(SIGTERM) }
+      defer { web.end() }
       let policy = """
         apiVersion: cilium.io/v2
         kind: CiliumNetworkPolicy

@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import TestSupport
 import Testing
 
 /// Two policies for the same pod: one that only denies by default, and one with more ports than its map holds.
@@ -45,8 +46,8 @@ extension EndToEnd {
   /// well again by itself when there is room.
   @Suite(.serialized) struct FullTableTests {
     private func withNode(_ sizes: String, _ body: (Node) throws -> Void) throws {
-      let directory = try temporaryDirectory("sizes")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-sizes")
+      defer { TemporaryDirectory.remove(directory) }
       try write("maps: {\(sizes)}\n", to: directory + "/up.yaml")
       try Node.with(["--config", directory + "/up.yaml"]) { node in
         try node.runServer("ratings", labels: "app=ratings")

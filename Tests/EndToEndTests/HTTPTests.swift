@@ -117,6 +117,30 @@ extension EndToEnd {
       try node.delete(policy)
     }
 
+    /// The proxy ends these connections first, so it is the one that remembers the last connection of the port.
+    @Test(arguments: Family.allCases) func `a client may use its port again at once`(_ family: Family) throws {
+      let node = try SharedNode.node
+      let policy = manifest("{method: GET}")
+      try node.apply(policy)
+      let script = """
+        retransmitted() { nstat -asz TcpRetransSegs | awk '/Retrans/ { print $2 }'; }
+        range=/proc/sys/net/ipv4/ip_local_port_range; ports=$(<$range); echo 40000 40000 >$range
+        before=$(retransmitted)
+        for number in 1 2 3 4 5; do
+          exec 3<>"/dev/tcp/$1/9080" || echo unreachable
+          printf 'GET /ratings/0 HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n' >&3
+          IFS= read -r status <&3; echo "${status%$'\\r'}"; cat <&3 >/dev/null; exec 3>&-
+        done
+        echo "$ports" >$range
+        echo "retransmitted $(($(retransmitted) - before))"
+        """
+      let address = try node.address(of: .pod("productpage"), family)
+      let outcome = try node.run(["bash", "-c", script, "again", address], at: .pod("reviews"))
+      let answers = [String](repeating: "HTTP/1.1 200 OK", count: 5)
+      #expect(outcome.text.split(separator: "\n").map(String.init) == answers + ["retransmitted 0"], "\(outcome)")
+      try node.delete(policy)
+    }
+
     @Test func `an edited policy is what the next request meets`() throws {
       let node = try SharedNode.node
       for (method, other) in [("GET", "POST"), ("POST", "GET"), ("GET", "POST")] {

@@ -45,6 +45,7 @@ extension EndToEnd {
       ["nonsense"], ["run"], ["run", "--name", "a", "--port", "http", "--", "true"], ["run", "--name", "a", "--"],
       ["run", "--name", "a", "--restart", "Sometimes", "--", "true"],
       ["up", "--nonsense"], ["up", "--pod-cidr", "10.0.0.0/8"], ["up", "--service-cidr", "a,b"],
+      ["up", "--service-node-port-range", "5"], ["up", "--load-balancer-cidr", "a"],
       ["up", "--api-address", "localhost"], ["up", "--config", "/nowhere.yaml"], ["status", "--timeout", "soon"],
       ["observe", "-o", "table"], ["endpoint", "get"], ["policy", "trace", "--from", "a"],
       ["logs"], ["exec"], ["down", "--timeout", "x"], ["agent"],

@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import TestSupport
 import Testing
 
 private let sleep = Place.pod("sleep")
@@ -160,8 +161,8 @@ extension EndToEnd {
 
   @Suite(.serialized) struct HostPolicyFailureTests {
     @Test func `a policy that does not fit closes the node, but not its loopback`() throws {
-      let directory = try temporaryDirectory("sizes")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-sizes")
+      defer { TemporaryDirectory.remove(directory) }
       try write("maps: {policyEntries: 8}\ndevices: [world]\n", to: directory + "/up.yaml")
       try Node.with(["--config", directory + "/up.yaml"]) { node in
         let server = try node.serverOnHost(port: port)

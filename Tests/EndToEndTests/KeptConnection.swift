@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// A client that keeps one HTTP/1.1 connection and sends a request when it is told to.
 final class KeptConnection {
@@ -26,7 +27,7 @@ final class KeptConnection {
     """
 
   init(on node: Node, from source: Place, to destination: Place, port: Int = 9080, _ family: Family) throws {
-    directory = try temporaryDirectory("kept")
+    directory = try TemporaryDirectory.make("e2e-kept")
     let fifo = directory + "/in"
     guard mkfifo(fifo, 0o600) == 0 else { throw Failure("mkfifo: \(String(cString: strerror(errno)))") }
     // For both: opening does not wait for the other end.
@@ -46,7 +47,7 @@ final class KeptConnection {
     child.signal(SIGKILL)
     child.wait()
     close(input)
-    removeDirectory(directory)
+    TemporaryDirectory.remove(directory)
   }
 
   /// The status of the answer; `none` when none comes within a second, `closed` when the connection is.

@@ -1,6 +1,7 @@
 import Glibc
 import JSON
 import Synchronization
+import TestSupport
 import Testing
 
 /// A node of its own: a network namespace with `martlet up` in it, and behind a cable a second namespace, the world.
@@ -34,7 +35,7 @@ final class Node: Sendable {
   init(_ arguments: [String] = []) throws {
     self.arguments = arguments
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
-    directory = try temporaryDirectory("node")
+    directory = try TemporaryDirectory.make("e2e-node")
     do {
       try Node.network(name)
       upChild = Mutex(try Node.spawn(name, directory, arguments))
@@ -114,7 +115,7 @@ final class Node: Sendable {
 
   private static func remove(_ name: String, _ directory: String) {
     for namespace in [name, name + "w"] { _ = try? command(["ip", "netns", "del", namespace]) }
-    removeDirectory(directory)
+    TemporaryDirectory.remove(directory)
   }
 
   var state: String { directory + "/state" }

@@ -1,26 +1,8 @@
 import JSON
+import TestSupport
 
-/// Deterministic random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-struct Dice: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: Int) { state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func pick<Element>(_ elements: [Element]) -> Element {
-    elements[Int.random(in: 0..<elements.count, using: &self)]
-  }
-
-  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
-
-  mutating func list(_ counts: [Int], _ make: (inout Dice) -> JSONValue) -> JSONValue {
+extension SeededGenerator {
+  mutating func list(_ counts: [Int], _ make: (inout SeededGenerator) -> JSONValue) -> JSONValue {
     var elements: [JSONValue] = []
     for _ in 0..<pick(counts) { elements.append(make(&self)) }
     return .array(elements)
@@ -29,9 +11,9 @@ struct Dice: RandomNumberGenerator {
 
 /// Policies and traffic of a small vocabulary, so that they meet often.
 struct RandomTraffic {
-  var dice: Dice
+  var dice: SeededGenerator
 
-  init(seed: Int) { dice = Dice(seed: seed) }
+  init(seed: Int) { dice = SeededGenerator(seed: seed) }
 
   /// Namespace, name and labels.
   static let pods: [(namespace: String, name: String, labels: String)] = [
@@ -115,7 +97,7 @@ struct RandomTraffic {
     RandomTraffic.selector(&dice, isSubject: isSubject)
   }
 
-  private static func selector(_ dice: inout Dice, isSubject: Bool) -> JSONValue {
+  private static func selector(_ dice: inout SeededGenerator, isSubject: Bool) -> JSONValue {
     var labels: JSONValue = [:]
     if isSubject || dice.chance(60) { labels["app"] = .string(dice.pick(["x", "y", "z"])) }
     if dice.chance(25) { labels["tier"] = .string(dice.pick(["1", "2"])) }
@@ -129,7 +111,7 @@ struct RandomTraffic {
     return selector
   }
 
-  private static func rule(_ dice: inout Dice, isIngress: Bool, isDeny: Bool) -> JSONValue {
+  private static func rule(_ dice: inout SeededGenerator, isIngress: Bool, isDeny: Bool) -> JSONValue {
     let prefix = isIngress ? "from" : "to"
     var rule: JSONValue = [:]
     switch Int.random(in: 0..<100, using: &dice) {
@@ -161,7 +143,7 @@ struct RandomTraffic {
     return rule
   }
 
-  private static func port(_ dice: inout Dice) -> JSONValue {
+  private static func port(_ dice: inout SeededGenerator) -> JSONValue {
     let text = dice.pick(["80", "81", "9080", "0", "53", "5000", "web"])
     var port: JSONValue = ["port": .string(text)]
     port["protocol"] = .string(dice.pick(["TCP", "TCP", "UDP", "ANY"]))
@@ -171,7 +153,7 @@ struct RandomTraffic {
     return port
   }
 
-  private static func httpRule(_ dice: inout Dice) -> JSONValue {
+  private static func httpRule(_ dice: inout SeededGenerator) -> JSONValue {
     var rule: JSONValue = [:]
     if dice.chance(70) { rule["method"] = .string(dice.pick(["GET", "PUT", "GET|POST", "P.*"])) }
     if dice.chance(60) { rule["path"] = .string(dice.pick(["/", "/a.*", "/(a|b).*", "/a+b?", ".*\\?a=1"])) }

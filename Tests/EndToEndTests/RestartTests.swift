@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import TestSupport
 import Testing
 
 private let restartPolicies = """
@@ -109,8 +110,8 @@ extension EndToEnd {
     /// Requests of both families, one after the other for as long as `body` takes: every one is answered.
     private func expectNoFailure(to destination: Place, while body: () throws -> Void) throws {
       let node = try SharedNode.node
-      let directory = try temporaryDirectory("loop")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-loop")
+      defer { TemporaryDirectory.remove(directory) }
       let requests = try Family.allCases.map {
         try Node.requestCommand(node.url(of: destination, $0), timeout: 2, statusOnly: true).joined(separator: " ")
       }

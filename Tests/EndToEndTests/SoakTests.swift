@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 private let soakPolicies = """
@@ -61,8 +62,8 @@ extension EndToEnd {
 
     @Test func `kills under traffic change no verdict`() throws {
       let node = try SharedNode.node
-      let directory = try temporaryDirectory("soak")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-soak")
+      defer { TemporaryDirectory.remove(directory) }
       let clients = try SoakTests.streams.enumerated().flatMap { index, stream in
         try Family.allCases.map { family -> (Stream, Family, Child, String) in
           let request = try Node.requestCommand(

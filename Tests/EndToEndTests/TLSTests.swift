@@ -92,7 +92,7 @@ extension EndToEnd {
       let started = try servers(node).map {
         try Child(["ip", "netns", "exec", node.name + "w", "sh", "-c", "exec \($0)"])
       }
-      defer { for server in started { server.signal(SIGTERM) } }
+      defer { for server in started { server.end() } }
       try check(manifest("client", "egress", Self.names), at: .world)
     }
 

@@ -1,13 +1,14 @@
 import Glibc
 import JSON
+import TestSupport
 import Testing
 
 extension EndToEnd {
   /// How `up` starts, what it refuses to start with, and how it ends.
   @Suite(.serialized) struct UpTests {
     @Test func `a file says what flags say, and the sizes of maps`() throws {
-      let directory = try temporaryDirectory("config")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-config")
+      defer { TemporaryDirectory.remove(directory) }
       let file = directory + "/up.yaml"
       try write(
         """
@@ -38,8 +39,8 @@ extension EndToEnd {
     }
 
     @Test func `a mistake in the file is told with its line`() throws {
-      let directory = try temporaryDirectory("config")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-config")
+      defer { TemporaryDirectory.remove(directory) }
       try write("nodeName: n1\npodCIRD: [10.0.0.0/8]\n", to: directory + "/up.yaml")
       let outcome = try command([
         Node.binary, "up", "--config", directory + "/up.yaml", "--state-dir", directory + "/state",
@@ -60,11 +61,11 @@ extension EndToEnd {
         ),
         (["setpriv", "--bounding-set=-net_admin,-bpf"], [], "root lacks CAP_NET_ADMIN, CAP_BPF"),
         ([], ["--device", "nosuch0"], "--device: there is no network device \"nosuch0\""),
-        ([], ["--state-dir", "/proc/martlet"], "can not make /proc/martlet"),
+        ([], ["--state-dir", "/proc/martlet"], "can not make folder /proc/martlet"),
       ] as [([String], [String], String)])
     func `what is missing is named`(_ prefix: [String], _ arguments: [String], _ complaint: String) throws {
-      let directory = try temporaryDirectory("up")
-      defer { removeDirectory(directory) }
+      let directory = try TemporaryDirectory.make("e2e-up")
+      defer { TemporaryDirectory.remove(directory) }
       let outcome = try command(
         prefix + [Node.binary, "up"] + arguments, environment: ["MARTLET_STATE_DIR": directory + "/state"])
       #expect(outcome.status == 1, "\(outcome)")

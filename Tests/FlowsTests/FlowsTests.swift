@@ -2,6 +2,7 @@ import Addressing
 import CMartletABI
 import Flows
 import JSON
+import KernelABI
 import Testing
 
 private struct Names: FlowResolver {
@@ -15,7 +16,7 @@ private struct Names: FlowResolver {
 
 private func wire(_ text: String) throws -> martlet_addr {
   let address = try #require(IPAddress(text))
-  return martlet_addr(hi: address.high.bigEndian, lo: address.low.bigEndian)
+  return martlet_addr(address)
 }
 
 private func drop(_ source: String, _ destination: String, rule: UInt32, reason: UInt8) throws -> Flow {

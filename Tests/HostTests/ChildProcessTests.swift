@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import TestSupport
 import Testing
 
 @testable import Host
@@ -11,7 +12,8 @@ import Testing
     logger.logLevel = .critical
     return ChildProcess(
       name: "child", program: "/bin/sh", arguments: ["-c", script],
-      pidFile: "/tmp/martlet-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).pid", logger: logger)
+      pidFile: "\(TemporaryDirectory.root)/martlet-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).pid", logger: logger
+    )
   }
 
   private func pid(of child: ChildProcess, not old: pid_t = 0) async throws -> pid_t {

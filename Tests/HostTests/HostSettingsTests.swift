@@ -14,6 +14,8 @@ import Testing
         apiAddress: "[::1]:7443"
         podCIDR: ["fd44::/64", 10.44.0.0/16]
         serviceCIDR: 10.97.0.0/16,fd97::/112
+        serviceNodePortRange: 31000-31999
+        loadBalancerCIDR: 192.0.2.0/24,198.51.100.8/32
         keepDatapath: true
         audit: true
         devices: [eth0, eth1]
@@ -25,6 +27,8 @@ import Testing
     expected.apiAddress = ListenAddress("[::1]:7443")
     expected.podCIDRs = HostSettings.blocks(["10.44.0.0/16", "fd44::/64"])
     expected.serviceCIDRs = HostSettings.blocks(["10.97.0.0/16", "fd97::/112"])
+    expected.nodePorts = 31000...31999
+    expected.loadBalancerCIDRs = HostSettings.anyBlocks(["192.0.2.0/24", "198.51.100.8/32"])
     expected.keepsDatapath = true
     expected.audit = true
     expected.devices = ["eth0", "eth1"]
@@ -45,6 +49,8 @@ import Testing
     ("maps: {events: 5000}", "up.yaml:1: maps.events: must be a power of two"),
     ("maps: {ipcache: 0}", "up.yaml:1: maps.ipcache: must be from 1 to"),
     ("podCIDR: [10.0.0.0/8]", "up.yaml:1: podCIDR: one IPv4 and one IPv6 block are needed"),
+    ("serviceNodePortRange: 9-8", "up.yaml:1: serviceNodePortRange: is not FIRST-LAST"),
+    ("loadBalancerCIDR: [a]", "up.yaml:1: loadBalancerCIDR: blocks are needed"),
     ("apiAddress: localhost", "up.yaml:1: apiAddress: is not ADDRESS:PORT"),
     ("a: b: c", "up.yaml:1: "),
     ("- a", "up.yaml:1: "),

@@ -94,6 +94,30 @@ import Testing
     #expect(allocator[same] == number(257))
   }
 
+  @Test func labelsWithSeveralNumbersAlwaysHaveTheSmallest() {
+    var allocator = IdentityAllocator()
+    var known: [NumericIdentity: IdentityLabels] = [:]
+    for _ in 0..<2000 {
+      let identity = number(.random(in: 256...263))
+      let new = labels("\(Int.random(in: 0..<3))")
+      known[identity] = Bool.random() ? new : nil
+      if known[identity] == nil { allocator.remove(identity) } else { allocator.insert(identity, new) }
+      for each in 0..<3 {
+        let expected = known.filter { $0.value == labels("\(each)") }.keys.min()
+        #expect(allocator[labels("\(each)")] == expected)
+      }
+    }
+  }
+
+  @Test func removingOneDoesNotLookAtTheOthers() {
+    let all = (0..<UInt32(3000)).map { (number(256 + $0), labels("\($0)")) }
+    var allocator = IdentityAllocator(Dictionary(uniqueKeysWithValues: all))
+    // Several times that much when each is compared with all that are left.
+    let time = ContinuousClock().measure { for (identity, _) in all { allocator.remove(identity) } }
+    #expect(time < .seconds(2))
+    #expect(allocator[labels("0")] == nil)
+  }
+
   @Test func aNumberIsGivenAgainLate() throws {
     var allocator = IdentityAllocator([number(300): labels("a")])
     allocator.remove(number(300))

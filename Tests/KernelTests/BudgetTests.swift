@@ -32,7 +32,13 @@ private func kernelSeries() throws -> String {
 @Suite(.enabled(if: isRoot, "needs root")) struct BudgetTests {
   /// Every program loads, and the verifier walks no more instructions than bpf/budget.json grants.
   @Test func programsStayWithinTheirBudgets() throws {
-    let programs = try Node.specification().load().programs.merging(Node.hostSpecification().load().programs) { $1 }
+    let objects = try [
+      Node.specification(), Node.hostSpecification(), Node.proxySpecification(), SocketStage.specification(),
+      SocketEndTests.specification(),
+    ]
+    let programs = try objects.reduce(into: [:]) { all, object in
+      all.merge(try object.load().programs) { $1 }
+    }
     let budgets = try Budgets.read().programs
     let series = try kernelSeries()
     #expect(programs.keys.sorted() == budgets.keys.sorted())

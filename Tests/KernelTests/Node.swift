@@ -34,6 +34,8 @@ final class Node {
   let loaded: LoadedObject
   /// The programs of the node's own devices, over the same maps.
   let host: LoadedObject
+  /// Tells the stack of the proxy's listeners, over the same maps.
+  let proxy: LoadedObject
   let config: BPFMap<UInt32, martlet_config>
   let endpoints: BPFMap<martlet_addr, martlet_endpoint>
   let ipcache: BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
@@ -61,6 +63,11 @@ final class Node {
     return try ObjectSpecification(bytes: Array(object), name: "host")
   }
 
+  static func proxySpecification() throws -> ObjectSpecification {
+    let object = UnsafeRawBufferPointer(start: martlet_proxy_object(), count: martlet_proxy_object_size())
+    return try ObjectSpecification(bytes: Array(object), name: "proxy")
+  }
+
   /// `entries` in conntrack, `ringBytes` for events; what both pods may do is everything, until ``allow`` or ``rules`` say more.
   init(entries: UInt32 = 256, ringBytes: UInt32 = 65536) throws {
     var specification = try Node.specification()
@@ -69,6 +76,7 @@ final class Node {
     specification["martlet_events"]?.maxEntries = ringBytes
     loaded = try specification.load()
     host = try Node.hostSpecification().load(reusing: loaded.maps)
+    proxy = try Node.proxySpecification().load(reusing: loaded.maps)
     config = try loaded.map("martlet_config")
     endpoints = try loaded.map("martlet_endpoints")
     ipcache = try loaded.map("martlet_ipcache")

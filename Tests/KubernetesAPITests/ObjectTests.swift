@@ -77,6 +77,78 @@ import Testing
     #expect(endpoints.subsets.first?.backends.map(\.ready) == [true, false])
   }
 
+  @Test func everythingAboutAService() throws {
+    let service = try Service(
+      yaml(
+        """
+        metadata: {name: s, annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: "10.0.0.0/8"}}
+        spec:
+          type: LoadBalancer
+          clusterIP: 10.96.0.1
+          ipFamilies: [IPv4, IPv6]
+          sessionAffinity: ClientIP
+          sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
+          internalTrafficPolicy: Local
+          externalTrafficPolicy: Local
+          healthCheckNodePort: 31000
+          publishNotReadyAddresses: true
+          trafficDistribution: PreferClose
+          loadBalancerClass: other/one
+          loadBalancerSourceRanges: [" 192.0.2.0/24 ", "2001:db8::/32"]
+          ports: [{port: 80, targetPort: 0, nodePort: 30080, appProtocol: http}]
+        status:
+          loadBalancer:
+            ingress: [{ip: 203.0.113.1}, {hostname: a.example}, {ip: 203.0.113.2, ipMode: Proxy}]
+        """))
+    #expect(service.type == .loadBalancer && service.ipFamilies == [.ipv4, .ipv6] && !service.isHeadless)
+    #expect(service.affinityTimeout == 60 && service.healthCheckNodePort == 31000)
+    #expect(service.internalTrafficPolicy == .local && service.externalTrafficPolicy == .local)
+    #expect(service.publishNotReadyAddresses && service.trafficDistribution == "PreferClose")
+    #expect(service.loadBalancerClass == "other/one")
+    #expect(service.loadBalancerSourceRanges.map(\.description) == ["192.0.2.0/24", "2001:db8::/32"])
+    #expect(service.loadBalancerIPs.map(\.description) == ["203.0.113.1"])
+    #expect(service.ports.first?.targetPort == .number(80) && service.ports.first?.nodePort == 30080)
+    #expect(service.ports.first?.appProtocol == "http")
+
+    let plain = try Service(
+      yaml(
+        """
+        metadata: {name: s, annotations: {service.beta.kubernetes.io/load-balancer-source-ranges: "10.0.0.0/8, ::/0"}}
+        spec: {sessionAffinity: ClientIP, clusterIP: None, ports: [{port: 80, nodePort: 0}]}
+        """))
+    #expect(plain.type == .clusterIP && plain.affinityTimeout == 10_800 && plain.isHeadless)
+    #expect(plain.internalTrafficPolicy == .cluster && plain.externalTrafficPolicy == .cluster)
+    #expect(plain.ports.first?.nodePort == nil && plain.loadBalancerSourceRanges.count == 2)
+  }
+
+  @Test(arguments: [
+    ("{type: Node}", "spec.type"), ("{sessionAffinity: IP}", "spec.sessionAffinity"),
+    ("{ipFamilies: [4]}", "spec.ipFamilies[0]"), ("{externalTrafficPolicy: Global}", "spec.externalTrafficPolicy"),
+    ("{loadBalancerSourceRanges: [10.0.0.0/33]}", "spec.loadBalancerSourceRanges[0]"),
+    ("{ports: [{port: 80, nodePort: 70000}]}", "spec.ports[0].nodePort"),
+  ])
+  func serviceRefuses(_ spec: String, _ path: String) throws {
+    let error = try #require(throws: FieldError.self) {
+      try Service(yaml("{metadata: {name: s}, spec: \(spec)}"))
+    }
+    #expect(error.path == path)
+  }
+
+  @Test func hintsOfEndpoints() throws {
+    let slice = try EndpointSlice(
+      yaml(
+        """
+        metadata: {name: s-1}
+        addressType: IPv6
+        ports: [{port: 8080, appProtocol: http}]
+        endpoints:
+        - {addresses: ["fd00::1"], nodeName: n1, zone: a, hints: {forZones: [{name: a}, {name: b}], forNodes: [{name: n1}]}}
+        - {addresses: ["fd00::2"]}
+        """))
+    #expect(slice.endpoints.map(\.zone) == ["a", nil] && slice.endpoints.map(\.zoneHints) == [["a", "b"], []])
+    #expect(slice.endpoints[0].nodeHints == ["n1"] && slice.ports[0].appProtocol == "http")
+  }
+
   @Test func networkPolicy() throws {
     let policy = try NetworkPolicy(
       yaml(

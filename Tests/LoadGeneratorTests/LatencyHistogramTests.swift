@@ -53,4 +53,17 @@ import Testing
     histogram.merge(LatencyHistogram())
     #expect(histogram.count == 1)
   }
+
+  @Test func `buckets tell where each duration is, and hold all of them`() {
+    var histogram = LatencyHistogram()
+    let values: [UInt64] = [0, 1, 1, 2047, 2048, 2049, 2050, 999_999_937]
+    for value in values { histogram.record(value) }
+    let buckets = histogram.buckets
+    #expect(buckets.map(\.count) == [1, 2, 1, 2, 1, 1])
+    #expect(buckets.map(\.range.lowerBound) == [0, 1, 2047, 2048, 2050, 999_817_216])
+    for (bucket, next) in zip(buckets, buckets.dropFirst()) {
+      #expect(bucket.range.upperBound <= next.range.lowerBound)
+    }
+    for value in values { #expect(buckets.contains { $0.range.contains(value) }) }
+  }
 }

@@ -1,6 +1,7 @@
 import Glibc
 import JSON
 import Testing
+import Threads
 
 @testable import LoadGenerator
 
@@ -10,7 +11,7 @@ import Testing
     let server = try BenchServer(port: 0, behaviour: behaviour)
     let port = server.port
     nonisolated(unsafe) let handed = server
-    DetachedThreads.start { handed.run() }
+    DetachedThread.start { handed.run() }
     return port
   }
 
@@ -109,5 +110,10 @@ import Testing
       return
     }
     #expect(median > 0 && median < 0.1)
+    #expect(document["DurationHistogram"]?["Data"] == nil)
+    let full = LoadDocument(options: options, result: result, hasBuckets: true).json
+    let buckets = full["DurationHistogram"]?["Data"]?.arrayValue ?? []
+    #expect(buckets.compactMap { $0["Count"]?.integerValue }.reduce(0, +) == Int64(result.answered))
+    #expect(buckets.last?["Percent"]?.integerValue == 100)
   }
 }

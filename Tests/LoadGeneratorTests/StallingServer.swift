@@ -1,23 +1,7 @@
 import Glibc
+import Threads
 
 @testable import LoadGenerator
-
-enum DetachedThreads {
-  /// Runs `body` on a thread of its own for the rest of the process.
-  static func start(_ body: @escaping @Sendable () -> Void) {
-    final class Box {
-      let body: @Sendable () -> Void
-      init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var thread = pthread_t()
-    pthread_create(
-      &thread, nil,
-      { argument in
-        Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
-        return nil
-      }, Unmanaged.passRetained(Box(body)).toOpaque())
-  }
-}
 
 /// One connection at a time, one request at a time; sleeps once before answering.
 enum StallingServer {
@@ -34,7 +18,7 @@ enum StallingServer {
     }
     guard bound else { throw LoadError("can not listen") }
     let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".utf8)
-    DetachedThreads.start {
+    DetachedThread.start {
       var answered = 0
       while true {
         let connection = accept(listener, nil, nil)

@@ -45,7 +45,6 @@ import Testing
             .init(stage: "egress", verdict: .allowed, reason: "r", rule: RuleCitation(object: "o", path: "p")),
             .init(stage: "ingress", verdict: .denied, reason: "no rule allows it", rule: nil),
           ])))
-    #expect(try survives(FlowModel(json: ["verdict": "FORWARDED"])))
   }
 
   @Test func errorsNameTheField() throws {

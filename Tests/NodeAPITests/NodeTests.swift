@@ -1,6 +1,7 @@
 import Glibc
 import JSON
 import Synchronization
+import TestSupport
 import Testing
 import Threads
 
@@ -16,7 +17,7 @@ struct Pair {
   init(limits: NodeServer.Limits = .init(), timeout: Duration = .seconds(5), _ handler: @escaping NodeServer.Handler)
     throws
   {
-    directory = try temporaryDirectory()
+    directory = try TemporaryDirectory.make("node")
     path = directory + "/agent.sock"
     server = try NodeServer(socketPath: path, limits: limits, handler: handler)
     client = NodeClient(socketPath: path, timeout: timeout)
@@ -24,14 +25,8 @@ struct Pair {
 
   func close() {
     server.stop()
-    rmdir(directory)
+    TemporaryDirectory.remove(directory)
   }
-}
-
-func temporaryDirectory() throws -> String {
-  var template = Array("/tmp/martlet-node-XXXXXX".utf8CString)
-  try #require(mkdtemp(&template) != nil)
-  return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
 
 /// Sends bytes as they are, and returns all that comes back.
@@ -228,8 +223,8 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 
   @Test func aStaleSocketIsReplacedAndAFileIsNot() async throws {
     try await onThread {
-      let directory = try temporaryDirectory()
-      defer { rmdir(directory) }
+      let directory = try TemporaryDirectory.make("node")
+      defer { TemporaryDirectory.remove(directory) }
       let path = directory + "/agent.sock"
       do {
         let dead = try UnixSocket.make()
@@ -248,8 +243,8 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
 
   @Test func stoppingLeavesASuccessorAlone() async throws {
     try await onThread {
-      let directory = try temporaryDirectory()
-      defer { rmdir(directory) }
+      let directory = try TemporaryDirectory.make("node")
+      defer { TemporaryDirectory.remove(directory) }
       let path = directory + "/agent.sock"
       let first = try NodeServer(socketPath: path) { _ in .json(1) }
       unlink(path)

@@ -1,10 +1,8 @@
-import ControlPlane
 import JSON
 import KubernetesAPI
 import Logging
 import Operator
 import Synchronization
-import TestSupport
 import Testing
 
 /// Against a real API server, whose preconditions are what makes the collection safe.
@@ -86,20 +84,10 @@ import Testing
   private func withCluster(
     _ body: (KubernetesClient, IdentityCollector, ContinuousClock.Instant) async throws -> Void
   ) async throws {
-    let folder = try TemporaryDirectory()
-    var configuration = ControlPlaneConfiguration(stateDirectory: folder.path)
-    configuration.port = 0
-    let controlPlane = try await ControlPlane(configuration: configuration, logger: Logger(label: "test"))
-    let (ready, continuation) = AsyncStream.makeStream(of: Void.self)
-    let serving = Task { try await controlPlane.run { continuation.yield() } }
-    for await _ in ready { break }
-    let client = try KubernetesClient(configuration: .kubeconfig(path: controlPlane.kubeconfigPath))
-    let collector = IdentityCollector(api: client, grace: Self.grace, logger: Logger(label: "test"))
-    let result: Result<Void, any Error>
-    do { result = .success(try await body(client, collector, .now)) } catch { result = .failure(error) }
-    serving.cancel()
-    _ = await serving.result
-    try result.get()
+    try await OperatorTests.withCluster { client in
+      try await body(
+        client, IdentityCollector(api: client, grace: Self.grace, logger: Logger(label: "test")), .now)
+    }
   }
 }
 

@@ -1,26 +1,8 @@
 import JSON
+import TestSupport
 
-/// Deterministic random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-struct Dice: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: Int) { state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func pick<Element>(_ elements: [Element]) -> Element {
-    elements[Int.random(in: 0..<elements.count, using: &self)]
-  }
-
-  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
-
-  mutating func list(_ range: ClosedRange<Int>, _ make: (inout Dice) -> JSONValue) -> JSONValue {
+extension SeededGenerator {
+  mutating func list(_ range: ClosedRange<Int>, _ make: (inout SeededGenerator) -> JSONValue) -> JSONValue {
     var elements: [JSONValue] = []
     for _ in 0..<Int.random(in: range, using: &self) { elements.append(make(&self)) }
     return .array(elements)
@@ -29,7 +11,7 @@ struct Dice: RandomNumberGenerator {
 
 /// Makes worlds of a small vocabulary, so that what their policies say overlaps often.
 struct WorldGenerator {
-  var dice: Dice
+  var dice: SeededGenerator
   private let theme: Theme
 
   /// Worlds in which most rules read one protocol, on few ports: there the rules of several peers and of both ends meet.
@@ -43,7 +25,7 @@ struct WorldGenerator {
   private var isFocused: Bool { theme != .everything }
 
   init(seed: Int) {
-    dice = Dice(seed: seed)
+    dice = SeededGenerator(seed: seed)
     theme = dice.chance(40) ? dice.pick(Theme.allCases) : .everything
   }
 
@@ -202,7 +184,7 @@ struct WorldGenerator {
     ]
   }
 
-  private static func port(_ dice: inout Dice) -> JSONValue {
+  private static func port(_ dice: inout SeededGenerator) -> JSONValue {
     let text = dice.pick(["80", "81", "90", "0", "53", "web", "dns"])
     var port: JSONValue = ["port": .string(text)]
     if dice.chance(70) { port["protocol"] = .string(dice.pick(["TCP", "UDP", "ANY", "SCTP"])) }

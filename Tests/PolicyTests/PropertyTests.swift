@@ -3,6 +3,7 @@ import Foundation
 import Identity
 import JSON
 import ProxyRules
+import TestSupport
 import Testing
 
 @testable import Policy
@@ -37,7 +38,7 @@ import Testing
   }
 
   private func compare(
-    _ compiled: CompiledPolicy, _ oracle: Oracle, _ random: inout SplitMix, _ context: String
+    _ compiled: CompiledPolicy, _ oracle: Oracle, _ random: inout SeededGenerator, _ context: String
   ) throws {
     let kernel = KernelLookup(compiled: compiled)
     let peers = PropertyTests.peers(oracle.cluster).map { ($0, $0.identity(kernel)) }

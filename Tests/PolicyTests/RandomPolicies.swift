@@ -1,37 +1,21 @@
 import JSON
 import Labels
 import Policy
+import TestSupport
 
-/// Deterministic random numbers (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  init(_ seed: Int) { state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func pick<Element>(_ elements: [Element]) -> Element {
-    elements[Int.random(in: 0..<elements.count, using: &self)]
-  }
-  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
-  mutating func list<Element>(_ range: ClosedRange<Int>, _ make: (inout SplitMix) -> Element) -> [Element] {
+extension SeededGenerator {
+  mutating func list<Element>(_ range: ClosedRange<Int>, _ make: (inout SeededGenerator) -> Element) -> [Element] {
     (0..<Int.random(in: range, using: &self)).map { _ in make(&self) }
   }
 }
 
 /// Makes clusters and policies of a small vocabulary, so that what they say overlaps often.
 struct RandomPolicies {
-  var random: SplitMix
+  var random: SeededGenerator
   /// Of 100 rules, how many use a field that is not enforced.
   var unsupported = 5
 
-  init(seed: Int) { random = SplitMix(seed) }
+  init(seed: Int) { random = SeededGenerator(seed: seed) }
 
   mutating func cluster() -> Cluster {
     var cluster = Cluster()

@@ -1,19 +1,7 @@
 import Automata
 import ProxyRules
+import TestSupport
 import Testing
-
-/// A generator whose sequence depends on the seed only (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
-}
 
 /// The shared automata decide as one automaton for each rule and field does.
 @Suite struct MatcherPropertyTests {
@@ -42,7 +30,7 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 
   @Test func decidesAsTheRulesOneByOne() throws {
-    var generator = SeededGenerator(state: 1)
+    var generator = SeededGenerator(seed: 1)
     for _ in 0..<60 {
       // Often more rules than a word has bits.
       let rules = (0..<UInt32.random(in: 1...150, using: &generator)).map { id in

@@ -1,25 +1,26 @@
+import Files
 import Foundation
 import Logging
 import ProxyRules
+import TestSupport
 import Testing
 
 @testable import Proxy
 
 @Suite struct ConfigurationWatchTests {
   @Test func followsTheFile() async throws {
-    let folder = "/tmp/martlet-proxy-watch-\(getpid())"
-    try? FileManager.default.removeItem(atPath: folder)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let directory = try TemporaryDirectory("proxy")
+    let files = ProxyFiles(folder: directory.path + "/proxy")
     let rules = RuleStore()
-    let watch = ConfigurationWatch(folder: folder, rules: rules, logger: Logger(label: "test"))
+    let watch = ConfigurationWatch(files: files, rules: rules, logger: Logger(label: "test"))
     let task = Task { try await watch.run() }
     func write(_ text: String) throws {
-      try text.write(toFile: folder + "/new", atomically: false, encoding: .utf8)
-      #expect(rename(folder + "/new", folder + "/config.json") == 0)
+      try text.write(toFile: directory.path + "/new", atomically: false, encoding: .utf8)
+      #expect(rename(directory.path + "/new", files.configuration) == 0)
     }
     func acknowledged() async -> String {
       try? await Task.sleep(for: .milliseconds(150))
-      return (try? String(contentsOfFile: folder + "/generation", encoding: .utf8)) ?? ""
+      return (try? String(contentsOfFile: files.generation, encoding: .utf8)) ?? ""
     }
     _ = await acknowledged()
     #expect(rules.current.generation == 0)

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -21,7 +22,7 @@ import Testing
   }()
 
   @Test(arguments: 0..<8) func survives(_ seed: Int) {
-    var random = Generator(seed: UInt64(seed))
+    var random = SeededGenerator(seed: UInt64(seed))
     let question = DNSBuilder(query: "a.example").question
     var taken = 0
     for _ in 0..<20_000 {
@@ -43,7 +44,7 @@ import Testing
     #expect(taken > 100, "the changes must leave some messages readable")
   }
 
-  private static func mutate(_ bytes: inout [UInt8], _ random: inout Generator) {
+  private static func mutate(_ bytes: inout [UInt8], _ random: inout SeededGenerator) {
     guard !bytes.isEmpty else { return bytes.append(0) }
     let at = Int.random(in: 0..<bytes.count, using: &random)
     switch Int.random(in: 0..<6, using: &random) {
@@ -53,21 +54,6 @@ import Testing
     case 3: bytes.insert(UInt8.random(in: 0...255, using: &random), at: at)
     case 4: bytes[at] = [0, 0xC0, 0xFF, 12, 63, 64].randomElement(using: &random) ?? 0
     default: bytes.append(contentsOf: bytes[at...].prefix(16))
-    }
-  }
-
-  /// SplitMix64, so that a failure can be repeated.
-  struct Generator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1 }
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return z ^ (z >> 31)
     }
   }
 }

@@ -1,6 +1,7 @@
 import Addressing
 import Foundation
 import ProxyRules
+import TestSupport
 import Testing
 
 @testable import Proxy
@@ -223,9 +224,8 @@ extension LoopbackTests {
     }
 
     @Test func recordsGoToASocketAndLossIsCounted() async throws {
-      let path = "/tmp/martlet-proxy-test-\(getpid()).sock"
-      unlink(path)
-      defer { unlink(path) }
+      let directory = try TemporaryDirectory("proxy")
+      let path = directory.path + "/access.sock"
       let server = try TestServer.echo()
       let proxy = try TestProxy(server.address) { $0.accessSink = .socket(path: path) }
       let client = proxy.connect()

@@ -2,6 +2,7 @@ import Addressing
 import BPF
 import CMartletABI
 import Foundation
+import KernelABI
 import Testing
 
 @testable import Proxy
@@ -86,8 +87,8 @@ import Testing
     init(pins: String) throws {
       configuration = try .create(.array, name: "test_config", maxEntries: 1, flags: .memoryMapped)
       connections = try .create(.hash, name: "test_ct", maxEntries: 8, flags: .noPreallocation)
-      try configuration.raw.pin(at: pins + "/martlet_config", replacing: true)
-      try connections.raw.pin(at: pins + "/martlet_conntrack", replacing: true)
+      try configuration.raw.pin(at: MapName.configuration.pin(in: pins), replacing: true)
+      try connections.raw.pin(at: MapName.connections.pin(in: pins), replacing: true)
     }
 
     func set(revision: UInt32) throws {
@@ -102,7 +103,7 @@ import Testing
     try BPFFS.ensureMounted()
     try BPFFS.makeDirectories(pins)
     defer {
-      for name in ["martlet_config", "martlet_conntrack"] { unlink("\(pins)/\(name)") }
+      for name in [MapName.configuration, .connections] { unlink(name.pin(in: pins)) }
       rmdir(pins)
     }
     let first = try Maps(pins: pins)

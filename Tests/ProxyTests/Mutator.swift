@@ -1,3 +1,5 @@
+import TestSupport
+
 @testable import Proxy
 
 #if canImport(Glibc)

@@ -1,5 +1,6 @@
 import Addressing
 import Foundation
+import Threads
 
 @testable import Proxy
 
@@ -121,7 +122,7 @@ final class TestServer: Sendable {
     address = listener.address
     _ = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK)
     let fd = fd
-    BlockingThread.start {
+    DetachedThread.start {
       var number = 0
       while true {
         var peer: SocketAddress?
@@ -129,7 +130,7 @@ final class TestServer: Sendable {
         if accepted < 0 { return }
         let connection = number
         number += 1
-        BlockingThread.start { script(TestSocket(adopting: accepted), connection) }
+        DetachedThread.start { script(TestSocket(adopting: accepted), connection) }
       }
     }
   }

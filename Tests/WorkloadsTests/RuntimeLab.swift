@@ -1,4 +1,5 @@
 import CNI
+import Files
 import Glibc
 import JSON
 import Logging

@@ -23,9 +23,12 @@
 #include <linux/fib_rules.h>
 #include <linux/pkt_sched.h>
 #include <linux/veth.h>
+#include <linux/sock_diag.h>
+#include <linux/inet_diag.h>
 
 #include "clinux_bpf.h"
 #include "clinux_epoll.h"
+#include "clinux_memory.h"
 #include "clinux_net.h"
 #include "clinux_process.h"
 #include "clinux_spawn.h"

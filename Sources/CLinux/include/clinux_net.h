@@ -38,6 +38,11 @@ long clinux_receive_datagram(int fd, void *buffer, size_t size, void *from, void
  * IP_PKTINFO or IPV6_PKTINFO. The socket must be transparent. Returns 0 or -errno. */
 int clinux_send_datagram(int fd, const void *buffer, size_t size, const void *from, const void *to);
 
+/* bind(2), connect(2) of a Unix domain socket by its path. Return 0 or -errno; -ENAMETOOLONG for a
+ * path that sockaddr_un has no room for. */
+int clinux_bind_unix(int fd, const char *path);
+int clinux_connect_unix(int fd, const char *path);
+
 /* setns(2), unshare(2): they change the calling thread only, so call them on a thread of your own.
  */
 int clinux_setns(int fd, int type);

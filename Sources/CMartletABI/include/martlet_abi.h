@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 4
+#define MARTLET_ABI_VERSION 5
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -59,9 +59,17 @@ struct martlet_config {
 	__u32 ct_tcp_closing; /* and a query that was answered */
 	__u32 ct_any;	      /* UDP, ICMP: until a reply is seen */
 	__u32 ct_any_stream;  /* UDP, ICMP: after a reply was seen */
-	__u32 reserved;
+	__u32 maglev_size;    /* entries of the tables in martlet_maglev, a prime */
+	/* Cookie of the node's own network namespace (SO_NETNS_COOKIE). */
+	__u64 node_netns_cookie;
+	/* Ports for NodePort services, both ends included; 0 and 0: none. Host order. */
+	__u16 node_port_first;
+	__u16 node_port_last;
+	/* Source ports for connections that get another source address. Host order. */
+	__u16 nat_port_first;
+	__u16 nat_port_last;
 };
-MARTLET_ASSERT_SIZE(struct martlet_config, 40);
+MARTLET_ASSERT_SIZE(struct martlet_config, 56);
 
 /* ---- martlet_endpoints: hash, address of a local pod -> where it lives ---------------------- */
 
@@ -190,30 +198,263 @@ enum martlet_ct_flags {
 	MARTLET_CT_RST = 1 << 4,
 	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
 	MARTLET_CT_AUDIT = 1 << 6, /* the proxy reports what it would refuse, and lets it pass */
+	MARTLET_CT_TRANSLATED = 1 << 7, /* replies are to be looked up in martlet_nat */
 	/* As MARTLET_CT_AUDIT, for egress_proxy_rules; where there are none, equal to it. */
-	MARTLET_CT_AUDIT_EGRESS = 1 << 7,
+	MARTLET_CT_AUDIT_EGRESS = 1 << 8,
 };
 
 struct martlet_ct_entry {
-	__u32 created;	/* seconds, CLOCK_MONOTONIC */
-	__u32 expires;	/* seconds, CLOCK_MONOTONIC */
-	__u32 revision; /* policy_revision at which the rules below were found */
+	__u64 created_ns; /* CLOCK_MONOTONIC */
+	__u32 expires;	  /* seconds, CLOCK_MONOTONIC */
+	__u32 revision;	  /* policy_revision at which the rules below were found */
 	__u32 origin_identity;
 	__u32 reply_identity;
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
 	__u32 proxy_rules;  /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
+	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
+	__u32 service;	    /* by which the initiator reached the responder; 0: directly */
 	/*
 	 * MARTLET_CT_PROXY: the initiator's rule set, which binds as well, when both ends have one;
 	 * proxy_rules is the responder's then. 0: there is one set at most, whosever it is. A
 	 * number of its own for each pair would need a map of pairs that is looked up and kept for
-	 * every connection that both ends read; a field costs nothing, in the room of a finer
-	 * clock.
+	 * every connection that both ends read; a field costs nothing.
 	 */
 	__u32 egress_proxy_rules;
-	__u32 flags; /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 };
-MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 40);
+MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 48);
+
+/* ---- services ------------------------------------------------------------------------------ */
+
+/*
+ * martlet_frontends: hash, where clients send -> what answers there.
+ *
+ * A NodePort has one entry for each family, whose address is the unspecified one (::ffff:0.0.0.0 or
+ * ::); it stands for every address that belongs to a node.
+ */
+struct martlet_frontend_key {
+	struct martlet_addr address;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 pad[5];
+};
+MARTLET_ASSERT_SIZE(struct martlet_frontend_key, 24);
+
+enum martlet_frontend_flags {
+	MARTLET_FRONTEND_CLUSTER_IP = 1 << 0,
+	MARTLET_FRONTEND_NODE_PORT = 1 << 1,
+	MARTLET_FRONTEND_EXTERNAL_IP = 1 << 2,
+	MARTLET_FRONTEND_LOAD_BALANCER = 1 << 3,
+	MARTLET_FRONTEND_HOST_PORT = 1 << 4,
+};
+
+struct martlet_frontend {
+	__u32 service;	/* for clients of the cluster: its pods and nodes; in martlet_services */
+	__u32 external; /* for everybody else; 0: this is no frontend for them */
+	__u32 flags;	/* enum martlet_frontend_flags: what it is */
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_frontend, 16);
+
+/*
+ * martlet_services: hash, number -> how it is balanced. One port of a Service, seen by one kind of
+ * client, in one family. Its backends change by one write of this entry, which names another table
+ * (MARTLET_SERVICE_MAGLEV: by one write in martlet_maglev). A table that no entry names any more is
+ * kept for a second.
+ */
+enum martlet_service_flags {
+	MARTLET_SERVICE_MAGLEV = 1 << 0,	/* chosen by the hash of client and frontend */
+	MARTLET_SERVICE_SOURCE_RANGES = 1 << 1, /* only for clients in martlet_source_ranges */
+	MARTLET_SERVICE_KEEP_SOURCE =
+	    1 << 2, /* the backend, on this node, sees the client's address */
+	/* Nobody has a backend here, though the service has some elsewhere (a policy of Local):
+	 * packets are dropped rather than refused. */
+	MARTLET_SERVICE_DROP = 1 << 3,
+};
+
+struct martlet_service {
+	__u32 table;	/* in martlet_service_slots */
+	__u32 count;	/* slots 0 ... count - 1; 0: no backend, connections are refused */
+	__u32 affinity; /* seconds for which a client keeps its backend; 0: no affinity */
+	__u32 flags;	/* enum martlet_service_flags */
+};
+MARTLET_ASSERT_SIZE(struct martlet_service, 16);
+
+/* martlet_service_slots: hash, slot of a table -> number of a backend. */
+struct martlet_slot_key {
+	__u32 table;
+	__u32 slot;
+};
+MARTLET_ASSERT_SIZE(struct martlet_slot_key, 8);
+
+/*
+ * martlet_maglev: hash of arrays, service -> one value of MARTLET_MAGLEV_MAX numbers of backends,
+ * of which the first martlet_config.maglev_size count (Eisenbud et al., NSDI 2016).
+ */
+#define MARTLET_MAGLEV_MAX 16381
+
+/* martlet_backends: hash, number -> where it is. */
+enum martlet_backend_flags {
+	MARTLET_BACKEND_LOCAL = 1 << 0, /* a pod of this node, or the node itself */
+};
+
+struct martlet_backend {
+	struct martlet_addr address;
+	__be16 port;
+	__u8 protocol;
+	__u8 flags; /* enum martlet_backend_flags */
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_backend, 24);
+
+/* martlet_affinity: LRU hash, client and service -> the backend it has. */
+struct martlet_affinity_key {
+	/* The client's address; at a socket, which has none yet: 0 and the cookie of its network
+	 * namespace. */
+	struct martlet_addr client;
+	__u32 service;
+	__u32 at_socket; /* 1: `client` is such a cookie */
+};
+MARTLET_ASSERT_SIZE(struct martlet_affinity_key, 24);
+
+struct martlet_affinity {
+	__u32 backend;
+	__u32 last_used; /* seconds, CLOCK_MONOTONIC */
+};
+MARTLET_ASSERT_SIZE(struct martlet_affinity, 8);
+
+/* martlet_source_ranges: LPM trie, service and block (loadBalancerSourceRanges) -> 1. */
+struct martlet_source_range_key {
+	__u32 prefix_length; /* 32 bits of service, then as in martlet_ipcache */
+	__u32 service;
+	__u32 address[4]; /* network byte order */
+};
+MARTLET_ASSERT_SIZE(struct martlet_source_range_key, 24);
+
+/*
+ * martlet_sockets: socket storage, which ends with its socket. What a connected socket really talks
+ * to, and what its program asked for.
+ */
+struct martlet_socket {
+	struct martlet_addr backend_address;
+	struct martlet_addr address; /* the frontend's */
+	__be16 backend_port;
+	__be16 port;
+	__u32 service;
+	__u32 backend;
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_socket, 48);
+
+/*
+ * Not in a map: what the program balanced_sockets lists, a connected socket that talks to a
+ * backend. The addresses are the socket's own and the backend's.
+ */
+struct martlet_balanced_socket {
+	__u64 netns_cookie;
+	__u64 cookie;
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u16 family; /* AF_INET or AF_INET6, of the socket */
+	__u16 protocol;
+	__u32 bound_ifindex; /* 0: none */
+	__u32 service;
+	__u32 backend;
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_balanced_socket, 72);
+
+/*
+ * martlet_socket_peers: LRU hash, the same for datagrams of sockets that are not connected. Two
+ * entries: the backend's address -> the frontend's, for answers; the frontend's -> the backend's,
+ * so that a socket's next datagram goes where the last one went.
+ */
+enum martlet_socket_peer_kind {
+	MARTLET_SOCKET_PEER_BACKEND = 0, /* key: the backend's address */
+	MARTLET_SOCKET_PEER_FRONTEND = 1,
+};
+
+struct martlet_socket_peer_key {
+	__u64 cookie; /* of the socket */
+	struct martlet_addr address;
+	__be16 port;
+	__u8 kind; /* enum martlet_socket_peer_kind */
+	__u8 pad[5];
+};
+MARTLET_ASSERT_SIZE(struct martlet_socket_peer_key, 32);
+
+struct martlet_socket_peer {
+	struct martlet_addr address;
+	__be16 port;
+	__u8 pad[2];
+	__u32 service;
+	__u32 backend;
+	__u32 last_used; /* seconds, CLOCK_MONOTONIC */
+};
+MARTLET_ASSERT_SIZE(struct martlet_socket_peer, 32);
+
+/*
+ * martlet_nat: hash, the tuple of packets as they come -> as they go on. Each translated connection
+ * has two entries: that of the way there (key: what the client sends) and that of the way back
+ * (MARTLET_NAT_REPLY; key: what the backend sends).
+ */
+struct martlet_nat_key {
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port; /* ICMP echo: as in struct martlet_ct_key */
+	__be16 destination_port;
+	__u8 protocol;
+	__u8 pad[3];
+};
+MARTLET_ASSERT_SIZE(struct martlet_nat_key, 40);
+
+enum martlet_nat_flags {
+	MARTLET_NAT_REPLY = 1 << 0,
+	MARTLET_NAT_HAIRPIN = 1 << 1, /* a pod that reaches itself by a service */
+	MARTLET_NAT_SOURCE = 1 << 2,  /* the client's address is replaced by one of the node's */
+	MARTLET_NAT_SEEN_REPLY = 1 << 3,
+	MARTLET_NAT_FIN_ORIGIN = 1 << 4,
+	MARTLET_NAT_FIN_REPLY = 1 << 5,
+	MARTLET_NAT_RST = 1 << 6,
+};
+
+struct martlet_nat_entry {
+	struct martlet_addr source;
+	struct martlet_addr destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 expires; /* seconds, CLOCK_MONOTONIC; the pair lives as long as either */
+	__u32 flags;   /* enum martlet_nat_flags; those about TCP are in both entries */
+	__u32 service; /* 0: masquerading */
+	__u32 backend;
+	__u32 created; /* seconds, CLOCK_MONOTONIC */
+};
+MARTLET_ASSERT_SIZE(struct martlet_nat_entry, 56);
+
+/* martlet_devices: hash, index of a device to the outside -> the node's addresses on it. */
+enum martlet_device_flags {
+	MARTLET_DEVICE_MASQUERADE = 1 << 0, /* pods' packets leave with the node's address */
+};
+
+struct martlet_device {
+	struct martlet_addr ipv4; /* zero: none */
+	struct martlet_addr ipv6;
+	__u32 flags; /* enum martlet_device_flags */
+	__u32 pad;
+};
+MARTLET_ASSERT_SIZE(struct martlet_device, 40);
+
+/* martlet_native: LPM trie, key as martlet_ipcache: where pods go with their own address -> 1. */
+
+/*
+ * The source that a pod sees when it reaches itself by a service: 169.254.42.1 and its like in
+ * IPv6, fe80::a9fe:2a01. No device has them.
+ */
+#define MARTLET_HAIRPIN_IPV4 0xa9fe2a01U /* host order */
+#define MARTLET_HAIRPIN_IPV6_HI 0xfe80000000000000ULL
+#define MARTLET_HAIRPIN_IPV6_LO 0x00000000a9fe2a01ULL
 
 /* ---- martlet_fragments: LRU hash, datagram -> ports of its first fragment -------------------- */
 
@@ -304,8 +545,10 @@ struct martlet_event {
 	__u32 length;
 	__u8 source_mac[6];
 	__u8 destination_mac[6];
+	__u32 service; /* by which the connection was made; 0: none */
+	__u32 pad2;
 };
-MARTLET_ASSERT_SIZE(struct martlet_event, 104);
+MARTLET_ASSERT_SIZE(struct martlet_event, 112);
 
 /* ---- martlet_metrics: per-CPU array, index = reason * 2 + direction -------------------------- */
 
@@ -334,13 +577,20 @@ enum martlet_drop_reason {
 	MARTLET_DROP_UNKNOWN_L4_PROTOCOL = 142,
 	MARTLET_DROP_STALE_OR_UNROUTABLE_IP = 151,
 	MARTLET_DROP_NO_LOCAL_CONTAINER = 152,
+	MARTLET_DROP_CHECKSUM_L3 = 153,
+	MARTLET_DROP_CHECKSUM_L4 = 154,
 	MARTLET_DROP_CT_INSERTION_FAILED = 155,
 	MARTLET_DROP_INVALID_IPV6_EXTENSION = 156,
+	MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND = 158, /* the service has no backend */
 	MARTLET_DROP_NO_POLICY_CONFIGURATION = 165,
 	MARTLET_DROP_UNSUPPORTED_L2_PROTOCOL = 166,
+	MARTLET_DROP_NAT_NO_MAPPING = 167, /* no source port is free */
+	MARTLET_DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
+	MARTLET_DROP_FIB_LOOKUP_FAILED = 169,
 	MARTLET_DROP_INVALID_IDENTITY = 171,
 	MARTLET_DROP_FIRST_FRAGMENT_NOT_FOUND = 175,
 	MARTLET_DROP_FORBIDDEN_ICMPV6_MESSAGE = 176,
+	MARTLET_DROP_SERVICE_SOURCE_RANGE = 177, /* the client is not in loadBalancerSourceRanges */
 	MARTLET_DROP_SOCKET_LOOKUP_FAILED = 178,
 	MARTLET_DROP_SOCKET_ASSIGN_FAILED = 179,
 	MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL = 180,

@@ -9,5 +9,11 @@ const void *martlet_endpoint_object(void);
 size_t martlet_endpoint_object_size(void);
 const void *martlet_host_object(void);
 size_t martlet_host_object_size(void);
+const void *martlet_proxy_object(void);
+size_t martlet_proxy_object_size(void);
+const void *martlet_socket_object(void);
+size_t martlet_socket_object_size(void);
+const void *martlet_socketlist_object(void);
+size_t martlet_socketlist_object_size(void);
 
 #endif

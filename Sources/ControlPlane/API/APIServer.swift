@@ -7,8 +7,7 @@ final class APIServer: Sendable {
   let store: Store
   let builtin: BuiltinResources
   let logger: Logger
-  /// Changes a Service before it is stored; where cluster addresses will be allocated.
-  let admitService: @Sendable (inout JSONValue) throws -> Void
+  let services: ServiceStrategy
   /// The log of a pod: namespace, name, follow, number of last lines; nil when there is none.
   let podLog: @Sendable (PodLogRequest) async throws -> PodLog?
   private let current: Mutex<Registry>
@@ -17,14 +16,13 @@ final class APIServer: Sendable {
   let openAPI = OpenAPICache()
 
   init(
-    store: Store, builtin: BuiltinResources, logger: Logger,
-    admitService: @escaping @Sendable (inout JSONValue) throws -> Void = { _ in },
+    store: Store, builtin: BuiltinResources, services: ServiceStrategy, logger: Logger,
     podLog: @escaping @Sendable (PodLogRequest) async throws -> PodLog? = { _ in nil }
   ) {
     self.store = store
     self.builtin = builtin
     self.logger = logger
-    self.admitService = admitService
+    self.services = services
     self.podLog = podLog
     current = Mutex(Registry(builtin.resources, objectMeta: builtin.objectMeta))
   }
@@ -52,6 +50,7 @@ final class APIServer: Sendable {
   func write<Result: Sendable>(_ body: (inout StoreTransaction) throws -> Result) throws -> Result {
     let (result, changesKinds) = try store.write { transaction -> (Result, Bool) in
       let result = try body(&transaction)
+      try services.assignReleased(registry, &transaction)
       return (result, transaction.changes.contains { $0.object.key.resource == Lifecycle.definitions })
     }
     if changesKinds { try refreshRegistry() }

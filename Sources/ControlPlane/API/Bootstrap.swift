@@ -35,6 +35,7 @@ extension APIServer {
         }
         transaction.put(key, value, selectable: definitions.selectable)
       }
+      try services.assignReleased(registry, &transaction, all: true)
     }
     try refreshRegistry()
   }

@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// What the server adds to a CustomResourceDefinition, and what it refuses.
@@ -10,7 +11,7 @@ enum CRDAdmission {
     if value["spec"]?["conversion"] == nil { value.set(["spec", "conversion"], to: ["strategy": "None"]) }
     let old = value["status"]?["conditions"]?.arrayValue ?? []
     func condition(_ type: JSONValue, _ reason: String, _ message: String) -> JSONValue {
-      let time = old.first { $0["type"] == type }?["lastTransitionTime"] ?? .string(Timestamp.nowString)
+      let time = old.first { $0["type"] == type }?["lastTransitionTime"] ?? .string(Timestamp.nowText)
       return [
         "type": type, "status": "True", "reason": .string(reason), "message": .string(message),
         "lastTransitionTime": time,

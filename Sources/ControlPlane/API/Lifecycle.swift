@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// How objects end: graceful pods, finalizers, owners, namespaces. Runs inside of one write, so nobody sees half of it.
@@ -67,7 +68,8 @@ enum Lifecycle {
       try remove(key, value, isPartOfContainer: isPartOfContainer, registry: registry, &transaction)
       return nil
     }
-    value.set(["metadata", "deletionTimestamp"], to: .string(Timestamp.string(Timestamp.now + Int(grace))))
+    value.set(
+      ["metadata", "deletionTimestamp"], to: .string(Timestamp.text(seconds: Timestamp.seconds() + Int(grace))))
     value.set(["metadata", "deletionGracePeriodSeconds"], to: .integer(grace))
     if key.resource == "namespaces" { value.set(["status", "phase"], to: "Terminating") }
     let stored = transaction.put(key, value, selectable: resource.selectable)

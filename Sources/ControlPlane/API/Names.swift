@@ -35,7 +35,7 @@ enum Names {
   }
 
   /// A label's value, or the part of a key after the slash when it is not empty.
-  private static func isLabelValue(_ text: some StringProtocol) -> Bool {
+  static func isLabelValue(_ text: some StringProtocol) -> Bool {
     func isAlphanumeric(_ byte: UInt8) -> Bool { 97...122 ~= byte || 65...90 ~= byte || 48...57 ~= byte }
     let bytes = Array(text.utf8)
     guard let first = bytes.first, let last = bytes.last else { return true }

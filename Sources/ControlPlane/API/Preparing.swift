@@ -56,6 +56,7 @@ extension APIServer {
 
   /// What the server itself sets or moves before an object is stored, and last checks.
   func admit(_ value: inout JSONValue, _ resource: Resource, old: JSONValue?) throws {
+    var serviceCauses: [APIStatus.Cause] = []
     switch resource.qualifiedName {
     case "secrets":
       if let plain = value["stringData"]?.objectValue {
@@ -64,14 +65,7 @@ extension APIServer {
         }
         value["stringData"] = nil
       }
-    case "services":
-      do {
-        try admitService(&value)
-      } catch let error as FieldError {
-        throw APIStatus.invalid(
-          resource, value.scalarText(at: ["metadata", "name"]) ?? "",
-          [.init(reason: "FieldValueInvalid", message: error.message, field: error.path)])
-      }
+    case ServiceStrategy.resource: serviceCauses = services.admit(&value, old: old)
     case "networkpolicies.networking.k8s.io":
       if value["spec"]?["policyTypes"] == nil, value["spec"] != nil {
         let types: JSONValue = value["spec"]?["egress"] == nil ? ["Ingress"] : ["Ingress", "Egress"]
@@ -85,7 +79,7 @@ extension APIServer {
     let name = value.scalarText(at: ["metadata", "name"]) ?? ""
     var causes = Names.causes(metadata: value["metadata"])
     if old == nil { causes = Names.causes(name: name, resource) + causes }
-    causes += Validator.causes(value, resource.schema)
+    causes += Validator.causes(value, resource.schema) + serviceCauses
     causes += Immutability.causes(value, old: old, resource)
     if resource.qualifiedName == "customresourcedefinitions.apiextensions.k8s.io" {
       causes += CRDAdmission.causes(value)

@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// The fields that belong to the server.
@@ -7,7 +8,7 @@ enum ServerFields {
       value.set(["metadata", field], to: nil)
     }
     value.set(["metadata", "uid"], to: .string(Identifiers.uid()))
-    value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowString))
+    value.set(["metadata", "creationTimestamp"], to: .string(Timestamp.nowText))
     value.set(["metadata", "generation"], to: countsGenerations(resource) ? .some(1) : .none)
     if resource.hasStatus { value["status"] = nil }
     switch resource.qualifiedName {
@@ -56,12 +57,6 @@ enum ServerFields {
     case "namespaces":
       value["spec"] = old["spec"]
       value.set(["metadata", "labels", "kubernetes.io/metadata.name"], to: metadata?["name"])
-    case "services":
-      // Addresses are given once; an update that leaves them out keeps them.
-      for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
-      where value["spec"]?[field] == nil && value["spec"]?["type"] != "ExternalName" {
-        value.set(["spec", field], to: old["spec"]?[field])
-      }
     case "pods":
       for field in ["nodeName", "serviceAccountName"] where value["spec"]?[field] == nil {
         value.set(["spec", field], to: old["spec"]?[field])

@@ -1,9 +1,10 @@
+import Clocks
 import JSON
 
 /// `meta.k8s.io/v1` Table: what kubectl prints.
 enum Table {
   static func row(_ value: JSONValue, _ resource: Resource, includeObject: String) throws -> JSONValue {
-    let now = Timestamp.now
+    let now = Timestamp.seconds()
     var row: JSONValue = ["cells": .array(resource.columns.map { $0.cell(value, now) })]
     switch includeObject {
     case "None": break

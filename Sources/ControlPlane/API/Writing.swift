@@ -54,10 +54,14 @@ extension APIServer {
     let isDryRun = request.isDryRun
     let registry = registry
     let stored = try write { [value] transaction in
+      var value = value
       if resource.isNamespaced {
         try Lifecycle.requireNamespace(target.namespace, for: resource, name, &transaction)
       }
       guard transaction.object(key) == nil else { throw APIStatus.alreadyExists(resource, name) }
+      if resource.qualifiedName == ServiceStrategy.resource {
+        try self.services.allocator.allocate(&value, key, resource, transaction)
+      }
       if isDryRun {
         return StoredObject(
           key: key, resourceVersion: transaction.resourceVersion, value: value, selectable: resource.selectable)
@@ -111,6 +115,9 @@ extension APIServer {
         ManagedFields.recordUpdate(&value, old: old, request, target)
       }
       ServerFields.countGeneration(&value, old: old, target)
+      if resource.qualifiedName == ServiceStrategy.resource {
+        try self.services.allocator.allocate(&value, target.key, resource, transaction)
+      }
       value.set(["metadata", "resourceVersion"], to: old["metadata"]?["resourceVersion"])
       if ManagedFields.isSame(value, old) { return (existing, false) }
       value["apiVersion"] = .string(resource.storageGroupVersion)

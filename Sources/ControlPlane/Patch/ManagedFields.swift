@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// `metadata.managedFields`: which client set which field.
@@ -52,12 +53,12 @@ enum ManagedFields {
       }
       if let index = entries.firstIndex(where: isMine) {
         entries[index].fields = entries[index].fields.union(changed)
-        entries[index].time = Timestamp.nowString
+        entries[index].time = Timestamp.nowText
       } else {
         entries.append(
           Entry(
             manager: request.fieldManager, operation: "Update", apiVersion: target.resource.groupVersion,
-            subresource: target.subresource, time: Timestamp.nowString, fields: changed))
+            subresource: target.subresource, time: Timestamp.nowText, fields: changed))
       }
     }
     write(entries, into: &value, schema)
@@ -68,7 +69,7 @@ enum ManagedFields {
     let fields = FieldSet(of: operation.configuration, resource.schema)
     let taken = live.map { FieldSet(changedFrom: $0, to: operation.configuration, resource.schema) } ?? FieldSet()
     var entries = live.map(decode) ?? []
-    var time = Timestamp.nowString
+    var time = Timestamp.nowText
     for index in entries.indices {
       if entries[index].isApply(by: operation) {
         if entries[index].fields == fields { time = entries[index].time }

@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 
 /// Turns Kubernetes' Protocol Buffers into the JSON of the same object, led by the kind's schema. Only kinds of which
@@ -125,7 +126,7 @@ enum ProtobufDecoding {
         var reader = ProtobufReader(bytes)
         guard case (1, .varint(let seconds))? = try reader.next(), let time = Int(exactly: Int64(bitPattern: seconds))
         else { return nil }
-        return .string(Timestamp.string(time))
+        return .string(Timestamp.text(seconds: time))
       default: return string(bytes)
       }
     case (.bytes(let bytes), .intOrString):

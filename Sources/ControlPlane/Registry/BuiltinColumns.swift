@@ -11,7 +11,7 @@ enum BuiltinColumns {
 
   static let age = PrinterColumn(name: "Age", description: "Time since the creation.") { object, now in
     .string(
-      object.scalarText(at: ["metadata", "creationTimestamp"]).map { Timestamp.age(of: $0, now: now) } ?? "<unknown>")
+      object.scalarText(at: ["metadata", "creationTimestamp"]).map { Age.text(since: $0, now: now) } ?? "<unknown>")
   }
 
   private static func column(
@@ -81,7 +81,7 @@ enum BuiltinColumns {
       let time =
         object["lastTimestamp"]?.stringValue ?? object["eventTime"]?.stringValue
         ?? object.scalarText(at: ["metadata", "creationTimestamp"])
-      return .string(time.map { Timestamp.age(of: $0, now: now) } ?? "<unknown>")
+      return .string(time.map { Age.text(since: $0, now: now) } ?? "<unknown>")
     },
     text("Type", or: "", "type"), text("Reason", or: "", "reason"),
     column("Object") { object in

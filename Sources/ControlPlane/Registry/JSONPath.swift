@@ -119,7 +119,7 @@ extension PrinterColumn {
       let values = path.values(in: object)
       guard let first = values.first, !first.isNull else { return .null }
       switch type {
-      case "date": return first.stringValue.map { .string(Timestamp.age(of: $0, now: now)) } ?? .null
+      case "date": return first.stringValue.map { .string(Age.text(since: $0, now: now)) } ?? .null
       case "integer", "number", "boolean": return first
       default:
         return .string(values.map { $0.stringValue ?? $0.text() }.joined(separator: ","))

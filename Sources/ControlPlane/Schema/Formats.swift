@@ -1,3 +1,4 @@
+import Clocks
 import Glibc
 
 /// The checks behind `format:`. Unknown formats hold for every value, as JSON Schema says.
@@ -8,7 +9,7 @@ enum Formats {
     case "ip": isIPv4(text) || isIPv6(text)
     case "ipv4": isIPv4(text)
     case "ipv6": isIPv6(text)
-    case "date-time": Timestamp.seconds(text) != nil
+    case "date-time": Timestamp.seconds(of: text) != nil
     case "byte": isBase64(text)
     case "quantity": isQuantity(text)
     case "icmp-type": isICMPType(text)

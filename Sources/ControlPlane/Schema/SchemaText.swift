@@ -58,8 +58,6 @@ struct SchemaText {
     }
   }
 
-  var typeNames: [String] { definitions.keys.sorted() }
-
   mutating func schema(_ name: String) throws(SchemaTextError) -> Schema {
     if let schema = resolved[name] { return schema }
     guard let definition = definitions[name] else { throw SchemaTextError(line: name, reason: "unknown type") }

@@ -104,16 +104,16 @@ let coreSchemas = #"""
     selector: {string} atomic # The labels of the pods that serve.
     clusterIP: string # The address within the cluster, or None.
     clusterIPs: [string] # The same, one of each family.
-    type: string default=ClusterIP enum(ClusterIP,NodePort,LoadBalancer,ExternalName)
-    externalIPs: [string] format=ip
-    sessionAffinity: string default=None enum(ClientIP,None)
+    type: string enum(ClusterIP,NodePort,LoadBalancer,ExternalName)
+    externalIPs: [string]
+    sessionAffinity: string enum(ClientIP,None)
     sessionAffinityConfig: SessionAffinityConfig
     loadBalancerIP: string
     loadBalancerSourceRanges: [string]
     loadBalancerClass: string
     externalName: string
     externalTrafficPolicy: string enum(Cluster,Local)
-    internalTrafficPolicy: string default=Cluster enum(Cluster,Local)
+    internalTrafficPolicy: string enum(Cluster,Local)
     healthCheckNodePort: int32
     publishNotReadyAddresses: bool
     ipFamilies: [string] enum(IPv4,IPv6)
@@ -124,13 +124,13 @@ let coreSchemas = #"""
     name: string # Needed when there are several ports.
     protocol: string default=TCP enum(TCP,UDP,SCTP)
     appProtocol: string
-    port!: int32 min=1 max=65535 # The port of the service.
+    port!: int32 # The port of the service.
     targetPort: intOrString # The port of the pods, by number or by name.
-    nodePort: int32 min=0 max=65535
+    nodePort: int32 # The port on the nodes' own addresses.
   type SessionAffinityConfig
     clientIP: ClientIPConfig
   type ClientIPConfig
-    timeoutSeconds: int32 min=1 max=86400
+    timeoutSeconds: int32
   type ServiceStatus
     loadBalancer: LoadBalancerStatus
     conditions: [Condition] keys=type

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import SwiftASN1
 import X509
 
@@ -22,23 +23,28 @@ struct PKI: Sendable {
   ///   - directory: where the files live; made when it is missing.
   ///   - names: what clients may call the server: DNS names and addresses.
   init(directory: String, names: [String]) throws {
-    try PrivateFile.makeDirectory(directory)
-    func file(_ name: String) -> String { "\(directory)/\(name)" }
+    try StateFiles.makeDirectories(directory)
+    func read(_ name: String) throws -> String? {
+      try StateFiles.readIfPresent("\(directory)/\(name)").map { String(decoding: $0, as: UTF8.self) }
+    }
+    func write(_ text: String, to name: String) throws {
+      try StateFiles.write(Array(text.utf8), to: "\(directory)/\(name)")
+    }
     let identity: (certificate: Certificate, key: Certificate.PrivateKey)
-    if let key = try PrivateFile.read(file("ca.key")), let certificate = try PrivateFile.read(file("ca.crt")),
+    if let key = try read("ca.key"), let certificate = try read("ca.crt"),
       let authority = try? (Certificate(pemEncoded: certificate), Certificate.PrivateKey(pemEncoded: key)),
       PKI.isValid(authority.0)
     {
       identity = authority
     } else {
       identity = try PKI.makeAuthority()
-      try PrivateFile.write(identity.key.serializeAsPEM().pemString + "\n", to: file("ca.key"))
-      try PrivateFile.write(identity.certificate.serializeAsPEM().pemString + "\n", to: file("ca.crt"))
+      try write(identity.key.serializeAsPEM().pemString + "\n", to: "ca.key")
+      try write(identity.certificate.serializeAsPEM().pemString + "\n", to: "ca.crt")
     }
     authority = try identity.certificate.serializeAsPEM().pemString + "\n"
 
     func leaf(_ name: String, _ purpose: Leaf) throws -> (certificate: String, key: String) {
-      if let key = try PrivateFile.read(file("\(name).key")), let pem = try PrivateFile.read(file("\(name).crt")),
+      if let key = try read("\(name).key"), let pem = try read("\(name).crt"),
         let certificate = try? Certificate(pemEncoded: pem), PKI.isValid(certificate),
         certificate.issuer == identity.certificate.subject,
         identity.certificate.publicKey.isValidSignature(certificate.signature, for: certificate),
@@ -47,20 +53,20 @@ struct PKI: Sendable {
         return (pem, key)
       }
       let made = try PKI.makeLeaf(purpose, identity)
-      try PrivateFile.write(made.key, to: file("\(name).key"))
-      try PrivateFile.write(made.certificate, to: file("\(name).crt"))
+      try write(made.key, to: "\(name).key")
+      try write(made.certificate, to: "\(name).crt")
       return made
     }
     (serverCertificate, serverKey) = try leaf("apiserver", .server(names: names))
     (clientCertificate, clientKey) = try leaf("admin", .client)
 
-    if let stored = try PrivateFile.read(file("token"))?.split(separator: "\n").first, stored.utf8.count >= 32 {
+    if let stored = try read("token")?.split(separator: "\n").first, stored.utf8.count >= 32 {
       token = String(stored)
     } else {
       token = SymmetricKey(size: .bits256).withUnsafeBytes { bytes in
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
       }
-      try PrivateFile.write(token + "\n", to: file("token"))
+      try write(token + "\n", to: "token")
     }
   }
 

@@ -80,6 +80,8 @@ struct StoreState {
   var collections: [String: Collection] = [:]
   /// uid of an owner -> keys of what it owns.
   var owned: [String: Set<ObjectKey>] = [:]
+  /// Who has what only one can have.
+  var holders: [Claim: ObjectKey] = [:]
   var resourceVersion: UInt64 = 0
   /// Watches may resume at this version or later.
   var oldestVersion: UInt64 = 0
@@ -97,6 +99,7 @@ struct StoreState {
       collections[object.key.resource, default: Collection()].objects.updateValue(object, forKey: object.key) == nil
     if isNew { collections[object.key.resource]?.sortedKeys = nil }
     for owner in object.owners { owned[owner, default: []].insert(object.key) }
+    for claim in object.claims { holders[claim] = object.key }
   }
 
   mutating func apply(_ change: StoreChange) {
@@ -105,6 +108,7 @@ struct StoreState {
         owned[owner]?.remove(previous.key)
         if owned[owner]?.isEmpty == true { owned[owner] = nil }
       }
+      for claim in previous.claims where holders[claim] == previous.key { holders[claim] = nil }
     }
     if change.kind == .deleted {
       collections[change.object.key.resource]?.objects[change.object.key] = nil

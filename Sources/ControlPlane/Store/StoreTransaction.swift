@@ -40,11 +40,11 @@ struct StoreTransaction {
     return keys.filter { object($0)?.owners.contains(uid) ?? false }.sorted()
   }
 
-  func hasObject(uid: String, among resources: [String]) -> Bool {
-    for resource in resources {
-      if keys(ofResource: resource).contains(where: { object($0)?.uid == uid }) { return true }
-    }
-    return false
+  /// Which object has what only one can have.
+  func holder(of claim: Claim) -> ObjectKey? {
+    for (key, object) in pending where object?.claims.contains(claim) ?? false { return key }
+    guard let key = state.holders[claim], pending[key] == nil else { return nil }
+    return key
   }
 
   /// Stores a new or changed object under the next version, which is also written into it.

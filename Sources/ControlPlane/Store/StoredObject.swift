@@ -25,6 +25,8 @@ final class StoredObject: Sendable {
   let fields: [String: String]
   /// The uids of the owners.
   let owners: [String]
+  /// What no other object may have while this one is stored.
+  let claims: [Claim]
   let body: [UInt8]
 
   /// - Parameter body: the text of `value` when it is at hand; otherwise it is written.
@@ -37,6 +39,7 @@ final class StoredObject: Sendable {
     uid = metadata?["uid"]?.stringValue ?? ""
     labels = metadata?["labels"]?.objectValue?.compactMapValues(\.stringValue) ?? [:]
     owners = metadata?["ownerReferences"]?.arrayValue?.compactMap { $0["uid"]?.stringValue } ?? []
+    claims = Claim.claims(of: value, key)
     var fields: [String: String] = [:]
     for path in selectable {
       fields[path.joined(separator: ".")] = value.scalarText(at: path) ?? ""

@@ -124,16 +124,22 @@ extension StoreState {
     for (offset, key) in keys[start...].enumerated() {
       guard let object = objects[key], filter.matches(object) else { continue }
       if let limit, page.count == limit {
-        // With a selector the rest would have to be searched to be counted.
-        let isExact = filter.namespace == nil && filter.labels.requirements.isEmpty && filter.fields.isEmpty
         return ListPage(
           objects: page, resourceVersion: resourceVersion, next: last,
-          remaining: isExact ? keys.count - start - offset : nil)
+          remaining: StoreState.count(keys[(start + offset)...], filter))
       }
       page.append(object)
       last = key
     }
     return ListPage(objects: page, resourceVersion: resourceVersion, next: nil, remaining: nil)
+  }
+
+  /// How many of `keys`, which are in order and begin with one that matches, match; nil with a selector, as the objects
+  /// would have to be searched then.
+  private static func count(_ keys: ArraySlice<ObjectKey>, _ filter: ObjectFilter) -> Int? {
+    guard filter.name == nil, filter.labels.requirements.isEmpty, filter.fields.isEmpty else { return nil }
+    guard let namespace = filter.namespace else { return keys.count }
+    return keys[keys.startIndex...].partitioningIndex { $0.namespace != namespace } - keys.startIndex
   }
 
   /// What a change means to a watcher with this filter: an object that starts to match is added to its world.

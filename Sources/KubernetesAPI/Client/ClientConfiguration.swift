@@ -1,3 +1,5 @@
+import Files
+
 /// Where the API server is, and who we are to it.
 public struct ClientConfiguration: Sendable {
   public enum Credentials: Sendable {
@@ -43,11 +45,17 @@ extension ClientConfiguration {
     guard let host = environment["KUBERNETES_SERVICE_HOST"], let port = environment["KUBERNETES_SERVICE_PORT"] else {
       throw ConfigurationError(description: "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set")
     }
-    let namespace = try FileContents.read("\(directory)/namespace")
+    let namespace = try contents(of: "\(directory)/namespace")
     return ClientConfiguration(
       server: "https://\(host.contains(":") ? "[\(host)]" : host):\(port)",
-      certificateAuthority: try FileContents.read("\(directory)/ca.crt"),
+      certificateAuthority: try contents(of: "\(directory)/ca.crt"),
       credentials: .tokenFile("\(directory)/token"),
       namespace: String(decoding: namespace, as: UTF8.self).split(whereSeparator: \.isWhitespace).joined())
+  }
+
+  static func contents(of path: String) throws(ConfigurationError) -> [UInt8] {
+    do throws(FileError) { return try StateFiles.read(path) } catch {
+      throw ConfigurationError(description: error.description)
+    }
   }
 }

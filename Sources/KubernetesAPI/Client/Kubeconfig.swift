@@ -1,3 +1,4 @@
+import Files
 import JSON
 
 extension ClientConfiguration {
@@ -7,7 +8,7 @@ extension ClientConfiguration {
     path: String, context: String? = nil
   ) throws(ConfigurationError) -> ClientConfiguration {
     let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    let text = String(decoding: try FileContents.read(path), as: UTF8.self)
+    let text = String(decoding: try contents(of: path), as: UTF8.self)
     do {
       return try kubeconfig(text: text, directory: directory, context: context)
     } catch {
@@ -83,8 +84,8 @@ private struct Kubeconfig {
       return bytes
     }
     guard let file = try cursor.member(key) else { return nil }
-    do throws(ConfigurationError) {
-      return try FileContents.read(resolved(file.stringOrEmpty()))
+    do throws(FileError) {
+      return try StateFiles.read(resolved(file.stringOrEmpty()))
     } catch {
       throw file.error(error.description)
     }

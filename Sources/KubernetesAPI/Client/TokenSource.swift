@@ -1,3 +1,4 @@
+import Files
 import Synchronization
 
 /// The bearer token, read again from its file once a minute since service account tokens expire.
@@ -25,8 +26,8 @@ final class TokenSource: Sendable {
       if let token = state.token, path == nil || state.readAt.map({ .now - $0 < .seconds(60) }) ?? false {
         return .success(token)
       }
-      do throws(ConfigurationError) {
-        let bytes = try FileContents.read(path ?? "")
+      do throws(FileError) {
+        let bytes = try StateFiles.read(path ?? "")
         let token = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
         state = State(token: token, readAt: .now)
         return .success(token)

@@ -8,6 +8,10 @@ public struct EndpointSlice: KubernetesObject {
 
   /// The label that names the Service.
   public static let serviceNameLabel = "kubernetes.io/service-name"
+  /// The label that names who writes the slice.
+  public static let managedByLabel = "endpointslice.kubernetes.io/managed-by"
+  /// The label of the slices of a headless Service.
+  public static let headlessLabel = "service.kubernetes.io/headless"
 
   public let metadata: ObjectMeta
   /// `IPv4`, `IPv6` or `FQDN`; the last has no endpoints here.
@@ -67,6 +71,10 @@ public struct Backend: Hashable, Sendable {
   public let serving: Bool
   public let terminating: Bool
   public let nodeName: String?
+  public let zone: String?
+  /// The zones and the nodes whose clients should use it; empty where nothing is said.
+  public let zoneHints: [String]
+  public let nodeHints: [String]
   /// The Pod behind it, where it is one.
   public let target: ObjectKey?
 
@@ -78,6 +86,10 @@ public struct Backend: Hashable, Sendable {
     serving = try conditions?.member("serving")?.bool() ?? ready
     terminating = try conditions?.member("terminating")?.bool() ?? false
     nodeName = try cursor.member("nodeName")?.string()
+    zone = try cursor.member("zone")?.string()
+    let hints = try cursor.member("hints")
+    zoneHints = try Backend.hints(hints, "forZones")
+    nodeHints = try Backend.hints(hints, "forNodes")
     target = try Backend.target(cursor)
   }
 
@@ -87,7 +99,14 @@ public struct Backend: Hashable, Sendable {
     serving = ready
     terminating = false
     nodeName = try cursor.member("nodeName")?.string()
+    zone = nil
+    zoneHints = []
+    nodeHints = []
     target = try Backend.target(cursor)
+  }
+
+  private static func hints(_ hints: JSONCursor?, _ key: String) throws(FieldError) -> [String] {
+    try hints?.list(key) { (hint) throws(FieldError) in try hint.required("name").string() } ?? []
   }
 
   private static func target(_ cursor: JSONCursor) throws(FieldError) -> ObjectKey? {
@@ -104,10 +123,12 @@ public struct BackendPort: Hashable, Sendable {
   /// nil means every port.
   public let port: UInt16?
   public let `protocol`: L4Protocol
+  public let appProtocol: String?
 
   init(_ cursor: JSONCursor) throws(FieldError) {
     name = try cursor.member("name")?.string() ?? ""
     port = try cursor.member("port")?.integer(in: 1...UInt16.max)
     `protocol` = try cursor.transportProtocol()
+    appProtocol = try cursor.member("appProtocol")?.string()
   }
 }

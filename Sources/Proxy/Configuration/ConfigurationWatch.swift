@@ -1,6 +1,8 @@
 import CLinux
+import Files
 public import Logging
 import ProxyRules
+import Threads
 
 #if canImport(Glibc)
   import Glibc
@@ -8,20 +10,20 @@ import ProxyRules
   import Musl
 #endif
 
-/// Keeps a `RuleStore` equal to `config.json` of a folder and acknowledges each generation in the file `generation`.
+/// Keeps a `RuleStore` equal to the configuration in a folder and acknowledges each generation.
 ///
 /// No file yet: nothing is served but denials. A broken file: the last good rules stay and the error is logged.
 public struct ConfigurationWatch: Sendable {
-  public let folder: String
+  public let files: ProxyFiles
   private let rules: RuleStore
   private let logger: Logger
   private let onChange: @Sendable () -> Void
 
   /// - Parameter onChange: called after each new generation is in force.
   public init(
-    folder: String, rules: RuleStore, logger: Logger, onChange: @escaping @Sendable () -> Void = {}
+    files: ProxyFiles, rules: RuleStore, logger: Logger, onChange: @escaping @Sendable () -> Void = {}
   ) {
-    self.folder = folder
+    self.files = files
     self.rules = rules
     self.logger = logger
     self.onChange = onChange
@@ -29,7 +31,7 @@ public struct ConfigurationWatch: Sendable {
 
   /// Follows the file until the task is cancelled.
   public func run() async throws {
-    mkdir(folder, 0o755)
+    try StateFiles.makeDirectories(files.folder)
     let notifier = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
     guard notifier >= 0 else { throw SocketError("inotify_init", errno: errno) }
     let stop = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -38,13 +40,13 @@ public struct ConfigurationWatch: Sendable {
       if stop >= 0 { close(stop) }
     }
     guard stop >= 0 else { throw SocketError("eventfd", errno: errno) }
-    guard inotify_add_watch(notifier, folder, UInt32(IN_MOVED_TO | IN_CLOSE_WRITE)) >= 0 else {
-      throw SocketError("watch \(folder)", errno: errno)
+    guard inotify_add_watch(notifier, files.folder, UInt32(IN_MOVED_TO | IN_CLOSE_WRITE)) >= 0 else {
+      throw SocketError("watch \(files.folder)", errno: errno)
     }
     load()
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        BlockingThread.start {
+        DetachedThread.start {
           while Self.wait(notifier, stop) {
             if Self.concernsConfiguration(notifier) { load() }
           }
@@ -59,7 +61,7 @@ public struct ConfigurationWatch: Sendable {
   /// Reads the file once.
   public func load() {
     do {
-      guard let content = try FileContent.read(folder + "/config.json") else {
+      guard let content = try StateFiles.readIfPresent(files.configuration) else {
         logger.notice("no proxy configuration yet: every request is denied")
         return
       }
@@ -77,7 +79,7 @@ public struct ConfigurationWatch: Sendable {
 
   private func acknowledge(_ table: RuleSetTable) {
     do {
-      try FileContent.replace(folder + "/generation", with: Array("\(table.generation)\n".utf8))
+      try StateFiles.write(Array("\(table.generation)\n".utf8), to: files.generation)
     } catch {
       logger.error("generation \(table.generation) is in force but can not be acknowledged: \(error)")
     }
@@ -104,7 +106,7 @@ public struct ConfigurationWatch: Sendable {
           let name = UnsafeRawBufferPointer(
             rebasing: buffer[(at + MemoryLayout<inotify_event>.size)...].prefix(Int(event.len)))
           if event.mask & UInt32(IN_Q_OVERFLOW) != 0
-            || name.prefix(while: { $0 != 0 }).elementsEqual("config.json".utf8)
+            || name.prefix(while: { $0 != 0 }).elementsEqual(ProxyFiles.configurationName.utf8)
           {
             found = true
           }

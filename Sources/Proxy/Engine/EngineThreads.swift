@@ -1,4 +1,5 @@
 import Synchronization
+import Threads
 
 /// The threads of one engine: started one by one, waited for together.
 final class EngineThreads: Sendable {
@@ -12,7 +13,7 @@ final class EngineThreads: Sendable {
   /// Runs `body` on a thread of its own.
   func start(_ body: @escaping @Sendable () -> Void) throws(SocketError) {
     state.withLock { $0.running += 1 }
-    let result = BlockingThread.start {
+    let result = DetachedThread.tryStart {
       body()
       self.ended()
     }

@@ -241,7 +241,8 @@ extension Worker {
   private func sendToClient(_ c: ConnectionPointer) -> Step {
     guard c.pointee.client.isWritable, let base = c.pointee.upstream.base else { return .blocked }
     let wanted = c.pointee.upstream.pending
-    let count = Socket.send(c.pointee.client.fd, base + c.pointee.upstream.start, wanted)
+    let isLast = c.pointee.response == .complete && c.pointee.request == .complete && endsWithExchange(c)
+    let count = Socket.send(c.pointee.client.fd, base + c.pointee.upstream.start, wanted, isLast: isLast)
     if count > 0 {
       c.pointee.upstream.start &+= count
       c.pointee.responseOctets &+= UInt64(count)

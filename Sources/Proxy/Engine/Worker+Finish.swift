@@ -10,7 +10,7 @@ extension Worker {
   /// Request and response are complete and handed to the kernel.
   func finishExchange(_ c: ConnectionPointer) {
     report(c, isAborted: false)
-    if c.pointee.closesAfter || c.pointee.requestCloses || c.pointee.responseCloses || isDraining {
+    if endsWithExchange(c) {
       if !park(c) { closeUpstream(c) }
       linger(c)
       return
@@ -21,6 +21,12 @@ extension Worker {
     c.pointee.requestReader = RequestReader()
     c.pointee.request = .head
     c.pointee.response = .idle
+  }
+
+  /// Whether the client's connection takes no further request.
+  @inline(__always)
+  func endsWithExchange(_ c: ConnectionPointer) -> Bool {
+    c.pointee.closesAfter || c.pointee.requestCloses || c.pointee.responseCloses || isDraining
   }
 
   func finishTunnel(_ c: ConnectionPointer) {

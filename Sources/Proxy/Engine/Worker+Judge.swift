@@ -2,11 +2,9 @@ import ProxyRules
 
 extension Worker {
   /// Who serves a new connection when its rule set is not one of HTTP.
-  func taker(_ socket: AcceptedSocket) -> (any ConnectionTaker)? {
-    guard !shared.takers.isEmpty,
-      let policy = shared.resolver.resolve(client: socket.client, server: socket.server, transport: .tcp)
-    else { return nil }
+  func taker(_ policy: ConnectionPolicy?) -> (any ConnectionTaker)? {
     refreshTable()
+    guard let policy, !shared.takers.isEmpty else { return nil }
     return table.kind(policy.proxyRules).flatMap { shared.takers[$0] }
   }
 
@@ -64,9 +62,14 @@ extension Worker {
   }
 
   private func resolve(_ c: ConnectionPointer) {
-    c.pointee.policy =
+    adopt(
       shared.resolver.resolve(
-        client: c.pointee.clientAddress, server: c.pointee.serverAddress, transport: .tcp) ?? .denied
+        client: c.pointee.clientAddress, server: c.pointee.serverAddress, transport: .tcp), c)
+  }
+
+  /// Takes what the resolver has just found for a connection.
+  func adopt(_ policy: ConnectionPolicy?, _ c: ConnectionPointer) {
+    c.pointee.policy = policy ?? .denied
     c.pointee.isResolved = c.pointee.policy != .denied
     c.pointee.generation = tableVersion
   }

@@ -32,7 +32,8 @@ extension Worker {
     case .head:
       c.pointee.headStartedAt = 0
       accept(c, bytes)
-      return .moved
+      // As of a response: one write for what came at once.
+      return c.pointee.request == .body && c.pointee.client.unexamined > 0 ? readRequestBody(c, forwards: true) : .moved
     }
   }
 

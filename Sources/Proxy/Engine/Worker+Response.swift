@@ -42,7 +42,8 @@ extension Worker {
     }
     c.pointee.responseBody = BodyReader(responseHead.framing)
     c.pointee.response = responseHead.framing == .none ? .complete : .body
-    return .moved
+    // What has come of the body is sent together with the head.
+    return c.pointee.response == .body && c.pointee.upstream.unexamined > 0 ? readResponseBody(c) : .moved
   }
 
   func readResponseBody(_ c: ConnectionPointer) -> Step {

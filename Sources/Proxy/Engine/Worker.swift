@@ -8,37 +8,6 @@ import Synchronization
   import Musl
 #endif
 
-/// What all workers share.
-final class ProxyShared: Sendable {
-  let resolver: any ConnectionResolver
-  let dialer: any UpstreamDialer
-  let rules: RuleStore
-  let limits: HTTPLimits
-  let timeouts: ProxyTimeouts
-  let sink: AccessSink
-  let drain: Duration
-  let listeners: [Int32]
-  let mailboxes: [WorkerMailbox]
-  /// Who serves what is not HTTP.
-  let takers: [RuleKind: any ConnectionTaker]
-
-  init(
-    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, options: ProxyOptions,
-    listeners: [Int32], mailboxes: [WorkerMailbox], takers: [RuleKind: any ConnectionTaker]
-  ) {
-    self.takers = takers
-    self.resolver = resolver
-    self.dialer = dialer
-    self.rules = rules
-    limits = options.limits
-    timeouts = options.timeouts
-    sink = options.accessSink
-    drain = options.drain
-    self.listeners = listeners
-    self.mailboxes = mailboxes
-  }
-}
-
 /// One thread's share of the connections and the loop that serves them.
 ///
 /// Sockets are registered once, edge-triggered, for both directions: a request costs one epoll_wait, one read and one
@@ -131,7 +100,7 @@ final class Worker {
       runQueued()
       connections.recycleDead()
       if now >= nextSweep { sweepAll() }
-      if let since = log.waitingSince, now &- since >= AccessLog.patience { log.flush(now: now) }
+      log.flushIfDue(now: now)
     }
     log.flush(now: now)
   }
@@ -144,7 +113,7 @@ final class Worker {
       nextSweep = now &+ shared.timeouts.granularity.nanoseconds
       next = nextSweep
     }
-    if let since = log.waitingSince { next = min(next, since &+ AccessLog.patience) }
+    if let deadline = log.deadline { next = min(next, deadline) }
     if isDraining { next = min(next, drainEnd) }
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
@@ -258,13 +227,14 @@ final class Worker {
   }
 
   private func open(_ socket: AcceptedSocket) {
-    if let taker = taker(socket) {
+    let policy = shared.resolver.resolve(client: socket.client, server: socket.server, transport: .tcp)
+    if let taker = taker(policy) {
       mailbox.load.subtract(1, ordering: .relaxed)
       return taker.take(socket)
     }
-    Socket.setNoDelay(socket.fd)
     let c = connections.add(
       Connection(client: socket.fd, clientAddress: socket.client, serverAddress: socket.server, now: now))
+    adopt(policy, c)
     counters.accepted.add()
     register(socket.fd, Self.streamEvents, UInt64(UInt(bitPattern: c)))
     // A request often is there already.

@@ -2,6 +2,7 @@ import Addressing
 import BPF
 import CLinux
 import CMartletABI
+import KernelABI
 import Synchronization
 
 #if canImport(Glibc)
@@ -53,13 +54,14 @@ public final class ConntrackResolver: ConnectionResolver {
 
   private static func open(_ pins: String) throws(BPFError) -> Maps {
     Maps(
-      connections: try .fromPin(pins + "/martlet_conntrack"), configuration: try .fromPin(pins + "/martlet_config"))
+      connections: try .fromPin(MapName.connections.pin(in: pins)),
+      configuration: try .fromPin(MapName.configuration.pin(in: pins)))
   }
 
   private static func map(_ configuration: RawMap) throws(BPFError) -> UInt {
     let size = sysconf(Int32(_SC_PAGESIZE))
     guard let mapped = mmap(nil, size, PROT_READ, MAP_SHARED, configuration.fileDescriptor, 0), mapped != MAP_FAILED
-    else { throw BPFError(call: "mmap", errno: errno, detail: "map \"martlet_config\"") }
+    else { throw BPFError(call: "mmap", errno: errno, detail: "map \"\(MapName.configuration)\"") }
     return UInt(bitPattern: mapped)
   }
 
@@ -73,31 +75,21 @@ public final class ConntrackResolver: ConnectionResolver {
     let (key, clientIsB) = Self.key(client: client, server: server, transport)
     let connections = maps.withLock(\.connections)
     // A connection that the datapath does not know, or did not mean for the proxy, is nobody's: it is denied.
-    guard let entry = try? connections.lookup(key), Int(entry.flags) & Int(MARTLET_CT_PROXY.rawValue) != 0,
-      (Int(entry.flags) & Int(MARTLET_CT_ORIGIN_B.rawValue) != 0) == clientIsB
+    guard let entry = try? connections.lookup(key), entry.has(MARTLET_CT_PROXY),
+      entry.has(MARTLET_CT_ORIGIN_B) == clientIsB
     else { return nil }
     return ConnectionPolicy(
       proxyRules: entry.proxy_rules, egressProxyRules: entry.egress_proxy_rules,
       sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, revision: entry.revision,
-      isAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT.rawValue) != 0,
-      isEgressAudit: Int(entry.flags) & Int(MARTLET_CT_AUDIT_EGRESS.rawValue) != 0)
+      isAudit: entry.has(MARTLET_CT_AUDIT), isEgressAudit: entry.has(MARTLET_CT_AUDIT_EGRESS))
   }
 
-  /// The key of the client's connection, and whether the client is its end b. Ends are ordered as the programs order
-  /// them: by the words in memory, which hold network byte order, read as numbers of this machine.
   static func key(
     client: SocketAddress, server: SocketAddress, _ transport: Transport = .tcp
-  ) -> (martlet_ct_key, clientIsB: Bool) {
-    let from = martlet_addr(hi: client.address.high.bigEndian, lo: client.address.low.bigEndian)
-    let to = martlet_addr(hi: server.address.high.bigEndian, lo: server.address.low.bigEndian)
-    let ports = (client.port.bigEndian, server.port.bigEndian)
-    let clientIsB = (from.hi, from.lo, ports.0) > (to.hi, to.lo, ports.1)
-    return (
-      martlet_ct_key(
-        a: clientIsB ? to : from, b: clientIsB ? from : to, port_a: clientIsB ? ports.1 : ports.0,
-        port_b: clientIsB ? ports.0 : ports.1, protocol: UInt8(transport == .tcp ? IPPROTO_TCP : IPPROTO_UDP),
-        zone: UInt8(MARTLET_CT_DIRECT.rawValue), pad: 0),
-      clientIsB
-    )
+  ) -> (key: martlet_ct_key, clientIsB: Bool) {
+    martlet_ct_key.of(
+      client: ConnectionEnd(client.address, port: client.port),
+      server: ConnectionEnd(server.address, port: server.port),
+      ipProtocol: UInt8(transport == .tcp ? IPPROTO_TCP : IPPROTO_UDP))
   }
 }

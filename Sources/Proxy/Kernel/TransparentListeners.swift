@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import KernelABI
 
 /// The proxy's listeners, one for each family and transport, and their places in the datapath's socket map. Nobody
 /// connects to them: the datapath gives them packets whose addresses stay those of client and server.
@@ -26,7 +27,7 @@ struct TransparentListeners: Sendable {
 
   /// Puts the listeners where the datapath looks for them, in place of those of an earlier proxy.
   func register(pins: String) throws(BPFError) {
-    try register(in: SocketMap.fromPin(pins + "/martlet_listeners"))
+    try register(in: SocketMap.fromPin(MapName.listeners.pin(in: pins)))
   }
 
   func register(in map: SocketMap) throws(BPFError) {

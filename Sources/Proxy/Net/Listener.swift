@@ -30,6 +30,8 @@ public struct Listener: Sendable {
       result = Socket.set(fd, level: SOL_SOCKET, SO_MARK, Int32(bitPattern: mark))
     }
     if result == 0 { result = Socket.bind(fd, address) }
+    // Its connections inherit it.
+    Socket.setNoDelay(fd)
     if result == 0 && listen(fd, backlog) < 0 { result = -errno }
     guard result == 0, let bound = Socket.localAddress(fd) else {
       close(fd)

@@ -48,6 +48,19 @@ public enum Socket {
     return -errno
   }
 
+  /// A non-blocking Unix domain socket that is connected to `path`, or a negated errno.
+  static func connected(_ type: __socket_type, to path: String) -> Int32 {
+    let flags = Int32(type.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+    let fd = socket(AF_UNIX, flags, 0)
+    guard fd >= 0 else { return -errno }
+    let result = clinux_connect_unix(fd, path)
+    guard result == 0 else {
+      close(fd)
+      return result
+    }
+    return fd
+  }
+
   static func setNoDelay(_ fd: Int32) { _ = set(fd, level: Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
 
   static func localAddress(_ fd: Int32) -> SocketAddress? {
@@ -74,9 +87,10 @@ public enum Socket {
     return result < 0 ? -Int(errno) : result
   }
 
+  /// - Parameter isLast: shutdown(2) follows at once: its FIN then travels with the octets.
   @inline(__always)
-  static func send(_ fd: Int32, _ from: UnsafePointer<UInt8>, _ count: Int) -> Int {
-    let result = Glibc.send(fd, from, count, Int32(MSG_NOSIGNAL))
+  static func send(_ fd: Int32, _ from: UnsafePointer<UInt8>, _ count: Int, isLast: Bool = false) -> Int {
+    let result = Glibc.send(fd, from, count, Int32(MSG_NOSIGNAL) | (isLast ? Int32(MSG_MORE) : 0))
     return result < 0 ? -Int(errno) : result
   }
 

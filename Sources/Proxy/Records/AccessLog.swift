@@ -14,8 +14,8 @@ struct AccessLog {
   private var records: UInt64 = 0
   private var fd: Int32 = -1
   private var retryAt: UInt64 = 0
-  /// When the oldest waiting record came, CLOCK_MONOTONIC; nil when none waits.
-  private(set) var waitingSince: UInt64?
+  /// When the records that wait are to be sent, CLOCK_MONOTONIC; nil when none waits.
+  private(set) var deadline: UInt64?
 
   static let capacity = 32768
   /// Nanoseconds that a record may wait for company.
@@ -83,7 +83,7 @@ struct AccessLog {
     }
     count += length
     records &+= 1
-    if waitingSince == nil { waitingSince = now }
+    if deadline == nil { deadline = now &+ Self.patience }
   }
 
   /// Adds a record as it is sent.
@@ -94,7 +94,14 @@ struct AccessLog {
     }
     count += bytes.count
     records &+= 1
-    if waitingSince == nil { waitingSince = now }
+    if deadline == nil { deadline = now &+ Self.patience }
+  }
+
+  /// Sends what waits when it has waited long enough. `now` may be earlier than that of a record: time is read once for a
+  /// batch of events, but for each record.
+  @inline(__always)
+  mutating func flushIfDue(now: UInt64) {
+    if let deadline, now >= deadline { flush(now: now) }
   }
 
   /// Sends what waits.
@@ -102,7 +109,7 @@ struct AccessLog {
     defer {
       count = 0
       records = 0
-      waitingSince = nil
+      deadline = nil
     }
     guard count > 0 else { return }
     switch sink {
@@ -127,23 +134,8 @@ struct AccessLog {
   private mutating func connect(to path: String, now: UInt64) -> Bool {
     guard now >= retryAt else { return false }
     retryAt = now &+ 250_000_000
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let room = MemoryLayout.size(ofValue: address.sun_path)
-    guard path.utf8.count < room else { return false }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let type = Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    let socket = Glibc.socket(AF_UNIX, type, 0)
+    let socket = Socket.connected(SOCK_DGRAM, to: path)
     guard socket >= 0 else { return false }
-    let result = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard result == 0 else {
-      close(socket)
-      return false
-    }
     fd = socket
     return true
   }

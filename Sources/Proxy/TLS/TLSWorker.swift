@@ -58,14 +58,14 @@ final class TLSWorker {
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
       if now >= nextSweep { sweep() }
-      if let since = log.waitingSince, now &- since >= AccessLog.patience { log.flush(now: now) }
+      log.flushIfDue(now: now)
     }
     log.flush(now: now)
   }
 
   private func wait() -> Int32 {
     var next = streams.isEmpty ? UInt64.max : nextSweep
-    if let since = log.waitingSince { next = min(next, since &+ AccessLog.patience) }
+    if let deadline = log.deadline { next = min(next, deadline) }
     next = min(next, drainEnd)
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
@@ -95,7 +95,6 @@ final class TLSWorker {
         close(socket.fd)
         continue
       }
-      Socket.setNoDelay(socket.fd)
       lastStream += 1
       let stream = TLSStream(number: lastStream, socket: socket, now: now)
       streams[stream.number] = stream

@@ -1,3 +1,4 @@
+import Clocks
 import Logging
 
 #if canImport(Glibc)
@@ -18,7 +19,7 @@ struct LineLogHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    var line = "\(LineLogHandler.now()) \(event.level) \(name): \(event.message)"
+    var line = "\(Timestamp.milliseconds(Timestamp.now())) \(event.level) \(name): \(event.message)"
     for (key, value) in metadata.merging(event.metadata ?? [:], uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }
     ) {
       line += " \(key)=\(value)"
@@ -26,20 +27,6 @@ struct LineLogHandler: LogHandler {
     line += "\n"
     let bytes = Array(line.utf8)
     _ = bytes.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
-  }
-
-  private static func now() -> String {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    var parts = tm()
-    gmtime_r(&time.tv_sec, &parts)
-    func pad(_ number: Int, _ width: Int) -> String {
-      let digits = String(number)
-      return String(repeating: "0", count: max(0, width - digits.count)) + digits
-    }
-    return "\(parts.tm_year + 1900)-\(pad(Int(parts.tm_mon) + 1, 2))-\(pad(Int(parts.tm_mday), 2))T"
-      + "\(pad(Int(parts.tm_hour), 2)):\(pad(Int(parts.tm_min), 2)):\(pad(Int(parts.tm_sec), 2))"
-      + ".\(pad(time.tv_nsec / 1_000_000, 3))Z"
   }
 }
 

@@ -1,6 +1,12 @@
 import ArgumentParser
 import JSON
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
   case table
   case json
@@ -22,3 +28,12 @@ struct OutputOptions: ParsableArguments {
     }
   }
 }
+
+/// Prints one sentence on stderr.
+func complain(_ message: String) {
+  let line = Array("martlet: \(message)\n".utf8)
+  _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+}
+
+/// Makes what was printed visible at once, also through a pipe.
+func flushOutput() { fflush(nil) }

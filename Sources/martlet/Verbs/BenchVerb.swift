@@ -6,7 +6,7 @@ struct BenchVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure: a load generator, and a server that is no bottleneck.",
     discussion: "Example: martlet bench serve --port 8080",
-    subcommands: [HTTP.self, TCP.self, Serve.self])
+    subcommands: [HTTP.self, TCP.self, DNS.self, Serve.self])
 
   struct HTTP: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -61,6 +61,38 @@ struct BenchVerb: ParsableCommand {
     }
   }
 
+  struct DNS: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "dns", abstract: "Ask a DNS server by UDP and print how long its answers take.",
+      discussion: """
+        Example: martlet bench dns 10.96.0.10 www.example.com --connections 16 --rate 1000
+        Each connection is a socket with one query under way; --new-connections takes a port for each query. The statuses \
+        are the RCODEs of the answers: 0 for success, 5 for refused.
+        """)
+
+    @OptionGroup var load: LoadArguments
+
+    @Option(help: "What to ask for: A or AAAA.")
+    var type = DNSQuestion.Kind.a
+
+    @Argument(help: "HOST[:PORT] of the server.")
+    var server: String
+
+    @Argument(help: "The name to ask for.")
+    var name: String
+
+    func run() async throws {
+      let question: DNSQuestion
+      do throws(LoadError) { question = try DNSQuestion(name, type) } catch {
+        complain("\(error)")
+        throw Exit.usage
+      }
+      try await load.measure(.dns(question)) { () throws(LoadError) in
+        try LoadTarget(endpoint: server, defaultPort: 53)
+      }
+    }
+  }
+
   struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "serve", abstract: "Serve the same answer to every request, or with --echo what was sent.",
@@ -86,7 +118,9 @@ struct BenchVerb: ParsableCommand {
   }
 }
 
-/// What HTTP and TCP loads have in common.
+extension DNSQuestion.Kind: ExpressibleByArgument {}
+
+/// What all loads have in common.
 struct LoadArguments: ParsableArguments {
   @Option(help: "Connections, each with one request under way.")
   var connections = 1
@@ -112,6 +146,9 @@ struct LoadArguments: ParsableArguments {
   @Flag(help: "Print a JSON document with fortio's names.")
   var json = false
 
+  @Flag(help: "With --json: the buckets of the histogram of latencies too, to add up several runs.")
+  var buckets = false
+
   /// Runs the load and prints what it measured; exit code 1 when no request was answered.
   func measure(_ traffic: LoadProtocol, _ target: () throws(LoadError) -> LoadTarget) async throws {
     let run: LoadRun
@@ -129,7 +166,7 @@ struct LoadArguments: ParsableArguments {
       complain("\(error)")
       throw Exit.usage
     }
-    let document = LoadDocument(options: run.options, result: try await run.run())
+    let document = LoadDocument(options: run.options, result: try await run.run(), hasBuckets: buckets)
     print(json ? document.json.text(pretty: true) : loadTable(document))
     if document.result.answered == 0 { throw Exit.no }
   }

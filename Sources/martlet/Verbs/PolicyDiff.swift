@@ -1,4 +1,5 @@
 import ArgumentParser
+import Clocks
 import Flows
 import JSON
 import KubernetesAPI

@@ -1,5 +1,7 @@
 import Addressing
 import ArgumentParser
+import ControlPlane
+import Files
 import Host
 import Logging
 import NodeAPI
@@ -26,8 +28,8 @@ struct Up: AsyncParsableCommand {
         audit: true
         maps: {connections: 500000, ipcache: 1000000}
 
-      Its other fields are stateDir, apiAddress, serviceCIDR, keepDatapath and devices; the other maps are endpoints, \
-      policies, fragments and events (in bytes).
+      Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath and \
+      devices; the other maps are endpoints, policies, fragments and events (in bytes).
       """)
 
   @OptionGroup var instance: InstanceOptions
@@ -48,6 +50,14 @@ struct Up: AsyncParsableCommand {
     name: .customLong("service-cidr"), help: "Blocks for services: IPv4,IPv6 (default: \(Up.defaultServiceCIDR)).")
   var serviceCIDR: String?
 
+  @Option(help: "Ports that services get on this host: FIRST-LAST (default: \(Up.defaultNodePorts)).")
+  var serviceNodePortRange: String?
+
+  @Option(
+    name: .customLong("load-balancer-cidr"),
+    help: "Blocks for services of type LoadBalancer, separated by commas (default: none, they stay pending).")
+  var loadBalancerCIDR: String?
+
   @Option(
     name: .customLong("device"),
     help: "A device of this host on which the host's own traffic is judged by policies about nodes; can be repeated.")
@@ -66,7 +76,9 @@ struct Up: AsyncParsableCommand {
   var keepDatapath = false
 
   private static let defaultPodCIDR = "10.244.0.0/16,fd00:10:244::/64"
-  private static let defaultServiceCIDR = "10.96.0.0/16,fd00:10:96::/112"
+  private static let defaultServiceCIDR = ControlPlaneConfiguration.defaultServiceCIDRs.joined(separator: ",")
+  private static let defaultNodePorts =
+    "\(ControlPlaneConfiguration.defaultNodePorts.lowerBound)-\(ControlPlaneConfiguration.defaultNodePorts.upperBound)"
 
   func run() async throws {
     let configuration: HostConfiguration
@@ -96,12 +108,28 @@ struct Up: AsyncParsableCommand {
       serviceCIDRs: try serviceCIDR.map { try blocks($0, "--service-cidr") } ?? file.serviceCIDRs
         ?? blocks(Up.defaultServiceCIDR, "--service-cidr"),
       keepsDatapath: keepDatapath || file.keepsDatapath == true)
+    configuration.nodePorts = try serviceNodePortRange.map(portRange) ?? file.nodePorts
+    configuration.loadBalancerCIDRs = try loadBalancerCIDR.map(loadBalancerBlocks) ?? file.loadBalancerCIDRs ?? []
     configuration.audit = audit || file.audit == true
     configuration.fqdnGrace = fqdnGrace
     configuration.fqdnMinimumTTL = fqdnMinimumTTL
     configuration.devices = devices.isEmpty ? file.devices ?? [] : devices
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
     return configuration
+  }
+
+  private func portRange(_ text: String) throws -> ClosedRange<UInt16> {
+    guard let range = HostSettings.portRange(text) else {
+      throw ValidationError("--service-node-port-range: \"\(text)\" is not FIRST-LAST, as in \(Up.defaultNodePorts)")
+    }
+    return range
+  }
+
+  private func loadBalancerBlocks(_ text: String) throws -> [CIDR] {
+    guard let blocks = HostSettings.anyBlocks(text.split(separator: ",")) else {
+      throw ValidationError("--load-balancer-cidr: blocks are needed, as in 192.0.2.0/24,2001:db8::/64")
+    }
+    return blocks
   }
 
   private func listenAddress(_ text: String) throws -> ListenAddress {

@@ -39,6 +39,11 @@ def seconds(text):
     return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
 
 
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
 class Part:
     """Collects one part's figures and tables; `save` writes them where scripts/bench wants them."""
 
@@ -56,6 +61,16 @@ class Part:
             "met": met(value, target), "rounds": rounds, "spread": [min(rounds), max(rounds)] if rounds else None,
             "how": how, **({"noise": noise} if noise is not None else {})})
         return value
+
+    def percentiles(self, id, title, values, how, target=None, batches=4):
+        """p50 and p99 of all values, in seconds; as rounds, those of consecutive batches. The target is that of p99."""
+        size = max(1, len(values) // batches)
+        groups = [values[start:start + size] for start in range(0, size * batches, size) if values[start:start + size]]
+        for name, share in (("p50", 0.50), ("p99", 0.99)):
+            value = self.figure(
+                f"{id}.{name}", f"{title}, {name}", [percentile(group, share) for group in groups], "s", how,
+                target=target if name == "p99" else None, value=percentile(values, share))
+            print(f"  {title}, {name}: {value * 1000:.1f} ms", flush=True)
 
     def table(self, title, header, rows):
         """Adds a table that stands beside the figures: rows of texts and numbers."""

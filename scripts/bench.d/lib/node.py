@@ -88,6 +88,13 @@ class Node:
                 return int(child)
         raise RuntimeError(f"no process martlet {verb}")
 
+    def has(self, verb, other_than=None):
+        """Whether there is such a process, another than one that ends."""
+        try:
+            return self.process_of(verb) != other_than
+        except (RuntimeError, OSError):
+            return False
+
     def instance(self):
         """Eight digits of the state directory: FNV-1a, as the node itself makes them."""
         value = 0x811C9DC5

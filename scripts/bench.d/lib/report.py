@@ -75,8 +75,9 @@ def document(results):
     lines = ["# Measured results", "",
              "`make bench` wrote this page from the JSON beside it (`bench/results/`), all of one run on one machine. Compare",
              "figures within a run, by their ratios; absolute times belong to the machine. How each was measured stands below",
-             "its table. A value is the median of its rounds; the spread is their lowest and highest. A verdict \"within noise\" is",
-             "nearer to its target than two runs of one and the same thing are to each other: another run may say otherwise.", "",
+             "its table. A value is the median of its rounds unless that says otherwise; the spread is their lowest and highest. A",
+             "verdict \"within noise\" is nearer to its target than two runs of one and the same thing are to each other: another",
+             "run may say otherwise.", "",
              f"**{summary(results)}.**", "", "## Machine", ""]
     facts = {"run": about["run"], **about["machine"], **about["versions"]}
     for part in parts(results):

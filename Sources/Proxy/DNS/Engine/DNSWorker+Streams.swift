@@ -13,7 +13,6 @@ extension DNSWorker {
       close(socket.fd)
       return
     }
-    Socket.setNoDelay(socket.fd)
     lastStream += 1
     streams[lastStream] = DNSStream(number: lastStream, socket: socket, now: now)
     watch(socket.fd, .client, lastStream)

@@ -66,7 +66,7 @@ final class DNSWorker {
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
       if now >= nextSweep { sweep() }
       releaseHeld()
-      if let since = log.waitingSince, now &- since >= AccessLog.patience { log.flush(now: now) }
+      log.flushIfDue(now: now)
     }
     log.flush(now: now)
     tracker?.stop()
@@ -89,7 +89,7 @@ final class DNSWorker {
 
   private func wait() -> Int32 {
     var next = nextSweep
-    if let since = log.waitingSince { next = min(next, since &+ AccessLog.patience) }
+    if let deadline = log.deadline { next = min(next, deadline) }
     if let deadline = tracker?.deadline { next = min(next, deadline) }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
   }

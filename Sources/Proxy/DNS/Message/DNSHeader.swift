@@ -26,7 +26,6 @@ public struct DNSHeader: Hashable, Sendable {
   }
 
   public var isResponse: Bool { flags & DNSHeader.responseFlag != 0 }
-  public var isTruncated: Bool { flags & DNSHeader.truncatedFlag != 0 }
   /// 0 for a query (RFC 1035), 4 for NOTIFY, 5 for UPDATE.
   public var opcode: UInt8 { UInt8((flags & DNSHeader.opcodeMask) >> 11) }
   public var responseCode: UInt8 { UInt8(flags & 0xF) }

@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import KernelABI
 import Synchronization
 
 /// Where the datapath looks up the identity of an address: the map `martlet_ipcache`, of which the proxy writes entries
@@ -20,7 +21,7 @@ final class IPCacheAddressTable: AddressTable {
   private let current: Mutex<Map>
 
   init(pins: String) throws(BPFError) {
-    pin = pins + "/martlet_ipcache"
+    pin = MapName.ipcache.pin(in: pins)
     let map: Map = try .fromPin(pin)
     current = Mutex(map)
   }
@@ -32,16 +33,9 @@ final class IPCacheAddressTable: AddressTable {
 
   private var map: Map { current.withLock { $0 } }
 
-  func identity(_ address: IPAddress) -> UInt32? { (try? map.lookup(Self.key(address)))?.identity }
+  func identity(_ address: IPAddress) -> UInt32? { (try? map.lookup(martlet_ipcache_key(CIDR(address))))?.identity }
 
   func set(_ address: IPAddress, identity: UInt32) -> Bool {
-    (try? map.update(Self.key(address), martlet_ipcache_entry(identity: identity, flags: 0))) != nil
-  }
-
-  private static func key(_ address: IPAddress) -> martlet_ipcache_key {
-    func word(_ half: UInt64, _ shift: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: half >> shift).bigEndian }
-    return martlet_ipcache_key(
-      prefix_length: 128,
-      address: (word(address.high, 32), word(address.high, 0), word(address.low, 32), word(address.low, 0)))
+    (try? map.update(martlet_ipcache_key(CIDR(address)), martlet_ipcache_entry(identity: identity, flags: 0))) != nil
   }
 }

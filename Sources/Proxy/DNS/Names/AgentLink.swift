@@ -24,23 +24,8 @@ struct AgentLink {
   mutating func connect(now: UInt64) -> Bool {
     guard fd < 0, now >= retryAt else { return false }
     retryAt = now &+ AgentLink.pause
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    let room = MemoryLayout.size(ofValue: address.sun_path)
-    guard path.utf8.count < room else { return false }
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let type = Int32(SOCK_SEQPACKET.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-    let socket = Glibc.socket(AF_UNIX, type, 0)
+    let socket = Socket.connected(SOCK_SEQPACKET, to: path)
     guard socket >= 0 else { return false }
-    let result = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard result == 0 else {
-      Glibc.close(socket)
-      return false
-    }
     fd = socket
     return true
   }

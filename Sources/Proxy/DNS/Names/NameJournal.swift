@@ -1,3 +1,4 @@
+import Files
 import JSON
 import ProxyRules
 
@@ -17,7 +18,7 @@ struct NameJournal {
 
   init(path: String) {
     self.path = path
-    size = (try? FileContent.read(path))??.count ?? 0
+    size = (try? StateFiles.read(path))?.count ?? 0
   }
 
   mutating func append(_ learned: LearnedName) {
@@ -31,7 +32,7 @@ struct NameJournal {
 
   /// The lines that can be read and have not expired.
   func entries(now: Int64) -> [LearnedName] {
-    guard size > 0, let content = (try? FileContent.read(path)) ?? nil else { return [] }
+    guard size > 0, let content = try? StateFiles.read(path) else { return [] }
     return content.split(separator: UInt8(ascii: "\n")).compactMap { line in
       guard let value = try? JSONValue(parsing: line), let learned = try? LearnedName(JSONCursor(value)) else {
         return nil

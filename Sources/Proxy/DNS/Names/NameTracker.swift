@@ -1,5 +1,6 @@
 import Addressing
 import CLinux
+import Files
 import ProxyRules
 
 #if canImport(Glibc)
@@ -10,18 +11,15 @@ import ProxyRules
 
 /// Where the engine tells what it learned.
 public struct NameTrackerConfiguration: Sendable {
-  /// The folder with `names.json`, which the agent replaces, and with the journal.
-  public var folder: String
-  /// The agent's socket.
-  public var agentSocket: String
+  /// The table of names, which the agent replaces, its socket, and the journal.
+  public var files: ProxyFiles
   /// How long an answer may wait for the agent; after that it goes to the client, whose traffic to an address that the
   /// kernel does not know is denied.
   public var patience: Duration = .milliseconds(500)
   var addresses: (any AddressTable)?
 
-  public init(folder: String, agentSocket: String) {
-    self.folder = folder
-    self.agentSocket = agentSocket
+  public init(files: ProxyFiles) {
+    self.files = files
   }
 }
 
@@ -68,17 +66,17 @@ final class NameTracker {
     self.configuration = configuration
     self.epoll = epoll
     patience = configuration.patience.nanoseconds
-    link = AgentLink(path: configuration.agentSocket)
-    journal = NameJournal(path: configuration.folder + "/names.journal")
+    link = AgentLink(path: configuration.files.nameSocket)
+    journal = NameJournal(path: configuration.files.nameJournal)
     notifier = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
   }
 
   deinit { if notifier >= 0 { close(notifier) } }
 
   func start(now: UInt64) {
-    mkdir(configuration.folder, 0o755)
+    try? StateFiles.makeDirectories(configuration.files.folder)
     if notifier >= 0 {
-      inotify_add_watch(notifier, configuration.folder, UInt32(IN_MOVED_TO | IN_CLOSE_WRITE))
+      inotify_add_watch(notifier, configuration.files.folder, UInt32(IN_MOVED_TO | IN_CLOSE_WRITE))
       watch(notifier, NameTracker.fileNumber)
     }
     load()
@@ -235,7 +233,7 @@ final class NameTracker {
   private func load() {
     configuration.addresses?.reopen()
     // A table that can not be read leaves the last one: the agent writes it whole.
-    guard let content = (try? FileContent.read(configuration.folder + "/names.json")) ?? nil,
+    guard let content = try? StateFiles.read(configuration.files.nameTable),
       let new = try? NameTable(parsing: content), new != table
     else { return }
     if new.patterns != table.patterns { matches = [:] }

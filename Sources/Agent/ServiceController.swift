@@ -1,0 +1,145 @@
+import Addressing
+import Datapath
+import KubernetesAPI
+import Logging
+import NodeAPI
+import Policy
+import Services
+
+/// Keeps the kernel's services as the API has them: compiles what changes and writes the difference.
+actor ServiceController {
+  private let datapath: Datapath
+  private let logger: Logger
+  private let settings: ServiceSettings
+  /// Told of the backends whose endpoints are gone, by the kernel's numbers; each twice: see `ServiceReconciler`.
+  private let backendsGone: @Sendable (Set<UInt32>) -> Void
+  private var node: NodeFacts
+  private var book: ServiceBook
+  /// nil until the first whole of the API is known: what an earlier agent left stays in force.
+  private var reconciler: ServiceReconciler?
+  private var collection: Task<Void, Never>?
+  private var reported: Set<ServiceName> = []
+
+  init(
+    datapath: Datapath, nodeName: String, settings: ServiceSettings = ServiceSettings(), logger: Logger,
+    backendsGone: @escaping @Sendable (Set<UInt32>) -> Void = { _ in }
+  ) {
+    self.backendsGone = backendsGone
+    self.datapath = datapath
+    self.settings = settings
+    self.logger = logger
+    node = NodeFacts(name: nodeName)
+    book = ServiceBook(node: node, settings: settings)
+  }
+
+  /// Makes the kernel have the Services of a whole first reading and no others.
+  func start(_ inputs: [PolicyInput]) throws {
+    for input in inputs { take(input) }
+    let all = book.takeChanges().compactMapValues { $0 }
+    reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
+    finish()
+  }
+
+  /// Puts changes in force; inputs that are not about services are passed over.
+  func apply(_ inputs: [PolicyInput]) {
+    for input in inputs { take(input) }
+    guard reconciler != nil, book.hasChanges else { return }
+    reconciler?.apply(book.takeChanges(), now: .now)
+    finish()
+  }
+
+  /// Which port of which Service a number of the kernel's means.
+  func meaning(_ number: UInt32) -> BalancerID? { reconciler?.meanings[number] }
+
+  /// The Services that the kernel does not have as it should, and why.
+  var refusals: [ServiceName: String] { reconciler?.refusals ?? [:] }
+
+  var count: Int { book.names.count }
+
+  /// Every Service, by its name.
+  var models: [ServiceModel] {
+    book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
+  }
+
+  /// Where load balancers ask whether this node has backends, and how many it has.
+  var healthChecks: [ServiceName: CompiledService.HealthCheck] {
+    book.names.reduce(into: [:]) { $0[$1] = book.compiled($1)?.healthCheck }
+  }
+
+  private func take(_ input: PolicyInput) {
+    switch input {
+    case .services(let delta): book.apply(delta)
+    case .endpointSlices(let delta): book.apply(delta)
+    case .hostAddresses(let addresses): node.addresses = addresses
+    case .nodes(.replaced(let nodes, _)): for node in nodes { take(node) }
+    case .nodes(.applied(let node)): take(node)
+    default: break
+    }
+    book.set(node)
+  }
+
+  private func take(_ object: Node) {
+    if object.metadata.name == node.name { node.zone = object.metadata.labels["topology.kubernetes.io/zone"] }
+  }
+
+  private func finish() {
+    let refusals = self.refusals
+    for (name, reason) in refusals where !reported.contains(name) {
+      logger.error("Service \(name) is not in force as it should be: \(reason)")
+    }
+    for name in reported.subtracting(refusals.keys) { logger.info("Service \(name) is in force") }
+    reported = Set(refusals.keys)
+    if let gone = reconciler?.takeGone(), !gone.isEmpty { backendsGone(gone) }
+    guard collection == nil, let due = nextTurn else { return }
+    collection = Task { [weak self] in
+      try? await Task.sleep(until: due, clock: .continuous)
+      await self?.collect()
+    }
+  }
+
+  /// What is refused is also tried without anything having been removed: the kernel may have been short of memory.
+  private var nextTurn: ContinuousClock.Instant? {
+    reconciler?.nextDue ?? (refusals.isEmpty ? nil : .now + .seconds(5))
+  }
+
+  private func collect() {
+    collection = nil
+    let hadNothingDue = reconciler?.nextDue == nil
+    reconciler?.collect(now: .now)
+    if hadNothingDue { reconciler?.retry(now: .now) }
+    finish()
+  }
+}
+
+extension ServiceModel {
+  init(_ service: CompiledService, _ reconciler: ServiceReconciler?) {
+    func members(_ id: BalancerID?) -> [String] {
+      (id.flatMap { service.balancers[$0]?.members } ?? []).map {
+        "\($0.backend.address.bracketed):\($0.backend.port)"
+      }
+    }
+    func number(_ id: BalancerID?) -> UInt32 { id.flatMap { reconciler?.number($0) } ?? 0 }
+    let frontends = service.frontends.map { frontend in
+      Frontend(
+        address: frontend.key.address.description, port: frontend.key.port,
+        protocol: frontend.key.protocol.description, kinds: frontend.kinds.names, number: number(frontend.cluster),
+        externalNumber: number(frontend.external), backends: members(frontend.cluster),
+        externalBackends: members(frontend.external))
+    }
+    let backends = service.endpoints.sorted { $0.key < $1.key }.flatMap { port, endpoints in
+      endpoints.map { endpoint in
+        Backend(
+          address: endpoint.backend.address.description, port: endpoint.backend.port, servicePort: port.port,
+          protocol: port.protocol.description, state: endpoint.state.rawValue, isLocal: endpoint.isLocal,
+          node: endpoint.nodeName, zone: endpoint.zone, weight: endpoint.weight,
+          number: reconciler?.number(endpoint.backend, of: port) ?? 0)
+      }
+    }
+    let balancer = service.balancers.min { $0.key < $1.key }?.value
+    self.init(
+      namespace: service.name.namespace, name: service.name.name, type: service.type.rawValue,
+      algorithm: balancer?.algorithm.rawValue, affinity: balancer?.affinity ?? 0, frontends: frontends,
+      backends: backends, problems: service.problems.map { PolicyStatus.Problem(path: $0.path, message: $0.message) },
+      refusal: reconciler?.refusals[service.name])
+  }
+}

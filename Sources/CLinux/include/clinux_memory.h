@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLINUX_MEMORY_H
+#define CLINUX_MEMORY_H
+
+#include <stddef.h>
+
+/*
+ * Unmaps the executable's pages that the process can not write, its code above all; each comes
+ * back from the page cache when it is used again (MADV_DONTNEED). The bytes that this concerns,
+ * mapped at that time or not.
+ */
+size_t clinux_release_code(void);
+
+#endif

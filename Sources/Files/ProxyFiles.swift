@@ -1,0 +1,23 @@
+/// What the agent and the proxy of one node tell each other by: files that one of them replaces whole, and sockets of the
+/// agent's. Neither needs the other to be alive.
+public struct ProxyFiles: Hashable, Sendable {
+  public let folder: String
+
+  public init(folder: String) { self.folder = folder }
+
+  /// The name of `configuration` in the folder.
+  public static let configurationName = "config.json"
+
+  /// The rule sets, by the agent.
+  public var configuration: String { "\(folder)/\(ProxyFiles.configurationName)" }
+  /// The generation of the configuration that the proxy serves, by the proxy.
+  public var generation: String { folder + "/generation" }
+  /// The identities of names that the proxy may use, by the agent.
+  public var nameTable: String { folder + "/names.json" }
+  /// What names were answered with while there was no agent, by the proxy.
+  public var nameJournal: String { folder + "/names.journal" }
+  /// Where the proxy tells the agent what became of requests.
+  public var accessSocket: String { folder + "/access.sock" }
+  /// Where the proxy tells the agent what names were answered with.
+  public var nameSocket: String { folder + "/names.sock" }
+}

@@ -1,0 +1,32 @@
+import ProxyRules
+
+/// What all workers share.
+final class ProxyShared: Sendable {
+  let resolver: any ConnectionResolver
+  let dialer: any UpstreamDialer
+  let rules: RuleStore
+  let limits: HTTPLimits
+  let timeouts: ProxyTimeouts
+  let sink: AccessSink
+  let drain: Duration
+  let listeners: [Int32]
+  let mailboxes: [WorkerMailbox]
+  /// Who serves what is not HTTP.
+  let takers: [RuleKind: any ConnectionTaker]
+
+  init(
+    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, options: ProxyOptions,
+    listeners: [Int32], mailboxes: [WorkerMailbox], takers: [RuleKind: any ConnectionTaker]
+  ) {
+    self.takers = takers
+    self.resolver = resolver
+    self.dialer = dialer
+    self.rules = rules
+    limits = options.limits
+    timeouts = options.timeouts
+    sink = options.accessSink
+    drain = options.drain
+    self.listeners = listeners
+    self.mailboxes = mailboxes
+  }
+}

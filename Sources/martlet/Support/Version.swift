@@ -1,3 +1,0 @@
-import Agent
-
-let version = Version.current
