@@ -82,11 +82,12 @@ extension Agent {
     guard verdict.dropReason == 0 else { return judgement(.denied) }
     guard verdict.verdict == .proxy else { return judgement(.allowed) }
     guard let asked = request.spoken else { return judgement(.redirected) }
-    // In the order in which the proxy asks them; what one denies the next is not asked about.
+    // In the order in which the proxy asks them. It stops at the first that denies; who asks why wants to know of both.
     var asking = [(set: verdict.proxyRules, of: "")]
     if verdict.egressProxyRules != 0 {
       asking = [(verdict.egressProxyRules, " of \(request.from)"), (verdict.proxyRules, " of \(request.to)")]
     }
+    var result = TraceResult.Verdict.allowed
     for (id, owner) in asking {
       let set = try await rules(id)
       let spoken = try SpokenVerdict(asked, by: set)
@@ -94,9 +95,9 @@ extension Agent {
         stage: spoken.stage + owner, verdict: spoken.verdict, reason: spoken.reason,
         rule: spoken.rule.flatMap { citation($0) })
       stages.append(Judgement.Stage(direction: nil, step: step, ruleSet: set))
-      if spoken.verdict == .denied { return judgement(.denied) }
+      if spoken.verdict == .denied { result = .denied }
     }
-    return judgement(.allowed)
+    return judgement(result)
   }
 
   private func rules(_ id: UInt32) async throws -> RuleSet {
