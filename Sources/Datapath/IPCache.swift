@@ -34,7 +34,7 @@ public struct IPCache: Sendable {
 
   /// What has to be written so that the map holds just certain blocks, beside the addresses that the proxy has given
   /// identities of names.
-  public struct Change {
+  public struct Change: Sendable {
     /// Blocks to be written, wider ones first: an address then never has an identity that is less than what it had.
     let additions: [(block: CIDR, identity: NumericIdentity)]
     let removals: [CIDR]
