@@ -45,30 +45,30 @@ struct icmp_head {
 	__be16 sequence;
 };
 
+/* Of types below 32, a bit each; compared at once, as every branch costs the verifier a state. */
+#define ICMPV4_REQUESTS (1U << ICMPV4_ECHO | 1U << ICMPV4_TIMESTAMP | 1U << ICMPV4_ADDRESS_MASK)
+#define ICMPV4_REPLIES                                                                             \
+	(1U << ICMPV4_ECHO_REPLY | 1U << ICMPV4_TIMESTAMP_REPLY | 1U << ICMPV4_ADDRESS_MASK_REPLY)
+
 /* Requests that carry an identifier, which their replies repeat. */
 INLINE bool icmp_is_request(__u8 protocol, __u8 type)
 {
 	if (protocol == IPPROTO_ICMP)
-		return type == ICMPV4_ECHO || type == ICMPV4_TIMESTAMP ||
-		       type == ICMPV4_ADDRESS_MASK;
+		return type < 32 && ICMPV4_REQUESTS >> type & 1;
 	return type == ICMPV6_ECHO;
 }
 
-/* The type of the request that a reply answers; 0 for what is no reply. */
-INLINE __u8 icmp_request_of(__u8 protocol, __u8 type)
+INLINE bool icmp_is_reply(__u8 protocol, __u8 type)
 {
-	if (protocol != IPPROTO_ICMP)
-		return type == ICMPV6_ECHO_REPLY ? ICMPV6_ECHO : 0;
-	switch (type) {
-	case ICMPV4_ECHO_REPLY:
-		return ICMPV4_ECHO;
-	case ICMPV4_TIMESTAMP_REPLY:
-		return ICMPV4_TIMESTAMP;
-	case ICMPV4_ADDRESS_MASK_REPLY:
-		return ICMPV4_ADDRESS_MASK;
-	default:
-		return 0;
-	}
+	if (protocol == IPPROTO_ICMP)
+		return type < 32 && ICMPV4_REPLIES >> type & 1;
+	return type == ICMPV6_ECHO_REPLY;
+}
+
+/* The type of the request that a reply answers: the number before its own, but for echo in IPv4. */
+INLINE __u8 icmp_request_of(__u8 reply)
+{
+	return reply == ICMPV4_ECHO_REPLY ? ICMPV4_ECHO : reply - 1;
 }
 
 /* The port of the end that answers, so that requests of two types are two connections. */
@@ -105,7 +105,6 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	__u32 offset = packet->l4 + sizeof(struct icmp_head);
 	struct tuple cited = {};
 	struct icmp_head head;
-	__u8 request;
 
 	packet->flags |= PACKET_STATELESS;
 	if (packet->flags & PACKET_IPV4) {
@@ -144,13 +143,12 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	case IPPROTO_ICMPV6:
 		if (cited.protocol != packet->protocol)
 			return;
-		request = icmp_request_of(cited.protocol, head.type);
 		if (icmp_is_request(cited.protocol, head.type)) {
 			cited.destination_port = head.identifier;
 			cited.source_port = icmp_answering_port(head.type);
-		} else if (request) {
+		} else if (icmp_is_reply(cited.protocol, head.type)) {
 			cited.source_port = head.identifier;
-			cited.destination_port = icmp_answering_port(request);
+			cited.destination_port = icmp_answering_port(icmp_request_of(head.type));
 		} else {
 			return;
 		}
@@ -166,20 +164,18 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 {
 	struct icmp_head head;
-	__u8 request;
 
 	if (packet->l4 + sizeof(head) > packet->end ||
 	    bpf_skb_load_bytes(skb, packet->l4, &head, sizeof(head)))
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	packet->icmp_type = head.type;
 	packet->icmp_code = head.code;
-	request = icmp_request_of(packet->protocol, head.type);
 	if (icmp_is_request(packet->protocol, head.type)) {
 		packet->tuple.source_port = head.identifier;
 		packet->tuple.destination_port = icmp_answering_port(head.type);
-	} else if (request) {
+	} else if (icmp_is_reply(packet->protocol, head.type)) {
 		packet->tuple.destination_port = head.identifier;
-		packet->tuple.source_port = icmp_answering_port(request);
+		packet->tuple.source_port = icmp_answering_port(icmp_request_of(head.type));
 	} else if (icmp_is_error(packet->protocol, head.type)) {
 		packet_parse_cited(skb, packet);
 	} else {

@@ -467,10 +467,12 @@ struct martlet_fragment_key {
 MARTLET_ASSERT_SIZE(struct martlet_fragment_key, 40);
 
 struct martlet_fragment_entry {
-	__be16 source_port;
+	__be16 source_port; /* ICMP: as in struct martlet_ct_key */
 	__be16 destination_port;
+	__u8 icmp_type;
+	__u8 pad[3];
 };
-MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 4);
+MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 8);
 
 /* ---- martlet_listeners: sockmap, the proxy's sockets that take what clients begin ------------ */
 
