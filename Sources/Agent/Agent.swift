@@ -133,10 +133,12 @@ public final class Agent: Sendable {
     let maps = datapath.adopted ? "maps of an earlier agent adopted" : "maps new"
     logger.info("ready: \(snapshot.subjects.count) identities, \(snapshot.policies.count) policies, \(maps)")
 
-    // Much of the code that is resident by now ran once, and what goes on is in the page cache when it is used again.
+    // Much of the code that is resident by now ran once, and what goes on is in the page cache when it is used again. All
+    // objects of the cluster were read, in a form that nothing holds any more.
     DetachedThread.start(stackSize: 64 << 10) {
       sleep(1)
       _ = clinux_release_code()
+      clinux_release_heap()
     }
 
     try await withThrowingTaskGroup(of: Void.self) { group in

@@ -3,6 +3,7 @@
 #include "include/clinux_memory.h"
 
 #include <link.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -36,4 +37,9 @@ size_t clinux_release_code(void)
 
 	dl_iterate_phdr(release_segments, &released);
 	return released;
+}
+
+void clinux_release_heap(void)
+{
+	malloc_trim(0);
 }

@@ -11,4 +11,7 @@
  */
 size_t clinux_release_code(void);
 
+/* Gives back what the heap has free, at its top and amid it (glibc's malloc_trim). */
+void clinux_release_heap(void);
+
 #endif
