@@ -156,7 +156,7 @@ let package = Package(
     tests(
       "DatapathTests",
       [
-        "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services", "Addressing",
+        "TestSupport", "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services", "Addressing",
         "KubernetesAPI", "JSON", logging,
       ]),
     tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),

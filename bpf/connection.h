@@ -13,6 +13,9 @@
 #include "nat.h"
 #include "socket.h"
 
+/* Neither end's policy refuses anything. */
+#define CONNECTION_AUDIT (MARTLET_CT_AUDIT | MARTLET_CT_AUDIT_EGRESS)
+
 enum decision {
 	DECISION_ALLOW = MARTLET_ALLOW,
 	DECISION_PROXY = MARTLET_PROXY,
@@ -51,11 +54,10 @@ INLINE void connection_judge(struct flow *flow, const struct martlet_config *con
 	responder.audit = audit_all || flags & MARTLET_ENDPOINT_AUDIT;
 	if (packet->tuple.protocol == IPPROTO_ICMP || packet->tuple.protocol == IPPROTO_ICMPV6) {
 		port = bpf_htons(packet->icmp_type);
-		/* What began as an echo request is judged as one, whichever packet is in hand. */
+		/* What began as a request is judged as that, whichever packet is in hand. */
 		if (!(packet->flags & PACKET_STATELESS) &&
 		    (reply || packet->flags & PACKET_RELATED))
-			port = bpf_htons(packet->tuple.protocol == IPPROTO_ICMP ? ICMPV4_ECHO
-										: ICMPV6_ECHO);
+			port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
 	} else {
 		port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
 	}
@@ -110,9 +112,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		entry.flags |= MARTLET_CT_TRANSLATED;
 	if (flow->judgement.verdict == MARTLET_PROXY) {
 		entry.proxy_rules = flow->judgement.proxy_rules;
-		entry.flags |= MARTLET_CT_PROXY;
-		if (flow->judgement.proxy_audit)
-			entry.flags |= MARTLET_CT_AUDIT;
+		entry.egress_proxy_rules = flow->judgement.egress_proxy_rules;
+		entry.flags |= MARTLET_CT_PROXY | flow->judgement.proxy_audit;
 	}
 	error = ct_create(key, &entry, config, &flow->packet, now);
 	if (error)
@@ -140,7 +141,7 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 			__sync_fetch_and_and(&entry->flags, ~MARTLET_CT_PROXY);
 	} else if (flow->judgement.verdict == MARTLET_PROXY && !(entry->flags & MARTLET_CT_PROXY)) {
 		/* The proxy can not enter a connection whose ends already talk to each other. */
-		if (!flow->judgement.proxy_audit) {
+		if (flow->judgement.proxy_audit != CONNECTION_AUDIT) {
 			policy_deny(&flow->judgement, flow->judgement.direction,
 				    MARTLET_DROP_POLICY_DENIED);
 			return -MARTLET_DROP_POLICY_DENIED;
@@ -153,10 +154,11 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 	entry->ingress_rule = flow->judgement.ingress_rule;
 	entry->proxy_rules =
 	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.proxy_rules : 0;
-	if (flow->judgement.proxy_audit)
-		__sync_fetch_and_or(&entry->flags, MARTLET_CT_AUDIT);
-	else
-		__sync_fetch_and_and(&entry->flags, ~MARTLET_CT_AUDIT);
+	entry->egress_proxy_rules =
+	    flow->judgement.verdict == MARTLET_PROXY ? flow->judgement.egress_proxy_rules : 0;
+	/* The proxy may read in between: rather that it refuses than that it lets pass. */
+	__sync_fetch_and_and(&entry->flags, ~CONNECTION_AUDIT | flow->judgement.proxy_audit);
+	__sync_fetch_and_or(&entry->flags, flow->judgement.proxy_audit);
 	/* Last, so that whoever sees the revision sees what was found at it. */
 	WRITE_ONCE(entry->revision, revision);
 	return 0;
@@ -238,7 +240,7 @@ VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 	struct packet *packet;
 	struct martlet_ct_key key;
 	struct martlet_ct_entry *entry;
-	bool source_is_b, direct, echo_request;
+	bool source_is_b, direct, asks;
 	__u32 now;
 
 	if (!flow || !config)
@@ -265,10 +267,10 @@ VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 			return -MARTLET_DROP_SOCKET_LOOKUP_FAILED;
 		}
 	}
-	echo_request = !(packet->flags & PACKET_RELATED) &&
-		       icmp_is_echo_request(packet->protocol, packet->icmp_type) &&
-		       (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6);
-	if (!entry || packet_opens(packet) || (flow->reply && echo_request)) {
+	asks = (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6) &&
+	       !(packet->flags & PACKET_RELATED) &&
+	       icmp_is_request(packet->protocol, packet->icmp_type);
+	if (!entry || packet_opens(packet) || (flow->reply && asks)) {
 		flow->reply = false;
 		return connection_open(skb, flow, config, &key, source_is_b, now);
 	}

@@ -134,8 +134,9 @@ INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 v
 {
 	__u32 direction = flow->judgement.direction;
 
-	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT;
-	skb->cb[MARTLET_TRACE_CB_REASON] = reason;
+	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT |
+					    reason << MARTLET_TRACE_REASON_SHIFT;
+	skb->cb[MARTLET_TRACE_CB_EGRESS_PROXY_RULES] = flow->judgement.egress_proxy_rules;
 	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
 	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;
 	skb->cb[MARTLET_TRACE_CB_PROXY_RULES] = flow->judgement.proxy_rules;

@@ -21,6 +21,7 @@ INLINE int fragment_remember(const struct packet *packet)
 	struct martlet_fragment_entry entry = {
 	    .source_port = packet->tuple.source_port,
 	    .destination_port = packet->tuple.destination_port,
+	    .icmp_type = packet->icmp_type,
 	};
 
 	fragment_key(&key, packet);
@@ -44,11 +45,7 @@ INLINE int fragment_recall(struct packet *packet)
 		return -MARTLET_DROP_FIRST_FRAGMENT_NOT_FOUND;
 	packet->tuple.source_port = entry->source_port;
 	packet->tuple.destination_port = entry->destination_port;
-	/* Of ICMP only echo is remembered, and which of the two it is shows in the ports. */
-	if (packet->protocol == IPPROTO_ICMP)
-		packet->icmp_type = entry->destination_port ? ICMPV4_ECHO_REPLY : ICMPV4_ECHO;
-	else if (packet->protocol == IPPROTO_ICMPV6)
-		packet->icmp_type = entry->destination_port ? ICMPV6_ECHO_REPLY : ICMPV6_ECHO;
+	packet->icmp_type = entry->icmp_type;
 	return 0;
 }
 

@@ -10,13 +10,15 @@ struct judgement {
 	__u32 egress_rule;
 	__u32 ingress_rule;
 	__u32 proxy_rules;
-	__u8 verdict;	/* enum martlet_verdict */
-	__u8 direction; /* the side that denied, or that sends to the proxy */
-	__u16 reason;	/* drop reason when the verdict is a deny */
+	__u32 egress_proxy_rules; /* as in martlet_ct_entry */
+	__u8 verdict;		  /* enum martlet_verdict */
+	__u8 direction;		  /* the side that denied, or that sends to the proxy */
+	__u16 reason;		  /* drop reason when the verdict is a deny */
 	/* By direction: for what reason a side in audit mode would have dropped; 0: it would not.
 	 */
 	__u16 audited[2];
-	__u32 proxy_audit; /* MARTLET_PROXY: the side that sends there is in audit mode */
+	/* MARTLET_PROXY: MARTLET_CT_AUDIT, MARTLET_CT_AUDIT_EGRESS; both: nothing is refused. */
+	__u32 proxy_audit;
 };
 
 /* One end of a connection, as policy sees it. */
@@ -54,9 +56,12 @@ INLINE const struct martlet_policy_entry *policy_stronger(const struct martlet_p
 	return any->verdict == MARTLET_ALLOW ? any : peer;
 }
 
-/* Returns the verdict, or a negative drop reason; tells the author and the rule set. */
+/*
+ * Returns the verdict; tells the author, the rule set, and why it denies. Reasons are not returned,
+ * as the verifier follows each one that differs.
+ */
 INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 protocol, __be16 port,
-			     __u32 *rule, __u32 *proxy_rules)
+			     __u32 *rule, __u32 *proxy_rules, __u16 *reason)
 {
 	struct martlet_policy_key key = {
 	    .prefix_length = MARTLET_POLICY_PREFIX_PORT,
@@ -68,8 +73,10 @@ INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 pro
 	const struct martlet_policy_entry *for_peer, *for_any, *entry;
 	void *rules = bpf_map_lookup_elem(&martlet_policy, &subject);
 
-	if (!rules)
-		return -MARTLET_DROP_NO_POLICY_CONFIGURATION;
+	if (!rules) {
+		*reason = MARTLET_DROP_NO_POLICY_CONFIGURATION;
+		return MARTLET_DENY;
+	}
 	for_peer = bpf_map_lookup_elem(rules, &key);
 	key.peer = 0;
 	for_any = bpf_map_lookup_elem(rules, &key);
@@ -82,16 +89,24 @@ INLINE int policy_judge_side(__u32 subject, __u32 peer, __u8 direction, __u8 pro
 			for_any = NULL;
 	}
 	entry = policy_stronger(entry, for_any);
-	if (!entry)
-		return -MARTLET_DROP_POLICY_DENIED;
+	if (!entry) {
+		*reason = MARTLET_DROP_POLICY_DENIED;
+		return MARTLET_DENY;
+	}
 	*rule = entry->rule;
 	if (entry->verdict == MARTLET_ALLOW)
 		return MARTLET_ALLOW;
 	if (entry->verdict == MARTLET_PROXY) {
+		/* Only what these carry can be read. */
+		if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP) {
+			*reason = MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
+			return MARTLET_DENY;
+		}
 		*proxy_rules = entry->proxy_rules;
 		return MARTLET_PROXY;
 	}
-	return -MARTLET_DROP_POLICY_DENY;
+	*reason = MARTLET_DROP_POLICY_DENY;
+	return MARTLET_DENY;
 }
 
 INLINE void policy_deny(struct judgement *judgement, __u8 direction, int reason)
@@ -105,55 +120,44 @@ INLINE void policy_deny(struct judgement *judgement, __u8 direction, int reason)
 VERIFIED_ALONE int policy_judge(struct judgement *judgement, struct party *origin,
 				struct party *responder, __u8 protocol, __u16 port)
 {
-	__u32 egress_http = 0, ingress_http = 0;
+	__u32 egress_set = 0, ingress_set = 0;
 	int egress = MARTLET_ALLOW, ingress = MARTLET_ALLOW;
+	bool egress_audit, ingress_audit;
 
 	if (!judgement || !origin || !responder)
 		return 0;
 
 	if (origin->local)
 		egress = policy_judge_side(origin->identity, responder->identity, MARTLET_EGRESS,
-					   protocol, port, &judgement->egress_rule, &egress_http);
+					   protocol, port, &judgement->egress_rule, &egress_set,
+					   &judgement->audited[MARTLET_EGRESS]);
 	if (responder->local)
-		ingress =
-		    policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
-				      protocol, port, &judgement->ingress_rule, &ingress_http);
-	if (egress < 0 && origin->audit) {
-		judgement->audited[MARTLET_EGRESS] = -egress;
-		egress = MARTLET_ALLOW;
-	}
-	if (ingress < 0 && responder->audit) {
-		judgement->audited[MARTLET_INGRESS] = -ingress;
-		ingress = MARTLET_ALLOW;
-	}
-	if (egress < 0) {
-		policy_deny(judgement, MARTLET_EGRESS, -egress);
-		return 0;
-	}
-	if (ingress < 0) {
-		policy_deny(judgement, MARTLET_INGRESS, -ingress);
-		return 0;
-	}
+		ingress = policy_judge_side(responder->identity, origin->identity, MARTLET_INGRESS,
+					    protocol, port, &judgement->ingress_rule, &ingress_set,
+					    &judgement->audited[MARTLET_INGRESS]);
 	judgement->verdict = MARTLET_ALLOW;
+	/* Of two that deny, the side that was asked first has the say. */
+	if (ingress == MARTLET_DENY && !responder->audit) {
+		policy_deny(judgement, MARTLET_INGRESS, judgement->audited[MARTLET_INGRESS]);
+		judgement->audited[MARTLET_INGRESS] = 0;
+	}
+	if (egress == MARTLET_DENY && !origin->audit) {
+		policy_deny(judgement, MARTLET_EGRESS, judgement->audited[MARTLET_EGRESS]);
+		judgement->audited[MARTLET_EGRESS] = 0;
+	}
+	if (judgement->verdict == MARTLET_DENY)
+		return 0;
 	if (egress != MARTLET_PROXY && ingress != MARTLET_PROXY)
 		return 0;
 	judgement->verdict = MARTLET_PROXY;
 	judgement->direction = ingress == MARTLET_PROXY ? MARTLET_INGRESS : MARTLET_EGRESS;
-	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_http : egress_http;
-	judgement->proxy_audit = ingress == MARTLET_PROXY ? responder->audit : origin->audit;
-	/* Only what TCP and UDP carry can be read; two rule sets can not both bind. */
-	if ((protocol == IPPROTO_TCP || protocol == IPPROTO_UDP) &&
-	    !(egress == MARTLET_PROXY && ingress == MARTLET_PROXY && egress_http != ingress_http))
-		return 0;
-	if (judgement->proxy_audit) {
-		judgement->audited[judgement->direction & 1] =
-		    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL;
-		judgement->verdict = MARTLET_ALLOW;
-		judgement->proxy_rules = 0;
-	} else {
-		policy_deny(judgement, judgement->direction,
-			    MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL);
-	}
+	judgement->proxy_rules = ingress == MARTLET_PROXY ? ingress_set : egress_set;
+	if (ingress == MARTLET_PROXY && egress == MARTLET_PROXY)
+		judgement->egress_proxy_rules = egress_set;
+	ingress_audit = ingress == MARTLET_PROXY ? responder->audit : origin->audit;
+	egress_audit = egress == MARTLET_PROXY ? origin->audit : responder->audit;
+	judgement->proxy_audit =
+	    (ingress_audit ? MARTLET_CT_AUDIT : 0) | (egress_audit ? MARTLET_CT_AUDIT_EGRESS : 0);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 #ifndef MARTLET_TRANSPORT_H
 #define MARTLET_TRANSPORT_H
 
-/* What a packet's transport header says: RFC 792 and 4443 (ICMP), 9293 (TCP), 768 (UDP), 9260
+/* What a packet's transport header says: RFC 792, 950 and 4443 (ICMP), 9293 (TCP), 768 (UDP), 9260
  * (SCTP). */
 
 #include "packet.h"
@@ -17,6 +17,10 @@
 #define ICMPV4_ECHO 8
 #define ICMPV4_TIME_EXCEEDED 11
 #define ICMPV4_PARAMETER_PROBLEM 12
+#define ICMPV4_TIMESTAMP 13
+#define ICMPV4_TIMESTAMP_REPLY 14
+#define ICMPV4_ADDRESS_MASK 17
+#define ICMPV4_ADDRESS_MASK_REPLY 18
 #define ICMPV6_UNREACHABLE 1
 #define ICMPV6_PARAMETER_PROBLEM 4
 #define ICMPV6_ECHO 128
@@ -41,14 +45,36 @@ struct icmp_head {
 	__be16 sequence;
 };
 
-INLINE bool icmp_is_echo_request(__u8 protocol, __u8 type)
+/* Of types below 32, a bit each; compared at once, as every branch costs the verifier a state. */
+#define ICMPV4_REQUESTS (1U << ICMPV4_ECHO | 1U << ICMPV4_TIMESTAMP | 1U << ICMPV4_ADDRESS_MASK)
+#define ICMPV4_REPLIES                                                                             \
+	(1U << ICMPV4_ECHO_REPLY | 1U << ICMPV4_TIMESTAMP_REPLY | 1U << ICMPV4_ADDRESS_MASK_REPLY)
+
+/* Requests that carry an identifier, which their replies repeat. */
+INLINE bool icmp_is_request(__u8 protocol, __u8 type)
 {
-	return type == (protocol == IPPROTO_ICMP ? ICMPV4_ECHO : ICMPV6_ECHO);
+	if (protocol == IPPROTO_ICMP)
+		return type < 32 && ICMPV4_REQUESTS >> type & 1;
+	return type == ICMPV6_ECHO;
 }
 
-INLINE bool icmp_is_echo_reply(__u8 protocol, __u8 type)
+INLINE bool icmp_is_reply(__u8 protocol, __u8 type)
 {
-	return type == (protocol == IPPROTO_ICMP ? ICMPV4_ECHO_REPLY : ICMPV6_ECHO_REPLY);
+	if (protocol == IPPROTO_ICMP)
+		return type < 32 && ICMPV4_REPLIES >> type & 1;
+	return type == ICMPV6_ECHO_REPLY;
+}
+
+/* The type of the request that a reply answers: the number before its own, but for echo in IPv4. */
+INLINE __u8 icmp_request_of(__u8 reply)
+{
+	return reply == ICMPV4_ECHO_REPLY ? ICMPV4_ECHO : reply - 1;
+}
+
+/* The port of the end that answers, so that requests of two types are two connections. */
+INLINE __be16 icmp_answering_port(__u8 request)
+{
+	return bpf_htons(request);
 }
 
 INLINE bool icmp_is_error(__u8 protocol, __u8 type)
@@ -117,12 +143,15 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	case IPPROTO_ICMPV6:
 		if (cited.protocol != packet->protocol)
 			return;
-		if (icmp_is_echo_request(cited.protocol, head.type))
+		if (icmp_is_request(cited.protocol, head.type)) {
 			cited.destination_port = head.identifier;
-		else if (icmp_is_echo_reply(cited.protocol, head.type))
+			cited.source_port = icmp_answering_port(head.type);
+		} else if (icmp_is_reply(cited.protocol, head.type)) {
 			cited.source_port = head.identifier;
-		else
+			cited.destination_port = icmp_answering_port(icmp_request_of(head.type));
+		} else {
 			return;
+		}
 		break;
 	default:
 		return;
@@ -141,14 +170,17 @@ INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	packet->icmp_type = head.type;
 	packet->icmp_code = head.code;
-	if (icmp_is_echo_request(packet->protocol, head.type))
+	if (icmp_is_request(packet->protocol, head.type)) {
 		packet->tuple.source_port = head.identifier;
-	else if (icmp_is_echo_reply(packet->protocol, head.type))
+		packet->tuple.destination_port = icmp_answering_port(head.type);
+	} else if (icmp_is_reply(packet->protocol, head.type)) {
 		packet->tuple.destination_port = head.identifier;
-	else if (icmp_is_error(packet->protocol, head.type))
+		packet->tuple.source_port = icmp_answering_port(icmp_request_of(head.type));
+	} else if (icmp_is_error(packet->protocol, head.type)) {
 		packet_parse_cited(skb, packet);
-	else
+	} else {
 		packet->flags |= PACKET_STATELESS;
+	}
 	return 0;
 }
 

@@ -14,6 +14,8 @@ struct Judgement {
   struct Stage {
     let direction: Direction?
     let step: TraceResult.Step
+    /// The rules that judged what is said.
+    var ruleSet: RuleSet?
   }
 
   let source: TraceEnd
@@ -21,8 +23,6 @@ struct Judgement {
   let ipProtocol: UInt8
   let result: TraceResult.Verdict
   let stages: [Stage]
-  /// The rules that judged what was said.
-  var ruleSet: RuleSet?
 
   /// Between a node that no policy selects and the outside.
   static func unjudged(
@@ -75,20 +75,29 @@ extension Agent {
       let stage = side.direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)"
       return Judgement.Stage(direction: side.direction, step: step(side, stage, verdict))
     }
-    func judgement(_ result: TraceResult.Verdict, by set: RuleSet? = nil) -> Judgement {
+    func judgement(_ result: TraceResult.Verdict) -> Judgement {
       Judgement(
-        source: source, destination: destination, ipProtocol: transport.rawValue, result: result, stages: stages,
-        ruleSet: set)
+        source: source, destination: destination, ipProtocol: transport.rawValue, result: result, stages: stages)
     }
     guard verdict.dropReason == 0 else { return judgement(.denied) }
     guard verdict.verdict == .proxy else { return judgement(.allowed) }
     guard let asked = request.spoken else { return judgement(.redirected) }
-    let set = try await rules(verdict.proxyRules)
-    let spoken = try SpokenVerdict(asked, by: set)
-    let last = TraceResult.Step(
-      stage: spoken.stage, verdict: spoken.verdict, reason: spoken.reason, rule: spoken.rule.flatMap { citation($0) })
-    stages.append(Judgement.Stage(direction: nil, step: last))
-    return judgement(spoken.verdict, by: set)
+    // In the order in which the proxy asks them. It stops at the first that denies; who asks why wants to know of both.
+    var asking = [(set: verdict.proxyRules, of: "")]
+    if verdict.egressProxyRules != 0 {
+      asking = [(verdict.egressProxyRules, " of \(request.from)"), (verdict.proxyRules, " of \(request.to)")]
+    }
+    var result = TraceResult.Verdict.allowed
+    for (id, owner) in asking {
+      let set = try await rules(id)
+      let spoken = try SpokenVerdict(asked, by: set)
+      let step = TraceResult.Step(
+        stage: spoken.stage + owner, verdict: spoken.verdict, reason: spoken.reason,
+        rule: spoken.rule.flatMap { citation($0) })
+      stages.append(Judgement.Stage(direction: nil, step: step, ruleSet: set))
+      if spoken.verdict == .denied { result = .denied }
+    }
+    return judgement(result)
   }
 
   private func rules(_ id: UInt32) async throws -> RuleSet {

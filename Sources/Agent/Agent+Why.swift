@@ -15,7 +15,7 @@ extension Agent {
     var remedies: [Explanation.Remedy] = []
     for stage in judgement.stages {
       guard let direction = stage.direction else {
-        let (policies, remedy) = try explain(request.spoken, stage.step, judgement.ruleSet)
+        let (policies, remedy) = try explain(request.spoken, stage.step, stage.ruleSet)
         stages.append(Explanation.Stage(step: stage.step, policies: policies))
         if let remedy { remedies.append(remedy) }
         continue
@@ -63,6 +63,7 @@ extension Agent {
     case .http(let asked):
       return (policies, Remedies.request(method: asked.method, path: asked.path, in: object, at: path))
     case .dns(let name): return (policies, Remedies.query(name, in: object, at: path))
+    case .tls(let name): return (policies, Remedies.serverName(name, in: object, at: path))
     }
   }
 

@@ -63,7 +63,7 @@ struct FlowPipeline: Sendable {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
       (rule, isEgress) = (record.rule, true)
-      isDenied = record.isDenied
+      (isDenied, isAudited) = (record.isDenied, record.isAudited)
       ipProtocol = record.isTCP ? .tcp : .udp
     }
   }

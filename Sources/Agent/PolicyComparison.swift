@@ -81,20 +81,24 @@ struct PolicyComparison {
       port: isICMP ? UInt16(flow.icmpType) : flow.destination.port)
     switch answer {
     case .allow: return .allowed
-    case .unreadable: return .refused("two sets of rules can not judge one connection")
+    case .unreadable: return .refused("its rules ask for a protocol that it can not carry")
     case .deny(let direction, let rule):
       let side = direction == .egress ? "egress of \(name(flow.source))" : "ingress of \(name(flow.destination))"
       guard rule != 0, let origin = compiled.rules[rule] else { return .refused("\(side): no rule allows it") }
       return .refused("\(side): \(origin.object?.description ?? origin.description) \(origin.path)")
-    case .proxy(let set):
+    case .proxy(let sets):
       guard let http = flow.http else { return .judged }
-      guard let rules = set.http, let matcher = try? HTTPRuleMatcher(rules) else {
-        return .refused("its rules are about another protocol than HTTP")
-      }
       // Flows carry no headers but the host: a rule that asks for others can not be told to match.
       let request = HTTPRequestDescription(method: http.method, path: path(http.url), host: host(http.url))
-      return matcher.decide(request) == .deny
-        ? .refused("none of the \(rules.rules.count) HTTP rules matches") : .allowed
+      for set in sets {
+        guard let rules = set.http, let matcher = try? HTTPRuleMatcher(rules) else {
+          return .refused("its rules are about another protocol than HTTP")
+        }
+        if matcher.decide(request) == .deny {
+          return .refused("none of the \(rules.rules.count) HTTP rules matches")
+        }
+      }
+      return .allowed
     }
   }
 

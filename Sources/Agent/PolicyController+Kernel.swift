@@ -13,21 +13,32 @@ extension PolicyController {
     // Judged when its policy is there; also where the kernel refused it, as then the node is denied.
     defer { setHostPolicy(compiler.maps[ReservedIdentity.host.identity] != nil) }
     guard writesIPCache || refusals.missingBlocks > 0 else {
-      return writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+      writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+      return
     }
     let before = Set(refusals.gaps.keys)
-    let blocks = compiler.compiled.ipcache
-    var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
+    let selection = IPCache.selection(of: compiler.compiled.ipcache, capacity: datapath.ipcache.capacity)
+    var (held, missing) = selection
     for block in refusals.blocks {
       if let identity = held.removeValue(forKey: block) { missing[block] = identity }
     }
     setGaps(missing, held)
-    // Denied first, opened last: in between an address may have the identity of a wider block.
     deny(Set(refusals.gaps.keys).subtracting(before))
-    let wanted = identities.union(refusals.maps.keys).subtracting(refusals.gaps.keys)
-    writeMaps(wanted.subtracting(before), comparing: comparing)
-    writeIPCache(blocks)
-    writeMaps(before.subtracting(refusals.gaps.keys), comparing: false)
+    let wanted = identities.union(refusals.maps.keys).union(before)
+    // Blocks are there before the maps that tell them from the addresses around them, and go after them; what must not
+    // be judged by either in between is told by the transition.
+    var change: IPCache.Change?
+    attempt("read the ipcache") { change = try datapath.ipcache.change(to: selection.held) }
+    if let change {
+      attempt("announce blocks") { try datapath.policy.announce(change.transition.coming, to: wanted) }
+      addBlocks(change, selection)
+    }
+    let kept = writeMaps(
+      wanted.subtracting(refusals.gaps.keys), comparing: comparing, keeping: change?.transition.going ?? [:])
+    if let change {
+      attempt("remove blocks from the ipcache") { try datapath.ipcache.remove(change) }
+      attempt("forget blocks") { try datapath.policy.forget(kept) }
+    }
   }
 
   /// Changes maps in place where that is enough, and returns whose. A map that was refused is written as a whole.
@@ -82,10 +93,12 @@ extension PolicyController {
     (try? datapath.ipcache.names(except: Set(compiler.allocations.names.assignments.keys))) ?? []
   }
 
-  private func writeIPCache(_ blocks: [CIDR: NumericIdentity]) {
-    var (held, missing) = IPCache.selection(of: blocks, capacity: datapath.ipcache.capacity)
+  private func addBlocks(
+    _ change: IPCache.Change, _ selection: (held: [CIDR: NumericIdentity], missing: [CIDR: NumericIdentity])
+  ) {
+    var (held, missing) = selection
     attempt("write the ipcache") {
-      let refused = try datapath.ipcache.reconcile(held)
+      let refused = try datapath.ipcache.add(change)
       for block in refused.keys { missing[block] = held.removeValue(forKey: block) }
       if Set(refused.keys) != refusals.blocks, let (block, error) = refused.first {
         logger.error("the kernel refused \(refused.count) blocks of addresses, the first is \(block): \(error)")
@@ -107,14 +120,18 @@ extension PolicyController {
     }
   }
 
-  private func writeMaps(_ identities: Set<NumericIdentity>, comparing: Bool) {
+  /// Returns what ``PolicyTables/forget(_:)`` is to be told when the blocks of `going` are gone.
+  @discardableResult
+  private func writeMaps(
+    _ identities: Set<NumericIdentity>, comparing: Bool, keeping going: [NumericIdentity: NumericIdentity] = [:]
+  ) -> [NumericIdentity: [PolicyKey]] {
     var policies: [NumericIdentity: PolicyMapState] = [:]
     for identity in identities {
       policies[identity] = compiler.maps[identity]
       if policies[identity] == nil { refusals.maps[identity] = nil }
     }
     if comparing { policies = policies.filter { (try? datapath.policy.state($0.key)) != $0.value } }
-    let refused = datapath.policy.replace(policies)
+    let (refused, kept) = datapath.policy.replace(policies, keeping: going)
     for (identity, error) in refused {
       if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
         logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")
@@ -126,6 +143,7 @@ extension PolicyController {
         logger.notice("the policy of identity \(identity) is in force again")
       }
     }
+    return kept
   }
 
   /// An identity without a map is denied everything; unlike an empty map, this needs no memory.

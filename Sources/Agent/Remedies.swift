@@ -64,6 +64,15 @@ struct Remedies {
       yaml: "- matchName: \(scalar(name))\n")
   }
 
+  /// For a server's name that no rule of the set allows.
+  static func serverName(_ name: String, in object: String?, at rulePath: String?) -> Explanation.Remedy {
+    let place = rulePath.flatMap { path in
+      path.range(of: ".serverNames[").map { String(path[..<$0.lowerBound]) + ".serverNames" }
+    }
+    return Explanation.Remedy(
+      text: "add this to \(place ?? "serverNames")" + (object.map { " of \($0)" } ?? ""), yaml: "- \(scalar(name))\n")
+  }
+
   /// The pattern of names by which a peer outside of the cluster would be meant; nil where labels are asked for.
   private func named(_ unmet: [IdentityRequirement]) -> String? {
     guard isOutside else { return nil }

@@ -1,9 +1,10 @@
 import NodeAPI
 import ProxyRules
 
-/// What the rules of a redirected connection say of what is said on it: a request, or a query for a name.
+/// What the rules of a redirected connection say of what is said on it: a request, a query for a name, or the
+/// name of a server.
 struct SpokenVerdict: Hashable {
-  /// `http` or `dns`.
+  /// `http`, `dns` or `tls`.
   let stage: String
   let verdict: TraceResult.Verdict
   let reason: String
@@ -11,10 +12,20 @@ struct SpokenVerdict: Hashable {
   let rule: UInt32?
 
   init(_ asked: Spoken, by set: RuleSet) throws(RuleError) {
-    switch (asked, set.http, set.dns) {
-    case (.http(let description), let rules?, _):
-      self.init(try HTTPRuleMatcher(rules).decide(description), of: rules)
-    case (.dns(let name), _, let rules?): self.init(NameRuleMatcher(rules).decide(name), of: rules)
+    switch (asked, set.rules) {
+    case (.http(let description), .http(let rules)):
+      let set = HTTPRuleSet(id: set.id, rules: rules)
+      self.init(try HTTPRuleMatcher(set).decide(description), of: set)
+    case (.dns(let name), .dns(let rules)):
+      self.init(
+        NameRuleMatcher(NameRuleSet(id: set.id, rules: rules)).decide(name), stage: asked.stage,
+        allowed: "a DNS rule matches the name",
+        denied: "none of the \(rules.count) DNS rules matches the name: it is answered REFUSED")
+    case (.tls(let name), .tls(let rules)):
+      self.init(
+        NameRuleMatcher(NameRuleSet(id: set.id, rules: rules)).decide(name), stage: asked.stage,
+        allowed: "a server name matches",
+        denied: "none of the \(rules.count) server names matches: the client gets the alert access_denied")
     default:
       self.init(
         stage: asked.stage, verdict: .denied,
@@ -44,14 +55,10 @@ struct SpokenVerdict: Hashable {
     self.init(stage: "http", verdict: .allowed, reason: "an HTTP rule matches the request", rule: rule)
   }
 
-  private init(_ decision: NameDecision, of set: NameRuleSet) {
+  private init(_ decision: NameDecision, stage: String, allowed: String, denied: String) {
     switch decision {
-    case .deny:
-      self.init(
-        stage: "dns", verdict: .denied,
-        reason: "none of the \(set.rules.count) DNS rules matches the name: it is answered REFUSED", rule: nil)
-    case .allow(let rule):
-      self.init(stage: "dns", verdict: .allowed, reason: "a DNS rule matches the name", rule: rule)
+    case .deny: self.init(stage: stage, verdict: .denied, reason: denied, rule: nil)
+    case .allow(let rule): self.init(stage: stage, verdict: .allowed, reason: allowed, rule: rule)
     }
   }
 }
@@ -61,11 +68,14 @@ enum Spoken {
   case http(HTTPRequestDescription)
   /// A name in the form of ``DNSNamePattern/matches(_:)``.
   case dns(String)
+  /// As `dns`, of the server that a ClientHello asks for.
+  case tls(String)
 
   var stage: String {
     switch self {
     case .http: "http"
     case .dns: "dns"
+    case .tls: "tls"
     }
   }
 
@@ -73,6 +83,7 @@ enum Spoken {
     switch self {
     case .http: "an HTTP request"
     case .dns: "a DNS query"
+    case .tls: "a ClientHello"
     }
   }
 }
@@ -80,10 +91,12 @@ enum Spoken {
 extension TraceRequest {
   /// nil: nothing.
   var spoken: Spoken? {
-    if let query {
-      let name = query.lowercased()
-      return .dns(name.hasSuffix(".") ? String(name.dropLast()) : name)
+    func canonical(_ text: String) -> String {
+      let name = text.lowercased()
+      return name.hasSuffix(".") ? String(name.dropLast()) : name
     }
+    if let serverName { return .tls(canonical(serverName)) }
+    if let query { return .dns(canonical(query)) }
     return method.map { method in
       .http(
         HTTPRequestDescription(
@@ -98,7 +111,7 @@ extension Spoken {
   var match: String {
     switch self {
     case .http: "the request matches"
-    case .dns: "the name matches"
+    case .dns, .tls: "the name matches"
     }
   }
 }
@@ -111,10 +124,16 @@ extension RuleSet {
     case .http(let request):
       for rule in http?.rules ?? [] { found.append((rule.id, try rule.differences(from: request))) }
     case .dns(let name):
-      for rule in dns?.rules ?? [] {
-        found.append((rule.id, rule.pattern.matches(name) ? [] : ["the name is \(name), not \(rule.pattern)"]))
-      }
+      for rule in dns?.rules ?? [] { found.append((rule.id, rule.differences(from: name))) }
+    case .tls(let name):
+      for rule in tls?.rules ?? [] { found.append((rule.id, rule.differences(from: name))) }
     }
     return found
+  }
+}
+
+extension NameRule {
+  fileprivate func differences(from name: String) -> [String] {
+    pattern.matches(name) ? [] : ["the name is \(name), not \(pattern)"]
   }
 }

@@ -16,6 +16,7 @@ struct TraceSides: Hashable {
   /// `from` and `to`: whether that end is a pod of this node, or the node when it has a policy.
   init(verdict: TraceVerdict, from: Bool, to: Bool) {
     func outcome(_ direction: Direction) -> TraceResult.Verdict {
+      if direction == .egress, verdict.egressProxyRules != 0 { return .redirected }
       guard verdict.direction == direction else { return .allowed }
       return verdict.dropReason != 0 ? .denied : verdict.verdict == .proxy ? .redirected : .allowed
     }

@@ -27,6 +27,8 @@ public struct Connection: Hashable, Sendable {
   public var proxyRules: UInt32
   /// The kernel's number of the service by which the initiator came; 0: none.
   public var service: UInt32
+  /// The initiator's rule set when both ends have one; else 0.
+  public var egressProxyRules: UInt32
   public var isProxied: Bool
   public var seenReply: Bool
   public var isClosing: Bool
@@ -44,6 +46,7 @@ public struct Connection: Hashable, Sendable {
     ingressRule = entry.ingress_rule
     proxyRules = entry.proxy_rules
     service = entry.service
+    egressProxyRules = entry.egress_proxy_rules
     isProxied = entry.has(MARTLET_CT_PROXY)
     seenReply = entry.has(MARTLET_CT_SEEN_REPLY)
     isClosing = entry.isClosed
@@ -71,7 +74,9 @@ public struct ConnectionTable: Sendable {
   /// The rule sets that some connection was given to the proxy with.
   public func proxyRules() throws(BPFError) -> Set<UInt32> {
     var found: Set<UInt32> = []
-    try map.forEachEntry { if $1.proxy_rules != 0 { found.insert($1.proxy_rules) } }
+    try map.forEachEntry { _, entry in
+      for set in [entry.proxy_rules, entry.egress_proxy_rules] where set != 0 { found.insert(set) }
+    }
     return found
   }
 

@@ -3,6 +3,7 @@ import BPF
 import CMartletABI
 import Identity
 import KernelABI
+import Policy
 
 /// Which identity an address has when it is not a pod's of this node: the map `martlet_ipcache`, longest prefix first.
 public struct IPCache: Sendable {
@@ -31,32 +32,63 @@ public struct IPCache: Sendable {
     )
   }
 
-  /// Makes the map hold just `desired`, which must fit, beside the addresses that the proxy has given identities of names.
-  /// What is added comes before what is removed unless there is no room for both, so a block does not fall back to a wider
-  /// one's identity while its own is replaced.
-  ///
-  /// Returns what the kernel refused; it is not in the map, under any identity.
-  @discardableResult
-  public func reconcile(_ desired: [CIDR: NumericIdentity]) throws(BPFError) -> [CIDR: BPFError] {
-    var present: [CIDR: UInt32] = [:]
+  /// What has to be written so that the map holds just certain blocks, beside the addresses that the proxy has given
+  /// identities of names.
+  public struct Change: Sendable {
+    /// Blocks to be written, wider ones first: an address then never has an identity that is less than what it had.
+    let additions: [(block: CIDR, identity: NumericIdentity)]
+    let removals: [CIDR]
+    /// There is no room for the new blocks beside the old ones.
+    let removesFirst: Bool
+    /// What becomes of the addresses.
+    public let transition: BlockTransition
+  }
+
+  /// Reads what the map holds and compares it with `desired`, which must fit.
+  public func change(to desired: [CIDR: NumericIdentity]) throws(BPFError) -> Change {
+    var present: [CIDR: NumericIdentity] = [:]
     for (key, entry) in try map.entries() {
-      if let block = CIDR(key) { present[block] = entry.identity } else { try map.delete(key) }
+      if let block = CIDR(key) {
+        present[block] = NumericIdentity(rawValue: entry.identity)
+      } else {
+        try map.delete(key)
+      }
     }
     // The proxy may have written an address whose report is still on its way; `names(except:)` finds what nobody owns.
-    let stale = present.filter { desired[$0.key] == nil && !NumericIdentity(rawValue: $0.value).isOfNames }.keys
-    let new = desired.count - (present.count - stale.count)
-    let removesFirst = present.count + new > capacity - 1
-    if removesFirst { for block in stale { try remove(block) } }
+    let staying = present.filter { $0.value.isOfNames }
+    let removals = present.keys.filter { desired[$0] == nil && staying[$0] == nil }
+    let new = desired.count - (present.count - removals.count)
+    return Change(
+      additions: desired.filter { present[$0.key] != $0.value }.map { ($0.key, $0.value) }
+        .sorted { $0.block.length < $1.block.length },
+      removals: removals, removesFirst: present.count + new > capacity - 1,
+      transition: BlockTransition(from: present, to: staying.merging(desired) { $1 }))
+  }
+
+  /// The first half of a change. Returns what the kernel refused; it is not in the map, under any identity.
+  public func add(_ change: Change) throws(BPFError) -> [CIDR: BPFError] {
+    if change.removesFirst { for block in change.removals { try remove(block) } }
     var refused: [CIDR: BPFError] = [:]
-    // Wider blocks first: an address then never has an identity that is less than what it had.
-    for (block, identity) in desired.sorted(by: { $0.key.length < $1.key.length })
-    where present[block] != identity.rawValue {
+    for (block, identity) in change.additions {
       do throws(BPFError) { try set(block, identity) } catch {
         refused[block] = error
         try remove(block)
       }
     }
-    if !removesFirst { for block in stale { try remove(block) } }
+    return refused
+  }
+
+  /// The second half of a change.
+  public func remove(_ change: Change) throws(BPFError) {
+    if !change.removesFirst { for block in change.removals { try remove(block) } }
+  }
+
+  /// Both halves, where no policy counts on the blocks. Returns what the kernel refused.
+  @discardableResult
+  public func reconcile(_ desired: [CIDR: NumericIdentity]) throws(BPFError) -> [CIDR: BPFError] {
+    let change = try change(to: desired)
+    let refused = try add(change)
+    try remove(change)
     return refused
   }
 

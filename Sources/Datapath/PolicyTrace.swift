@@ -15,10 +15,12 @@ public struct TraceVerdict: Hashable, Sendable {
   public let ingressRule: UInt32
   /// The rule set that will judge its requests, when the verdict is `proxy`.
   public let proxyRules: UInt32
+  /// The initiator's rule set when both ends have one, and `proxyRules` is the responder's; else 0.
+  public let egressProxyRules: UInt32
 
   public init(
     verdict: Verdict?, dropReason: UInt8, direction: Direction, egressRule: UInt32, ingressRule: UInt32,
-    proxyRules: UInt32
+    proxyRules: UInt32, egressProxyRules: UInt32 = 0
   ) {
     self.verdict = verdict
     self.dropReason = dropReason
@@ -26,6 +28,7 @@ public struct TraceVerdict: Hashable, Sendable {
     self.egressRule = egressRule
     self.ingressRule = ingressRule
     self.proxyRules = proxyRules
+    self.egressProxyRules = egressProxyRules
   }
 }
 
@@ -92,10 +95,11 @@ extension Datapath {
     let side = UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_DIRECTION_SHIFT))
     return TraceVerdict(
       verdict: Verdict(rawValue: UInt8(truncatingIfNeeded: decision)),
-      dropReason: UInt8(truncatingIfNeeded: words[Int(MARTLET_TRACE_CB_REASON)]),
+      dropReason: UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_REASON_SHIFT)),
       direction: Direction(rawValue: side) ?? .ingress,
       egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
-      proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
+      proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)],
+      egressProxyRules: words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)])
   }
 }
 

@@ -16,10 +16,10 @@ public enum IdentityGaps {
     of maps: [NumericIdentity: PolicyMapState], missing: [CIDR: NumericIdentity], held: [CIDR: NumericIdentity]
   ) -> [NumericIdentity: CIDR] {
     if missing.isEmpty { return [:] }
-    let lengths = Set(held.keys.map(\.length)).sorted(by: >)
+    let held = BlockIdentities(held)
     var confusions: [Confusion: CIDR] = [:]
     for (block, identity) in missing.sorted(by: { $0.key < $1.key }) {
-      let confusion = Confusion(identity: identity, taken: fallback(of: block, held, lengths))
+      let confusion = Confusion(identity: identity, taken: held[block])
       if confusion.identity != confusion.taken, confusions[confusion] == nil { confusions[confusion] = block }
     }
     let order = confusions.sorted { $0.value < $1.value }
@@ -35,17 +35,6 @@ public enum IdentityGaps {
   private struct Confusion: Hashable {
     let identity: NumericIdentity
     let taken: NumericIdentity
-  }
-
-  private static func fallback(
-    of block: CIDR, _ held: [CIDR: NumericIdentity], _ lengths: [Int]
-  ) -> NumericIdentity {
-    for length in lengths where length < block.length {
-      if let wider = CIDR(block.address, length: length), wider.isIPv4 == block.isIPv4, let identity = held[wider] {
-        return identity
-      }
-    }
-    return (block.isIPv4 ? ReservedIdentity.worldIPv4 : ReservedIdentity.worldIPv6).identity
   }
 
   /// What a policy says of each of some peers, without who says it.

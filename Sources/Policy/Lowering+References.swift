@@ -36,7 +36,10 @@ extension Lowering {
       }
       blocks = groups.sorted { $0.key < $1.key }.flatMap(\.value.cidrs)
     }
-    for block in blocks { peers.add(block, except: except.filter { block.contains($0) && block.isIPv4 == $0.isIPv4 }) }
+    // Exceptions outside of a block must not make identities of blocks that nobody asks about.
+    for block in blocks where !except.contains(where: { $0.covers(block) }) {
+      peers.add(block, except: except.filter(block.covers))
+    }
   }
 
   /// A Service stands for the pods that its selector finds, or else for the addresses of its endpoints.
@@ -72,6 +75,11 @@ extension Lowering {
         return IdentityRequirement(SelectorKey(source: source, key: requirement.key.name), requirement.operation)
       } + [isNode])
   }
+}
+
+extension CIDR {
+  /// Whether it contains all of a block of its own family: `::/0` is not about IPv4, whatever form the addresses have.
+  fileprivate func covers(_ other: CIDR) -> Bool { isIPv4 == other.isIPv4 && contains(other) }
 }
 
 extension EndpointSelector {

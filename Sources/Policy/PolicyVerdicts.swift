@@ -9,9 +9,9 @@ public struct PolicyVerdicts: Sendable {
     case allow
     /// `rule` is 0 when no rule allows it; else it is a deny rule.
     case deny(Direction, rule: UInt32)
-    /// What is said on it is judged by these rules.
-    case proxy(RuleSet)
-    /// It would have to be read by two sets of rules, or by none that can.
+    /// What is said on it must be allowed by each of these sets: the initiator's, the responder's, or both.
+    case proxy([RuleSet])
+    /// It would have to be read, and carries nothing that can be.
     case unreadable
   }
 
@@ -46,11 +46,10 @@ public struct PolicyVerdicts: Sendable {
       if case .deny = side { return side }
     }
     switch (egress, ingress) {
-    case (.proxy, .proxy): return .unreadable
-    case (.proxy, _), (_, .proxy):
-      guard [6, 17].contains(`protocol`) else { return .unreadable }
-      return egress == .allow ? ingress : egress
-    default: return .allow
+    case (.allow, .allow): return .allow
+    case _ where ![6, 17].contains(`protocol`): return .unreadable
+    case (.proxy(let one), .proxy(let other)): return .proxy(one + other)
+    default: return egress == .allow ? ingress : egress
     }
   }
 
@@ -64,7 +63,7 @@ public struct PolicyVerdicts: Sendable {
     if let denied = found.first(where: { $0.verdict == .deny }) { return .deny(direction, rule: denied.rule) }
     if found.contains(where: { $0.verdict == .allow }) { return .allow }
     guard let proxied = found.first else { return .deny(direction, rule: 0) }
-    return ruleSets[proxied.proxyRules].map { .proxy($0) } ?? .deny(direction, rule: 0)
+    return ruleSets[proxied.proxyRules].map { .proxy([$0]) } ?? .deny(direction, rule: 0)
   }
 
   /// The entry with the longest prefix that matches.

@@ -2,21 +2,29 @@
 public struct ConnectionPolicy: Hashable, Sendable {
   /// The rule set its requests are judged by; 0 allows every request.
   public var proxyRules: UInt32
+  /// The client's rule set when both ends have one, and `proxyRules` is the server's: a request passes that both let
+  /// pass. Else 0.
+  public var egressProxyRules: UInt32
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
   /// The revision of the datapath's policy at which this was found.
   public var revision: UInt32
-  /// Requests that the rules refuse are reported, and let pass.
+  /// Requests that `proxyRules` refuse are reported, and let pass.
   public var isAudit: Bool
+  /// As `isAudit`, of `egressProxyRules`.
+  public var isEgressAudit: Bool
 
   public init(
-    proxyRules: UInt32, sourceIdentity: UInt32, destinationIdentity: UInt32, revision: UInt32 = 0, isAudit: Bool = false
+    proxyRules: UInt32, egressProxyRules: UInt32 = 0, sourceIdentity: UInt32, destinationIdentity: UInt32,
+    revision: UInt32 = 0, isAudit: Bool = false, isEgressAudit: Bool = false
   ) {
     self.proxyRules = proxyRules
+    self.egressProxyRules = egressProxyRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
     self.revision = revision
     self.isAudit = isAudit
+    self.isEgressAudit = isEgressAudit
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.

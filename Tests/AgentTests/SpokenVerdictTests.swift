@@ -13,6 +13,16 @@ import Testing
       NameRule(id: 7, pattern: DNSNamePattern("www.example.com")), NameRule(id: 8, pattern: DNSNamePattern("*.a.b")),
     ]))
 
+  private static let tls = RuleSet(
+    id: 3,
+    rules: .tls([
+      NameRule(id: 7, pattern: DNSNamePattern("www.example.com")), NameRule(id: 8, pattern: DNSNamePattern("**.org")),
+    ]))
+
+  private static func hello(_ name: String) -> TraceRequest {
+    TraceRequest(from: "n/a", to: "n/b", port: 443, serverName: name)
+  }
+
   private static func request(_ method: String, _ path: String) -> TraceRequest {
     TraceRequest(from: "n/a", to: "n/b", port: 80, method: method, path: path)
   }
@@ -25,8 +35,11 @@ import Testing
     (request("GET", "/"), http, "http", .allowed, 7), (request("PUT", "/b"), http, "http", .allowed, 8),
     (request("PUT", "/"), http, "http", .denied, nil), (query("www.example.com"), dns, "dns", .allowed, 7),
     (query("X.A.B."), dns, "dns", .allowed, 8), (query("a.b"), dns, "dns", .denied, nil),
+    (hello("WWW.example.com"), tls, "tls", .allowed, 7), (hello("a.b.org."), tls, "tls", .allowed, 8),
+    (hello("org"), tls, "tls", .denied, nil),
     // Said in another protocol than the rules read: the proxy can not let it pass.
     (request("GET", "/"), dns, "http", .denied, nil), (query("a.b"), http, "dns", .denied, nil),
+    (query("www.example.com"), tls, "dns", .denied, nil), (hello("www.example.com"), dns, "tls", .denied, nil),
   ]
 
   @Test(arguments: scenarios) func `what is said is judged by rules of its protocol`(

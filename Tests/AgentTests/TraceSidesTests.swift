@@ -29,6 +29,14 @@ import Testing
     #expect(sides.map(\.outcome) == (side == .egress ? [.redirected, .allowed] : [.allowed, .redirected]))
   }
 
+  @Test func bothSendItToTheProxy() {
+    let verdict = TraceVerdict(
+      verdict: .proxy, dropReason: 0, direction: .ingress, egressRule: 5, ingressRule: 6, proxyRules: 9,
+      egressProxyRules: 8)
+    let sides = TraceSides(verdict: verdict, from: true, to: true).sides
+    #expect(sides.map(\.outcome) == [.redirected, .redirected])
+  }
+
   @Test func anEndElsewhereSaysNothing() {
     let verdict = TraceVerdict(
       verdict: .allow, dropReason: 0, direction: .ingress, egressRule: 5, ingressRule: 0, proxyRules: 0)

@@ -87,8 +87,9 @@ import Testing
     try fill(table, 0..<3, expiresIn: 60)
     for (key, var entry) in try table.map.entries() {
       entry.proxy_rules = 7
+      entry.egress_proxy_rules = 8
       try table.map.update(key, entry)
     }
-    #expect(try table.proxyRules() == [7])
+    #expect(try table.proxyRules() == [7, 8])
   }
 }

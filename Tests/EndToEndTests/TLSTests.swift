@@ -26,7 +26,7 @@ extension EndToEnd {
       """
       apiVersion: cilium.io/v2
       kind: CiliumNetworkPolicy
-      metadata: {name: tls}
+      metadata: {name: tls-\(direction)}
       spec:
         endpointSelector: {matchLabels: {app: \(subject)}}
         \(direction):
@@ -94,6 +94,34 @@ extension EndToEnd {
       }
       defer { for server in started { server.end() } }
       try check(manifest("client", "egress", Self.names), at: .world)
+    }
+
+    @Test func `both ends' policies must allow a name`() throws {
+      let node = try SharedNode.node
+      let policies = [
+        manifest("client", "egress", #""*.example.com", client.org"#),
+        manifest("tls", "ingress", #""*.example.com", server.org"#),
+      ]
+      for policy in policies { try node.apply(policy) }
+      for family in Family.allCases {
+        #expect(try ask("www.example.com", at: .pod("tls"), family) == .served)
+        for name in ["client.org", "server.org", "neither.org", nil] {
+          #expect(try ask(name, at: .pod("tls"), family) == .accessDenied, "\(family) \(name ?? "no name")")
+        }
+      }
+      func trace(_ name: String) throws -> Outcome {
+        let words = "policy trace --from default/client --to default/tls --port 8443/TCP -o json --server-name \(name)"
+        return try node.onNode([Node.binary] + words.split(separator: " ").map(String.init))
+      }
+      #expect(try trace("www.example.com").status == 0)
+      let refused = try trace("client.org")
+      let steps = try refused.json()["steps"]?.arrayValue ?? []
+      #expect(refused.status == 1)
+      #expect(
+        steps.suffix(2).map { $0["stage"]?.stringValue } == ["tls of default/client", "tls of default/tls"],
+        "\(refused)")
+      #expect(steps.suffix(2).map { $0["verdict"]?.stringValue } == ["allowed", "denied"], "\(refused)")
+      for policy in policies { try node.delete(policy) }
     }
 
     @Test func `what is no TLS gets nothing`() throws {

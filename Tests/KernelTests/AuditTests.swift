@@ -56,20 +56,9 @@ struct AuditCase: CustomTestStringConvertible {
 }
 
 @Suite(.enabled(if: isRoot, "needs root")) struct AuditTests {
-  private func watch(_ node: Node, _ pods: Set<UInt8>) throws {
-    for pod in [node.a, node.b] {
-      for family in Family.allCases {
-        var endpoint = try #require(try node.endpoints.lookup(node.abi(pod.address(family))))
-        endpoint.flags = pods.contains(pod.number) ? MARTLET_ENDPOINT_AUDIT.rawValue : 0
-        try node.endpoints.update(node.abi(pod.address(family)), endpoint)
-      }
-    }
-    node.settings.policy_revision += 1
-  }
-
   @Test(arguments: AuditCase.all, Family.allCases) func watches(_ scenario: AuditCase, _ family: Family) throws {
     let node = try Node()
-    try watch(node, scenario.audited)
+    try node.watch(scenario.audited)
     try node.rules(Peer.a, scenario.egress)
     try node.rules(Peer.b, scenario.ingress)
     let outcome = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.sctp, sctp(4000, 53)))
@@ -89,22 +78,22 @@ struct AuditCase: CustomTestStringConvertible {
     let back = node.frame(family, from: node.b, to: node.a, Proto.udp, udp(53, 4000))
     #expect(try node.leaves(there).code == redirected)
     try node.rules(Peer.b, [.init(.egress, .allow, 1)])
-    try watch(node, [2])
+    try node.watch([2])
     let watched = try node.leaves(back)
     #expect(watched.code == redirected && watched.events.map(\.direction) == [Node.Side.ingress.rawValue])
-    try watch(node, [1])
+    try node.watch([1])
     let refused = try node.leaves(back)
     #expect(refused.code == shot && refused.reason == 133)
   }
 
   @Test(arguments: Family.allCases) func `the proxy is told`(_ family: Family) throws {
     let node = try Node()
-    try watch(node, [2])
+    try node.watch([2])
     try node.rules(Peer.b, [.init(.ingress, .proxy, 7, http: 4)])
     _ = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn)))
     let flags = MARTLET_CT_PROXY.rawValue | MARTLET_CT_AUDIT.rawValue
     #expect(try node.connection().flags & flags == flags)
-    try watch(node, [])
+    try node.watch([])
     _ = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.ack)))
     #expect(try node.connection().flags & flags == MARTLET_CT_PROXY.rawValue)
   }
@@ -114,10 +103,10 @@ struct AuditCase: CustomTestStringConvertible {
     let node = try Node()
     _ = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn)))
     try node.rules(Peer.b, [.init(.ingress, .proxy, 7, http: 4), .init(.egress, .allow, 1)])
-    try watch(node, [2])
+    try node.watch([2])
     let data = node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.ack))
     #expect(try node.leaves(data).code == redirected)
-    try watch(node, [])
+    try node.watch([])
     #expect(try node.leaves(data).reason == 133)
   }
 }

@@ -76,10 +76,45 @@ import Testing
     #expect(try pair.back(family.icmp, icmp(family.echoReply, id: 7)).code == redirected)
     #expect(try pair.back(family.icmp, icmp(family.echoRequest, id: 7)).reason == 133)
     #expect(try pair.back(family.icmp, icmp(family.echoReply, id: 8)).reason == 133)
-    // Identifier 0 has one key for both ends' requests.
-    _ = try pair.forth(family.icmp, icmp(family.echoRequest, id: 0))
-    #expect(try pair.back(family.icmp, icmp(family.echoReply, id: 0)).code == redirected)
-    #expect(try pair.back(family.icmp, icmp(family.echoRequest, id: 0)).reason == 133)
+    // This identifier has one key for both ends' requests.
+    let id = UInt16(family.echoRequest)
+    _ = try pair.forth(family.icmp, icmp(family.echoRequest, id: id))
+    #expect(try pair.back(family.icmp, icmp(family.echoReply, id: id)).code == redirected)
+    #expect(try pair.back(family.icmp, icmp(family.echoRequest, id: id)).reason == 133)
+  }
+
+  /// Timestamp and address mask (RFC 792, 950) are asked for and answered as echo is; each type is a connection of its own.
+  @Test(arguments: [(13, 14), (17, 18)] as [(UInt8, UInt8)]) func otherRequestsHaveAnswersToo(
+    _ request: UInt8, _ reply: UInt8
+  ) throws {
+    let pair = try pair(.ipv4)
+    #expect(try pair.back(1, icmp(reply, id: 7)).reason == 133, "nobody asked")
+    #expect(try pair.forth(1, icmp(request, id: 7)).code == redirected)
+    #expect(try pair.back(1, icmp(reply, id: 7)).code == redirected)
+    #expect(try pair.back(1, icmp(reply, id: 8)).reason == 133)
+    #expect(try pair.back(1, icmp(0, id: 7)).reason == 133, "an echo reply answers no \(request)")
+    #expect(try pair.back(1, icmp(request, id: 7)).reason == 133)
+    // Judged again as what was asked, whichever packet comes first.
+    try pair.node.rules(Peer.a, [.init(.egress, .allow, 1, proto: 1, port: UInt16(request))])
+    try pair.node.rules(Peer.b, [.init(.ingress, .allow, 1, proto: 1, port: UInt16(request))])
+    pair.node.settings.policy_revision += 1
+    #expect(try pair.back(1, icmp(reply, id: 7)).code == redirected)
+    try pair.node.rules(Peer.a, [.init(.egress, .allow, 1, proto: 1, port: 8)])
+    pair.node.settings.policy_revision += 1
+    #expect(try pair.back(1, icmp(reply, id: 7)).reason == 133)
+  }
+
+  /// An error about a request, and one about its answer, belong to its connection.
+  @Test(arguments: [(13, 14), (17, 18)] as [(UInt8, UInt8)]) func errorsAboutOtherRequests(
+    _ request: UInt8, _ reply: UInt8
+  ) throws {
+    let pair = try pair(.ipv4)
+    let node = pair.node
+    _ = try pair.forth(1, icmp(request, id: 7))
+    let asked = node.frame(.ipv4, from: node.a, to: node.b, 1, icmp(request, id: 7))
+    #expect(try pair.back(1, icmp(3, code: 3, data: asked.packet)).code == redirected)
+    let stray = node.frame(.ipv4, from: node.a, to: node.b, 1, icmp(request, id: 9))
+    #expect(try pair.back(1, icmp(3, code: 3, data: stray.packet)).reason == 133)
   }
 
   @Test(arguments: Family.allCases, [Proto.udp, Proto.sctp]) func datagrams(_ family: Family, _ proto: UInt8) throws {

@@ -189,7 +189,7 @@ import Testing
     #expect(try node.traceLeaving(frame).control == [3, 0, 1, 6, 44])
     try node.rules(Peer.b, [.init(.ingress, .deny, 6)])
     let denied = try node.traceLeaving(frame)
-    #expect(denied.code == shot && denied.control == [2, 181, 1, 6, 0])
+    #expect(denied.code == shot && denied.control == [2 | 181 << 16, 0, 1, 6, 0])
     var fragment = frame
     fragment.proto = Proto.udp
     fragment.payload = udp(4000, 53, data: [UInt8](repeating: 1, count: 56))
@@ -198,7 +198,7 @@ import Testing
     let world = family == .ipv4 ? v4(198, 51, 100, 7) : v6([0x20, 1, 0xd, 0xb8], 7)
     let arriving = node.frame(family, from: world, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn))
     let answered = try node.traceArriving(arriving)
-    #expect(answered.code == shot && answered.control == [2, 181, 0, 6, 0] && answered.events.isEmpty)
+    #expect(answered.code == shot && answered.control == [2 | 181 << 16, 0, 0, 6, 0] && answered.events.isEmpty)
 
     #expect(denied.events.isEmpty)
     #expect(try node.conntrack.entries().isEmpty)
@@ -210,10 +210,10 @@ import Testing
     try node.rules(Peer.b, [.init(.ingress, .allow, 2)])
     _ = try node.leaves(frame)
     try node.rules(Peer.b, [])
-    #expect(try node.traceLeaving(frame).control == [2, 133, 1, 0, 0])
+    #expect(try node.traceLeaving(frame).control == [2 | 133 << 16, 0, 1, 0, 0])
     // The side that denied is named, although the receiver has no rule for it either.
     try node.rules(Peer.a, [.init(.egress, .deny, 5)])
     let egress = UInt32(MARTLET_EGRESS.rawValue) << UInt32(MARTLET_TRACE_DIRECTION_SHIFT)
-    #expect(try node.traceLeaving(frame).control == [2 | egress, 181, 5, 0, 0])
+    #expect(try node.traceLeaving(frame).control == [2 | egress | 181 << 16, 0, 5, 0, 0])
   }
 }

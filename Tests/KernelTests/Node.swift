@@ -176,6 +176,18 @@ final class Node {
     try policy.update(subject, inner.raw)
   }
 
+  /// Puts these pods into audit mode, and no others.
+  func watch(_ pods: Set<UInt8>) throws {
+    for pod in [a, b] {
+      for family in Family.allCases {
+        var endpoint = try #require(try endpoints.lookup(abi(pod.address(family))))
+        endpoint.flags = pods.contains(pod.number) ? MARTLET_ENDPOINT_AUDIT.rawValue : 0
+        try endpoints.update(abi(pod.address(family)), endpoint)
+      }
+    }
+    settings.policy_revision += 1
+  }
+
   /// Says that `prefix` (bits of the mapped form) is `identity`.
   func know(_ address: Address, _ prefix: UInt32, _ identity: UInt32) throws {
     var key = martlet_ipcache_key()

@@ -155,6 +155,66 @@ struct VerdictCase: CustomTestStringConvertible {
     #expect(away.events.contains { $0.rule == 7 })
   }
 
+  /// Both ends' rules read along: the entry tells the proxy both sets, and which of the ends is only watched.
+  @Test(arguments: Family.allCases) func bothEndsSendToTheProxy(_ family: Family) throws {
+    let node = try Node()
+    let both = MARTLET_CT_AUDIT.rawValue | MARTLET_CT_AUDIT_EGRESS.rawValue
+    try node.rules(Peer.a, [.init(.egress, .proxy, 7, http: 45)])
+    try node.rules(Peer.b, [.init(.ingress, .proxy, 6, http: 44)])
+    let syn = node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn))
+    #expect(try node.traceLeaving(syn).control == [3, 45, 7, 6, 44])
+    #expect(try node.leaves(syn).reason == 178, "for the proxy, of which a test run has none")
+    var connection = try node.connection()
+    #expect((connection.proxy_rules, connection.egress_proxy_rules) == (44, 45))
+    #expect(connection.flags & both == 0)
+    // Judged again, with one of the ends in audit mode.
+    try node.rules(Peer.a, [.init(.egress, .proxy, 7, http: 46)])
+    try node.watch([1])
+    node.settings.policy_revision += 1
+    let data = node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.ack))
+    _ = try node.leaves(data)
+    connection = try node.connection()
+    #expect((connection.proxy_rules, connection.egress_proxy_rules) == (44, 46))
+    #expect(connection.flags & both == MARTLET_CT_AUDIT_EGRESS.rawValue)
+    // One set less: the other's mode is that of both.
+    try node.rules(Peer.a, [.init(.egress, .allow, 8)])
+    node.settings.policy_revision += 1
+    _ = try node.leaves(data)
+    connection = try node.connection()
+    #expect((connection.proxy_rules, connection.egress_proxy_rules) == (44, 0))
+    #expect(connection.flags & both == 0)
+  }
+
+  /// What the proxy can not read is dropped by the first end that would have it read.
+  @Test(arguments: Family.allCases) func bothEndsCanNotReadSCTP(_ family: Family) throws {
+    let node = try Node()
+    try node.rules(Peer.a, [.init(.egress, .proxy, 7, http: 45)])
+    try node.rules(Peer.b, [.init(.ingress, .proxy, 6, http: 44)])
+    let frame = node.frame(family, from: node.a, to: node.b, Proto.sctp, sctp(4000, 53))
+    let refused = try node.leaves(frame)
+    #expect(refused.reason == 180 && refused.events.first?.rule == 7)
+    try node.watch([1])
+    let other = try node.leaves(frame)
+    #expect(other.reason == 180 && other.events.map(\.rule) == [7, 6])
+    try node.watch([1, 2])
+    #expect(try node.leaves(frame).code == redirected)
+  }
+
+  /// A connection that the proxy has not carried from the start can go on only if neither end refuses anything.
+  @Test(arguments: Family.allCases) func bothEndsComeTooLate(_ family: Family) throws {
+    let node = try Node()
+    _ = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.syn)))
+    try node.rules(Peer.a, [.init(.egress, .proxy, 7, http: 45)])
+    try node.rules(Peer.b, [.init(.ingress, .proxy, 6, http: 44)])
+    let data = node.frame(family, from: node.a, to: node.b, Proto.tcp, tcp(4000, 80, TCPFlag.ack))
+    for (watched, reason) in [([], 133), ([1], 133), ([2], 133), ([1, 2], nil)] as [(Set<UInt8>, UInt8?)] {
+      try node.watch(watched)
+      node.settings.policy_revision += 1
+      let outcome = try node.leaves(data)
+      #expect(outcome.code == (reason == nil ? redirected : shot), "\(watched)")
+    }
+  }
+
   @Test(arguments: Family.allCases) func turnsRoundWhatTheStackBrings(_ family: Family) throws {
     let node = try Node()
     try node.rules(Peer.b, [.init(.ingress, .proxy, 6, http: 44)])

@@ -117,16 +117,18 @@ final class KernelUnderTest {
     let program = try loaded.program(leaves ? "from_container" : "to_container")
     _ = try program.testRun(data: packet.bytes, context: &context)
     let words = context.controlBlock
-    switch words[Int(MARTLET_TRACE_CB_REASON)] {
+    let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
+    switch decision >> UInt32(MARTLET_TRACE_REASON_SHIFT) {
     case 0: break
     case MARTLET_DROP_POLICY_DENY.rawValue: return .denied
     case MARTLET_DROP_POLICY_DENIED.rawValue: return .notAllowed
     case MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL.rawValue: return .unreadable
     case let reason: throw UnexpectedDrop(reason: reason)
     }
-    let verdict = words[Int(MARTLET_TRACE_CB_VERDICT)] & (1 << UInt32(MARTLET_TRACE_DIRECTION_SHIFT) - 1)
+    let verdict = decision & (1 << UInt32(MARTLET_TRACE_DIRECTION_SHIFT) - 1)
     guard verdict == MARTLET_PROXY.rawValue else { return .forwarded }
-    return try said(words[Int(MARTLET_TRACE_CB_PROXY_RULES)])
+    let egress = words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)]
+    return try said((egress == 0 ? [] : [egress]) + [words[Int(MARTLET_TRACE_CB_PROXY_RULES)]])
   }
 
   /// As `fate`, told by `PolicyVerdicts` from the compiled entries alone.
@@ -148,7 +150,7 @@ final class KernelUnderTest {
     case .deny(_, rule: 0): return .notAllowed
     case .deny: return .denied
     case .unreadable: return .unreadable
-    case .proxy(let set): return try said(set.id)
+    case .proxy(let sets): return try said(sets.map(\.id))
     }
   }
 
@@ -156,17 +158,26 @@ final class KernelUnderTest {
     let reason: UInt32
   }
 
-  private func said(_ id: UInt32) throws -> Fate {
-    if let http = ruleSets[id]?.http {
-      let matcher = try HTTPRuleMatcher(http)
+  /// What passes all of these sets; nothing passes two that read different protocols.
+  private func said(_ ids: [UInt32]) throws -> Fate {
+    let sets = ids.compactMap { ruleSets[$0] }
+    guard sets.count == ids.count, let kind = sets.first?.kind, sets.allSatisfy({ $0.kind == kind }) else {
+      return .unreadable
+    }
+    func passing(_ names: [String], _ matchers: [NameRuleMatcher]) -> [Bool] {
+      names.map { name in matchers.allSatisfy { $0.decide(name) != .deny } }
+    }
+    switch kind {
+    case .http:
+      let matchers = try sets.compactMap(\.http).map { try HTTPRuleMatcher($0) }
       return .requests(
-        Question.requests.map { matcher.decide(HTTPRequestDescription(method: $0.0, path: $0.1)) != .deny })
+        Question.requests.map { request in
+          let description = HTTPRequestDescription(method: request.0, path: request.1)
+          return matchers.allSatisfy { $0.decide(description) != .deny }
+        })
+    case .dns: return .names(passing(Question.names, sets.compactMap(\.dns).map { NameRuleMatcher($0) }))
+    case .tls: return .serverNames(passing(Question.serverNames, sets.compactMap(\.tls).map { NameRuleMatcher($0) }))
     }
-    if let dns = ruleSets[id]?.dns {
-      let matcher = NameRuleMatcher(dns)
-      return .names(Question.names.map { matcher.decide($0) != .deny })
-    }
-    return .requests(Question.requests.map { _ in false })
   }
 }
 

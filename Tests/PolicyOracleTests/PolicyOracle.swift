@@ -17,6 +17,8 @@ struct PolicyOracle {
     /// The elements of `rules.http` of which one must match.
     case http([JSONValue])
     case dns([JSONValue])
+    /// The elements of `serverNames`.
+    case tls([JSONValue])
   }
 
   func fate(_ question: Question) -> Fate {
@@ -29,7 +31,18 @@ struct PolicyOracle {
     switch (egress, ingress) {
     case (.allowed, .allowed): return .forwarded
     case (.allowed, let one), (let one, .allowed): return heard(one)
-    default: return .unreadable
+    default: return PolicyOracle.both(heard(egress), heard(ingress))
+    }
+  }
+
+  /// What both ends let pass, as long as they read the same protocol.
+  private static func both(_ one: Fate, _ other: Fate) -> Fate {
+    func and(_ one: [Bool], _ other: [Bool]) -> [Bool] { zip(one, other).map { $0 && $1 } }
+    return switch (one, other) {
+    case (.requests(let one), .requests(let other)): .requests(and(one, other))
+    case (.names(let one), .names(let other)): .names(and(one, other))
+    case (.serverNames(let one), .serverNames(let other)): .serverNames(and(one, other))
+    default: .unreadable
     }
   }
 
@@ -45,8 +58,20 @@ struct PolicyOracle {
         })
     case .dns(let rules):
       return .names(Question.names.map { name in rules.contains { PolicyOracle.isNamed($0, name) } })
+    case .tls(let patterns):
+      return .serverNames(
+        Question.serverNames.map { name in
+          patterns.contains { PolicyOracle.isServer(name, $0.stringValue ?? "") }
+        })
     default: return .unreadable
     }
+  }
+
+  /// `**.` at the beginning stands for one label or more; otherwise as the patterns of DNS.
+  private static func isServer(_ name: String, _ pattern: String) -> Bool {
+    guard pattern.hasPrefix("**.") else { return isNamed(["matchPattern": .string(pattern)], name) }
+    let rest = pattern.dropFirst(2)
+    return name.hasSuffix(rest) && name.count > rest.count
   }
 
   /// `*` stands for any number of the characters of a name but the dot; alone it is every name.
@@ -134,11 +159,13 @@ struct PolicyOracle {
     if !isIsolated || fromHost || rulings.contains(.allowed) { return .allowed }
     var http: [JSONValue]?
     var dns: [JSONValue]?
+    var tls: [JSONValue]?
     for ruling in rulings {
       if case .http(let rules) = ruling { http = (http ?? []) + rules }
       if case .dns(let rules) = ruling { dns = (dns ?? []) + rules }
+      if case .tls(let names) = ruling { tls = (tls ?? []) + names }
     }
-    return http.map { .http($0) } ?? dns.map { .dns($0) } ?? .notAllowed
+    return http.map { .http($0) } ?? dns.map { .dns($0) } ?? tls.map { .tls($0) } ?? .notAllowed
   }
 
   // MARK: Cilium's rules
@@ -302,6 +329,8 @@ struct PolicyOracle {
         rulings.append(.http(http))
       } else if let dns = element[path: "rules", "dns"]?.arrayValue {
         if question.number != 132 { rulings.append(.dns(dns)) }
+      } else if let names = element["serverNames"]?.arrayValue {
+        if question.number == 6 { rulings.append(.tls(names)) }
       } else {
         rulings.append(.allowed)
       }

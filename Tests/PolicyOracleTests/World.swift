@@ -89,6 +89,7 @@ struct Question {
 
   static let requests = [("GET", "/"), ("GET", "/a"), ("PUT", "/ab"), ("POST", "/b?a=1"), ("GET", "/aab")]
   static let names = ["a.b", "www.a.b", "b.a", "a-b.c"]
+  static let serverNames = ["a.b", "www.a.b", "x.www.a.b", "b.a", "a-b.c"]
 
   var text: String {
     let protocols: [UInt8: String] = [6: "TCP", 17: "UDP", 132: "SCTP", 1: "ICMP", 58: "ICMPv6"]
@@ -104,12 +105,14 @@ enum Fate: Hashable, CustomStringConvertible {
   case denied
   /// No rule allows it.
   case notAllowed
-  /// Both ends want to read along, or nobody can.
+  /// It would have to be read as two protocols, or nobody can.
   case unreadable
   /// To the proxy, which lets these of `Question.requests` pass.
   case requests([Bool])
   /// To the proxy, which lets these of `Question.names` be asked for.
   case names([Bool])
+  /// To the proxy, which lets these of `Question.serverNames` be connected to.
+  case serverNames([Bool])
 
   var description: String {
     switch self {
@@ -118,6 +121,8 @@ enum Fate: Hashable, CustomStringConvertible {
     case .notAllowed: "allowed by no rule"
     case .unreadable: "can not be read"
     case .requests(let allowed): "requests \(zip(Question.requests, allowed).filter(\.1).map { "\($0.0.0) \($0.0.1)" })"
+    case .serverNames(let allowed):
+      "servers \(zip(Question.serverNames, allowed).filter(\.1).map(\.0))"
     case .names(let allowed): "names \(zip(Question.names, allowed).filter(\.1).map(\.0))"
     }
   }

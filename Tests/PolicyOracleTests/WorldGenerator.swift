@@ -12,12 +12,21 @@ extension SeededGenerator {
 /// Makes worlds of a small vocabulary, so that what their policies say overlaps often.
 struct WorldGenerator {
   var dice: SeededGenerator
-  /// Worlds in which little is said but by HTTP, on few ports: there the rules of several peers meet.
-  private let isAboutHTTP: Bool
+  private let theme: Theme
+
+  /// Worlds in which most rules read one protocol, on few ports: there the rules of several peers and of both ends meet.
+  private enum Theme: CaseIterable {
+    case http, dns, tls
+    /// HTTP by the receivers' rules, TLS by the senders': nothing passes both.
+    case crossed
+    case everything
+  }
+
+  private var isFocused: Bool { theme != .everything }
 
   init(seed: Int) {
     dice = SeededGenerator(seed: seed)
-    isAboutHTTP = dice.chance(20)
+    theme = dice.chance(40) ? dice.pick(Theme.allCases) : .everything
   }
 
   mutating func world() -> World {
@@ -52,7 +61,13 @@ struct WorldGenerator {
       from: isFromSubject ? subject : other, to: isFromSubject ? other : subject, ipv6: ipv6,
       number: dice.chance(60) ? 6 : dice.pick([6, 17, 132, ipv6 ? 58 : 1]), port: dice.pick(WorldGenerator.ports))
     if question.number == 6, dice.chance(60) { question.port = dice.pick([80, 81, 90]) }
-    if isAboutHTTP, dice.chance(80) { (question.number, question.port) = (6, dice.pick([80, 81])) }
+    if isFocused, dice.chance(80) {
+      switch theme {
+      case .dns: (question.number, question.port) = (dice.pick([6, 17]), 53)
+      case .tls: (question.number, question.port) = (6, 100)
+      default: (question.number, question.port) = (6, dice.pick([80, 81]))
+      }
+    }
     if question.number == 1 { question.port = dice.pick([8, 13]) }
     if question.number == 58 { question.port = 128 }
     return question
@@ -65,7 +80,7 @@ struct WorldGenerator {
   // MARK: Policies
 
   private mutating func policy(_ name: String) -> JSONValue {
-    if !isAboutHTTP, dice.chance(15) { return networkPolicy(name) }
+    if !isFocused, dice.chance(15) { return networkPolicy(name) }
     let isClusterwide = dice.chance(33)
     var metadata: JSONValue = ["name": .string(name)]
     if !isClusterwide { metadata["namespace"] = .string(dice.pick(["a", "b"])) }
@@ -82,7 +97,7 @@ struct WorldGenerator {
     var spec: JSONValue = ["endpointSelector": selector(isSubject: true)]
     let sides = ["ingress", "ingressDeny", "egress", "egressDeny"]
     // Most policies are about one direction: else too little passes both ends to be read along.
-    let prefix = dice.pick(["ingress", "ingress", "egress", ""])
+    let prefix = dice.pick(theme == .dns ? ["egress", "egress", ""] : ["ingress", "ingress", "egress", ""])
     for side in sides where side.hasPrefix(prefix) && dice.chance(side.hasSuffix("Deny") ? 20 : 65) {
       spec[side] = rules(side)
     }
@@ -104,7 +119,7 @@ struct WorldGenerator {
     let prefix = isIngress ? "from" : "to"
     var rule: JSONValue = [:]
     switch Int.random(in: 0..<100, using: &dice) {
-    case ..<45 where isAboutHTTP: break
+    case ..<45 where isFocused: break
     case ..<35:
       rule["\(prefix)Endpoints"] = .array((0..<dice.pick([0, 1, 1, 2])).map { _ in selector(isSubject: false) })
     case ..<48: rule["\(prefix)Entities"] = dice.list(1...2) { .string($0.pick(WorldGenerator.entities)) }
@@ -125,27 +140,48 @@ struct WorldGenerator {
   }
 
   private mutating func ports(_ isIngress: Bool, _ isDeny: Bool) -> JSONValue {
-    if !isDeny, dice.chance(isAboutHTTP ? 90 : 55) {
-      if !isIngress, dice.chance(isAboutHTTP ? 0 : 30) {
-        return [
-          "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],
-          "rules": ["dns": dice.list(1...2) { $0.pick(WorldGenerator.names) }],
-        ]
-      }
-      let ports = dice.list(1...2) { ["port": .string($0.pick(["80", "81", "90", "web"])), "protocol": "TCP"] }
-      return [
-        "ports": ports,
-        "rules": [
-          "http": dice.list(1...2) { dice in
-            var rule: JSONValue = [:]
-            if dice.chance(70) { rule["method"] = .string(dice.pick(["GET", "PUT", "GET|POST", "P.*"])) }
-            if dice.chance(60) { rule["path"] = .string(dice.pick(["/", "/a.*", "/(a|b).*", "/a+b?", ".*\\?a=1"])) }
-            return rule
-          }
-        ],
-      ]
+    guard !isDeny, dice.chance(isFocused ? 90 : 55) else {
+      return ["ports": dice.list(1...2) { WorldGenerator.port(&$0) }]
     }
-    return ["ports": dice.list(1...2) { WorldGenerator.port(&$0) }]
+    switch theme {
+    case .http: return httpRules()
+    case .dns: return isIngress ? ["ports": dice.list(1...2) { WorldGenerator.port(&$0) }] : dnsRules()
+    case .tls: return serverNames([100])
+    case .crossed: return isIngress ? httpRules() : serverNames([80, 81])
+    case .everything:
+      if !isIngress, dice.chance(40) { return dnsRules() }
+      return dice.chance(20) ? serverNames([100]) : httpRules()
+    }
+  }
+
+  // Each protocol has ports of its own, as one end reads a connection as one protocol.
+
+  private mutating func dnsRules() -> JSONValue {
+    [
+      "ports": [["port": "53", "protocol": .string(dice.pick(["UDP", "ANY"]))]],
+      "rules": ["dns": dice.list(1...2) { $0.pick(WorldGenerator.names) }],
+    ]
+  }
+
+  private mutating func serverNames(_ ports: [Int]) -> JSONValue {
+    [
+      "ports": [["port": .string("\(dice.pick(ports))"), "protocol": .string(dice.pick(["TCP", "ANY"]))]],
+      "serverNames": dice.list(1...2) { .string($0.pick(["a.b", "*.b", "*", "**.b", "www.*.b", "a*.c"])) },
+    ]
+  }
+
+  private mutating func httpRules() -> JSONValue {
+    [
+      "ports": dice.list(1...2) { ["port": .string($0.pick(["80", "81", "90", "web"])), "protocol": "TCP"] },
+      "rules": [
+        "http": dice.list(1...2) { dice in
+          var rule: JSONValue = [:]
+          if dice.chance(70) { rule["method"] = .string(dice.pick(["GET", "PUT", "GET|POST", "P.*"])) }
+          if dice.chance(60) { rule["path"] = .string(dice.pick(["/", "/a.*", "/(a|b).*", "/a+b?", ".*\\?a=1"])) }
+          return rule
+        }
+      ],
+    ]
   }
 
   private static func port(_ dice: inout SeededGenerator) -> JSONValue {
@@ -250,6 +286,8 @@ struct WorldGenerator {
     ["cidrGroupRef": "g"], ["cidrGroupRef": "g", "except": ["10.1.2.0/24"]],
     ["cidrGroupSelector": ["matchLabels": ["role": "partner"]]],
     ["cidrGroupSelector": ["matchLabels": ["role": "partner"]], "except": ["10.0.0.0/8", "2001:db8::1/128"]],
+    ["cidrGroupRef": "g", "except": ["10.0.0.0/8"]], ["cidrGroupRef": "g", "except": ["10.1.0.0/16", "::/0"]],
+    ["cidrGroupSelector": ["matchLabels": ["role": "partner"]], "except": ["0.0.0.0/0"]],
   ]
 
   private static let nodes: [JSONValue] = [

@@ -28,6 +28,43 @@ import Testing
       192.0.2.1 => default/productpage 80/TCP drop
       """),
     Scenario(
+      "an exception that covers a whole block of a group leaves nothing of that block",
+      about(
+        [
+          "ingress": [
+            ["fromCIDRSet": [["cidrGroupRef": "g", "except": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.0/24"]]]]
+          ]
+        ],
+        cidrGroup("g", "10.1.0.0/16", "172.16.0.0/12", "192.0.2.0/24", "2001:db8:1::/48", "2001:db9::/32")),
+      """
+      10.1.0.1 => default/productpage 80/TCP drop
+      192.0.2.1 => default/productpage 80/TCP drop
+      172.16.0.1 => default/productpage 80/TCP allow
+      2001:db8:1::1 => default/productpage 80/TCP drop
+      2001:db9::1 => default/productpage 80/TCP allow
+      """),
+    Scenario(
+      "an exception of one family leaves the other alone, however wide it is",
+      about(
+        ["egress": [["toCIDRSet": [["cidrGroupRef": "g", "except": ["::/0"]]]]]],
+        cidrGroup("g", "10.1.0.0/16", "2001:db8::/32")),
+      """
+      default/productpage -> 10.1.0.1 80/TCP allow
+      default/productpage -> 2001:db8::1 80/TCP drop
+      """),
+    Scenario(
+      "a deny rule does not deny what its exception covers",
+      about(
+        [
+          "egress": [["toEntities": ["all"]]],
+          "egressDeny": [["toCIDRSet": [["cidrGroupRef": "g", "except": ["0.0.0.0/0"]]]]],
+        ],
+        cidrGroup("g", "10.0.0.0/8", "2001:db8::/32")),
+      """
+      default/productpage -> 10.1.0.1 80/TCP allow
+      default/productpage -> 2001:db8::1 80/TCP deny
+      """),
+    Scenario(
       "groups by their labels",
       about(
         [

@@ -171,6 +171,7 @@ import Testing
       timeToLive: 60)
     var unanswered = record
     unanswered.responseCode = nil
+    (unanswered.isDenied, unanswered.isAudited) = (false, true)
     unanswered.name = ""
     unanswered.aliases = []
     let bytes = record.encoded + unanswered.encoded

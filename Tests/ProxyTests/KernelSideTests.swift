@@ -128,5 +128,10 @@ import Testing
     entry.proxy_rules = 5
     try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
     #expect(resolver.resolve(client: client, server: server, transport: .tcp)?.proxyRules == 5)
+    entry.egress_proxy_rules = 6
+    entry.flags |= UInt32(MARTLET_CT_AUDIT_EGRESS.rawValue)
+    try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
+    let both = try #require(resolver.resolve(client: client, server: server, transport: .tcp))
+    #expect((both.proxyRules, both.egressProxyRules) == (5, 6) && both.isEgressAudit && !both.isAudit)
   }
 }

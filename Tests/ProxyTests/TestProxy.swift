@@ -46,7 +46,8 @@ final class TestProxy: Sendable {
 
   init(
     _ upstream: SocketAddress, host: String = "127.0.0.1", policy: ConnectionPolicy = TestProxy.policy,
-    resolver: (any ConnectionResolver)? = nil, change: (inout ProxyOptions) -> Void = { _ in }
+    resolver: (any ConnectionResolver)? = nil, configuration: ProxyConfiguration = TestProxy.configuration,
+    change: (inout ProxyOptions) -> Void = { _ in }
   ) throws {
     let listener = try Listener(SocketAddress(IPAddress(host)!, port: 0))
     address = listener.address
@@ -60,7 +61,7 @@ final class TestProxy: Sendable {
     change(&options)
     let server = ProxyServer(
       listeners: [listener], resolver: resolver ?? FixedResolver(policy), dialer: FixedDialer(upstream),
-      rules: RuleStore(try RuleSetTable(Self.configuration)), options: options)
+      rules: RuleStore(try RuleSetTable(configuration)), options: options)
     self.server = server
     try server.start()
   }

@@ -213,7 +213,7 @@ extension LoopbackTests {
 
 extension TestSocket {
   /// Sends a request and reads its answer.
-  fileprivate func asking(_ request: String) -> (head: String, body: String)? {
+  func asking(_ request: String) -> (head: String, body: String)? {
     write(request)
     return readMessage()
   }

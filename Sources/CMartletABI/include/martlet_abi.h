@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 4
+#define MARTLET_ABI_VERSION 5
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -177,7 +177,7 @@ struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
 	__be16
-	    port_a; /* ICMP echo: the identifier at the end that asks, 0 at the end that answers */
+	    port_a; /* ICMP: the identifier at the end that asks, the request's type at the other */
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
@@ -199,6 +199,8 @@ enum martlet_ct_flags {
 	MARTLET_CT_PROXY = 1 << 5, /* carried by the proxy since its first packet */
 	MARTLET_CT_AUDIT = 1 << 6, /* the proxy reports what it would refuse, and lets it pass */
 	MARTLET_CT_TRANSLATED = 1 << 7, /* replies are to be looked up in martlet_nat */
+	/* As MARTLET_CT_AUDIT, for egress_proxy_rules; where there are none, equal to it. */
+	MARTLET_CT_AUDIT_EGRESS = 1 << 8,
 };
 
 struct martlet_ct_entry {
@@ -212,7 +214,13 @@ struct martlet_ct_entry {
 	__u32 proxy_rules;  /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
 	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 	__u32 service;	    /* by which the initiator reached the responder; 0: directly */
-	__u32 pad;
+	/*
+	 * MARTLET_CT_PROXY: the initiator's rule set, which binds as well, when both ends have one;
+	 * proxy_rules is the responder's then. 0: there is one set at most, whosever it is. A
+	 * number of its own for each pair would need a map of pairs that is looked up and kept for
+	 * every connection that both ends read; a field costs nothing.
+	 */
+	__u32 egress_proxy_rules;
 };
 MARTLET_ASSERT_SIZE(struct martlet_ct_entry, 48);
 
@@ -460,10 +468,12 @@ struct martlet_fragment_key {
 MARTLET_ASSERT_SIZE(struct martlet_fragment_key, 40);
 
 struct martlet_fragment_entry {
-	__be16 source_port;
+	__be16 source_port; /* ICMP: as in struct martlet_ct_key */
 	__be16 destination_port;
+	__u8 icmp_type;
+	__u8 pad[3];
 };
-MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 4);
+MARTLET_ASSERT_SIZE(struct martlet_fragment_entry, 8);
 
 /* ---- martlet_listeners: sockmap, the proxy's sockets that take what clients begin ------------ */
 
@@ -490,11 +500,12 @@ enum martlet_listener {
  * which is positive.
  */
 #define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
-/* enum martlet_verdict; above it the side (enum martlet_direction) that denied, or that sends to
- * the proxy */
+/* enum martlet_verdict in 8 bits; the side (enum martlet_direction) that denied, or that sends to
+ * the proxy, in 8; the drop reason or 0 in 16 */
 #define MARTLET_TRACE_CB_VERDICT 0
 #define MARTLET_TRACE_DIRECTION_SHIFT 8
-#define MARTLET_TRACE_CB_REASON 1 /* drop reason or 0 */
+#define MARTLET_TRACE_REASON_SHIFT 16
+#define MARTLET_TRACE_CB_EGRESS_PROXY_RULES 1 /* as in martlet_ct_entry */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3
 #define MARTLET_TRACE_CB_PROXY_RULES 4

@@ -14,10 +14,12 @@ public struct TraceRequest: NodeModel {
   public let headers: [String: String]
   /// A name that is asked for on it, by DNS; comes before a request.
   public let query: String?
+  /// A server's name that a TLS connection is opened for (SNI); comes before a query and a request.
+  public let serverName: String?
 
   public init(
     from: String, to: String, port: UInt16, protocol: String = "TCP", method: String? = nil, path: String? = nil,
-    headers: [String: String] = [:], query: String? = nil
+    headers: [String: String] = [:], query: String? = nil, serverName: String? = nil
   ) {
     self.from = from
     self.to = to
@@ -27,6 +29,7 @@ public struct TraceRequest: NodeModel {
     self.path = path
     self.headers = headers
     self.query = query
+    self.serverName = serverName
   }
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
@@ -34,13 +37,15 @@ public struct TraceRequest: NodeModel {
       from: try cursor.required("from").string(), to: try cursor.required("to").string(),
       port: try cursor.number("port"), protocol: try cursor.optionalText("protocol") ?? "TCP",
       method: try cursor.optionalText("method"), path: try cursor.optionalText("path"),
-      headers: try cursor.texts("headers"), query: try cursor.optionalText("query"))
+      headers: try cursor.texts("headers"), query: try cursor.optionalText("query"),
+      serverName: try cursor.optionalText("serverName"))
   }
 
   public var json: JSONValue {
     .compact([
       "from": .string(from), "to": .string(to), "port": .number(port), "protocol": .string(`protocol`),
       "method": .text(method), "path": .text(path), "headers": .texts(headers), "query": .text(query),
+      "serverName": .text(serverName),
     ])
   }
 }
@@ -76,7 +81,8 @@ public struct TraceResult: NodeModel {
   }
 
   public struct Step: NodeModel {
-    /// `egress of default/a`, `ingress of default/b`, `http`, `dns`.
+    /// `egress of default/a`, `ingress of default/b`, `http`, `dns`, `tls`; where both ends' rules
+    /// read along, `http of default/a`.
     public let stage: String
     public let verdict: Verdict
     /// A sentence: `no rule allows it`.

@@ -55,6 +55,8 @@ struct Connection {
   /// The client's `Connection: close` stays between it and the proxy.
   var hasRemovedClose = false
   var statusCode: UInt16 = 0
+  /// The rule set that decided, and its rule; 0 for none.
+  var judgedBy: UInt32 = 0
   var rule: UInt32 = 0
   /// Bit i: the request is not as `headerMatches[i]` of the rule says; those from 16 on have none.
   var mismatches: UInt16 = 0

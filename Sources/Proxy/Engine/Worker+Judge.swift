@@ -11,39 +11,52 @@ extension Worker {
   private func refreshTable() {
     guard shared.rules.currentVersion != tableVersion else { return }
     (tableVersion, table) = shared.rules.versioned
-    lastMatcher = nil
+    recent = RecentMatcher()
+    recentOfEgress = RecentMatcher()
   }
 
-  /// Decides about the request in `head` by the rules in force now.
-  func judge(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
+  /// Makes the connection's policy that of now: to be called before the request in `head` is judged.
+  func refreshPolicy(_ c: ConnectionPointer) {
     refreshTable()
-    var isFresh = false
-    if !c.pointee.isResolved || c.pointee.generation != tableVersion
-      || c.pointee.policy.revision != shared.resolver.revision
-    {
-      resolve(c)
-      isFresh = true
-    }
+    guard c.pointee.isResolved, c.pointee.generation == tableVersion,
+      c.pointee.policy.revision == shared.resolver.revision, hasMatchers(c.pointee.policy)
+    else { return resolve(c) }
+  }
+
+  private func hasMatchers(_ policy: ConnectionPolicy) -> Bool {
+    (policy.proxyRules == 0 || recent.isOf(policy.proxyRules, table))
+      && (policy.egressProxyRules == 0 || recentOfEgress.isOf(policy.egressProxyRules, table))
+  }
+
+  /// Decides about the request in `head` by the client's own rules, where the server's bind as well.
+  func judgeEgress(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
+    let policy = c.pointee.policy
+    return judge(c, requestFacts(bytes), policy.egressProxyRules, isAudit: policy.isEgressAudit, &recentOfEgress)
+  }
+
+  /// Decides about the request in `head` by the rules of the connection, the client's own apart if there are two sets.
+  func judge(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
     if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
-    if lastMatcher == nil || lastSet != c.pointee.policy.proxyRules {
-      lastMatcher = table.http(c.pointee.policy.proxyRules)
-      if lastMatcher == nil && !isFresh {
-        resolve(c)
-        if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
-        lastMatcher = table.http(c.pointee.policy.proxyRules)
-      }
-      lastSet = c.pointee.policy.proxyRules
-      lastIsEgress = table.isEgress(lastSet)
-    }
-    c.pointee.isEgress = lastIsEgress
-    let decision = lastMatcher?.decide(requestFacts(bytes)) ?? .deny
+    let policy = c.pointee.policy
+    return judge(c, requestFacts(bytes), policy.proxyRules, isAudit: policy.isAudit, &recent)
+  }
+
+  private func judge(
+    _ c: ConnectionPointer, _ facts: HTTPRequestFacts, _ set: UInt32, isAudit: Bool, _ recent: inout RecentMatcher
+  ) -> HTTPDecision {
+    let decision = recent.isOf(set, table) ? recent.matcher?.decide(facts) ?? .deny : .deny
+    // What the first of two sets had to remark is worth more than that the second had nothing to.
+    if case .allow = decision, c.pointee.isAudited || c.pointee.mismatches != 0 { return decision }
+    c.pointee.judgedBy = set
+    c.pointee.isEgress = recent.isEgress
+    c.pointee.isAudited = decision == .deny && isAudit
+    c.pointee.mismatches = 0
     switch decision {
     case .allow(let rule): c.pointee.rule = rule ?? 0
     case .allowWithMismatches(let rule): c.pointee.rule = rule
-    case .deny where c.pointee.policy.isAudit:
-      c.pointee.isAudited = true
-      return .allow(ruleID: nil)
-    case .deny: break
+    case .deny:
+      c.pointee.rule = 0
+      if isAudit { return .allow(ruleID: nil) }
     }
     return decision
   }
@@ -74,5 +87,22 @@ extension Worker {
     return HTTPRequestFacts(
       method: view(head.method), path: view(head.path), host: head.host.count > 0 ? view(head.host) : nil,
       headers: UnsafeBufferPointer(start: facts, count: lines.count))
+  }
+}
+
+/// The matcher that was asked last, which most often is asked again.
+struct RecentMatcher {
+  private var set: UInt32 = 0
+  private(set) var matcher: HTTPRuleMatcher?
+  private(set) var isEgress = false
+
+  /// Makes it that of `set`, by the table at hand; false when the table has no such set.
+  mutating func isOf(_ set: UInt32, _ table: RuleSetTable) -> Bool {
+    if matcher == nil || self.set != set {
+      self.set = set
+      matcher = table.http(set)
+      isEgress = table.isEgress(set)
+    }
+    return matcher != nil
   }
 }

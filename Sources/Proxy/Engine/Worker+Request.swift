@@ -53,6 +53,7 @@ extension Worker {
     c.pointee.hasForwardedResponse = false
     c.pointee.hasRemovedClose = false
     c.pointee.statusCode = 0
+    c.pointee.judgedBy = c.pointee.policy.proxyRules
     c.pointee.rule = 0
     c.pointee.mismatches = 0
     c.pointee.requestOctets = 0
@@ -64,7 +65,8 @@ extension Worker {
     c.pointee.host = ByteRange()
   }
 
-  private func accept(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
+  private func accept(_ c: ConnectionPointer, _ received: UnsafeMutablePointer<UInt8>) {
+    var bytes = received
     begin(c)
     note(c, bytes)
     c.pointee.requestCloses = head.wantsClose
@@ -72,11 +74,21 @@ extension Worker {
       isHEAD: head.isHEAD, isCONNECT: head.isCONNECT, wantsUpgrade: head.wantsUpgrade)
     let framing = head.framing
     c.pointee.requestBody = BodyReader(framing)
+    refreshPolicy(c)
+    if c.pointee.policy.egressProxyRules != 0 {
+      let decision = judgeEgress(c, bytes)
+      if decision == .deny { return refuse(c) }
+      if case .allowWithMismatches(let rule) = decision {
+        // The server's rules judge what the server would get, as if the client had a proxy of its own before.
+        guard rewrite(c, bytes, rule: rule, by: recentOfEgress), let rewritten = parseAgain(c) else { return }
+        bytes = rewritten
+      }
+    }
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c) }
     if bindsConnection(bytes) { c.pointee.isPrivate = true }
     if head.cleartextHTTP2Upgrade != nil { removeHTTP2Upgrade(c, bytes) }
-    if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule) { return }
+    if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule, by: recent) { return }
     keepUpstreamOpen(c, bytes)
     c.pointee.client.validated &+= head.length
     c.pointee.request = framing == .none ? .complete : .body

@@ -30,8 +30,10 @@ extension Worker {
 
   /// Does what a rule wants done to headers that are not as it says.
   /// - Returns: false when the head no longer fits and was answered 431.
-  func rewrite(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>, rule: UInt32) -> Bool {
-    guard let mismatches = lastMatcher?.mismatches(of: rule, in: requestFacts(bytes)), !mismatches.isEmpty else {
+  func rewrite(
+    _ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>, rule: UInt32, by recent: RecentMatcher
+  ) -> Bool {
+    guard let mismatches = recent.matcher?.mismatches(of: rule, in: requestFacts(bytes)), !mismatches.isEmpty else {
       return true
     }
     for mismatch in mismatches where mismatch.index < 16 { c.pointee.mismatches |= 1 << mismatch.index }
@@ -53,6 +55,21 @@ extension Worker {
     }
     new.append(contentsOf: [Octet.carriageReturn, Octet.lineFeed])
     return substitute(c, new)
+  }
+
+  /// Reads the head again that was rewritten. Returns where it stands now; nil when it was answered 431.
+  func parseAgain(_ c: ConnectionPointer) -> UnsafeMutablePointer<UInt8>? {
+    guard let base = c.pointee.client.base else { return nil }
+    let bytes = base + c.pointee.client.validated
+    let length = head.length
+    if head.parse(bytes, length: length, fields: &fields) != nil {
+      c.pointee.client.start = c.pointee.client.end
+      c.pointee.client.validated = c.pointee.client.end
+      c.pointee.request = .complete
+      respond(c, status: 431, reason: HTTPFault.headTooLarge.reason, closes: true)
+      return nil
+    }
+    return bytes
   }
 
   private func substitute(_ c: ConnectionPointer, _ new: [UInt8]) -> Bool {

@@ -34,9 +34,9 @@ final class Worker {
   var log: AccessLog
   var table: RuleSetTable
   var tableVersion: UInt64
-  var lastSet: UInt32 = 0
-  var lastMatcher: HTTPRuleMatcher?
-  var lastIsEgress = false
+  /// Of `proxyRules` and of `egressProxyRules`.
+  var recent = RecentMatcher()
+  var recentOfEgress = RecentMatcher()
   /// CLOCK_MONOTONIC when the present batch of events came.
   var now: UInt64
   /// Steps that a connection may still take before it is another's turn.

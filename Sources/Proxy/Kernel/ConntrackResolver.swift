@@ -79,8 +79,9 @@ public final class ConntrackResolver: ConnectionResolver {
       entry.has(MARTLET_CT_ORIGIN_B) == clientIsB
     else { return nil }
     return ConnectionPolicy(
-      proxyRules: entry.proxy_rules, sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity,
-      revision: entry.revision, isAudit: entry.has(MARTLET_CT_AUDIT))
+      proxyRules: entry.proxy_rules, egressProxyRules: entry.egress_proxy_rules,
+      sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, revision: entry.revision,
+      isAudit: entry.has(MARTLET_CT_AUDIT), isEgressAudit: entry.has(MARTLET_CT_AUDIT_EGRESS))
   }
 
   static func key(

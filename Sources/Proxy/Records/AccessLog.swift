@@ -62,7 +62,7 @@ struct AccessLog {
     put(16, latency)
     put(24, connection.requestOctets)
     put(32, connection.responseOctets)
-    put(40, connection.policy.proxyRules)
+    put(40, connection.judgedBy)
     put(44, connection.policy.sourceIdentity)
     put(48, connection.policy.destinationIdentity)
     put(52, connection.statusCode)

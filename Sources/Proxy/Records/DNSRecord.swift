@@ -26,6 +26,8 @@ public struct DNSRecord: Hashable, Sendable {
   /// The rule that allowed the query; 0 when it was denied or when no rule was asked for.
   public var rule: UInt32
   public var isDenied: Bool
+  /// The rules refuse it, and audit mode let it pass.
+  public var isAudited = false
   /// What the client was told; nil when it was told nothing.
   public var responseCode: UInt8?
   public var type: UInt16
@@ -42,6 +44,7 @@ public struct DNSRecord: Hashable, Sendable {
   static let layout: UInt8 = 2
   private static let deniedFlag: UInt8 = 1
   private static let tcpFlag: UInt8 = 4
+  private static let auditedFlag: UInt8 = 8
   private static let maximumAddresses = 64
   private static let maximumAliases = 16
 
@@ -60,7 +63,9 @@ public struct DNSRecord: Hashable, Sendable {
     }
     put(UInt16(DNSRecord.headerSize + name.count + aliases.count + 16 * addresses.count))
     put(DNSRecord.layout)
-    put((isDenied ? DNSRecord.deniedFlag : 0) | (isTCP ? DNSRecord.tcpFlag : 0))
+    put(
+      (isDenied ? DNSRecord.deniedFlag : 0) | (isTCP ? DNSRecord.tcpFlag : 0)
+        | (isAudited ? DNSRecord.auditedFlag : 0))
     put(rule)
     put(time)
     put(latency)
@@ -105,6 +110,7 @@ extension DNSRecord {
       server: SocketAddress(address(64), port: number(46, UInt16.self)), isTCP: bytes[3] & Self.tcpFlag != 0,
       sourceIdentity: number(28, UInt32.self), destinationIdentity: number(32, UInt32.self),
       proxyRules: number(24, UInt32.self), rule: number(4, UInt32.self), isDenied: bytes[3] & Self.deniedFlag != 0,
+      isAudited: bytes[3] & Self.auditedFlag != 0,
       responseCode: UInt8(exactly: code), type: number(40, UInt16.self),
       name: String(decoding: bytes[Self.headerSize..<Self.headerSize + counts[0]], as: UTF8.self),
       addresses: (0..<counts[2]).map { address(texts + 16 * $0) },

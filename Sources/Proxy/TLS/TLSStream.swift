@@ -24,6 +24,8 @@ final class TLSStream {
   /// What the client asked for: judged again when policy changes.
   var name: String?
   var policy = ConnectionPolicy.denied
+  /// nil until its name is known.
+  var judgement: NameJudgement?
   /// The version of the rules by which it was judged.
   var rulesVersion: UInt64 = 0
   let startedAt: UInt64

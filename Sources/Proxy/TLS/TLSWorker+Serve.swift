@@ -37,9 +37,10 @@ extension TLSWorker {
   }
 
   private func judge(_ stream: TLSStream) {
-    guard let decision = decide(stream, resolve(stream)) else { return refuse(stream, nil) }
+    let judgement = decide(stream, resolve(stream))
+    if judgement.isDenied { return refuse(stream, nil) }
     proxy.counters.allowed.add()
-    record(stream, rule: decision.rule, isDenied: false, isAudited: decision.isAudited)
+    record(stream, isDenied: false)
     let fd = proxy.dialer.dial(client: stream.client, server: stream.server)
     stream.activeAt = now
     guard fd >= 0 else { return failed(stream) }
@@ -54,16 +55,14 @@ extension TLSWorker {
     proxy.resolver.resolve(client: stream.client, server: stream.server, transport: .tcp) ?? .denied
   }
 
-  /// What the rules in force say; nil for no.
-  private func decide(_ stream: TLSStream, _ policy: ConnectionPolicy) -> (rule: UInt32, isAudited: Bool)? {
+  /// What the rules in force say.
+  private func decide(_ stream: TLSStream, _ policy: ConnectionPolicy) -> NameJudgement {
     refreshRules()
     stream.policy = policy
     stream.rulesVersion = tableVersion
-    if policy.proxyRules == 0 { return (0, false) }
-    if let name = stream.name, case .allow(let rule)? = table.tls(policy.proxyRules)?.decide(name) {
-      return (rule, false)
-    }
-    return policy.isAudit ? (0, true) : nil
+    let judgement = NameJudgement(stream.name, by: policy) { table.tls($0) }
+    stream.judgement = judgement
+    return judgement
   }
 
   /// A connection that policy forbids now does not go on. The datapath judges it again by its next packet: until then
@@ -71,9 +70,10 @@ extension TLSWorker {
   func judgeAgain(_ stream: TLSStream) {
     let policy = resolve(stream)
     guard policy == .denied || policy.revision == proxy.resolver.revision else { return }
-    guard decide(stream, policy) == nil else { return }
+    let judgement = decide(stream, policy)
+    guard judgement.isDenied else { return }
     proxy.counters.denied.add()
-    record(stream, rule: 0, isDenied: true, isAudited: false)
+    record(stream, isDenied: true)
     end(stream, resets: true)
   }
 
@@ -81,7 +81,7 @@ extension TLSWorker {
   func refuse(_ stream: TLSStream, _ fault: TLSFault?) {
     if fault == nil { proxy.counters.denied.add() } else { proxy.counters.malformed.add() }
     if stream.policy == .denied { stream.policy = resolve(stream) }
-    record(stream, rule: 0, isDenied: true, isAudited: false)
+    record(stream, isDenied: true)
     guard fault != .notTLS else { return end(stream, resets: true) }
     // RFC 8446, 6.2: access_denied tells that this is policy's doing, which no server would say of a name.
     let alert: [UInt8] = [TLSRecord.alert, 3, 3, 0, 2, 2, fault == nil ? 49 : 50]
@@ -127,14 +127,15 @@ extension TLSWorker {
       UInt32((toClient == .waitsForSource ? CLINUX_EPOLL_IN : 0) | (toServer == .waitsForSink ? CLINUX_EPOLL_OUT : 0)))
   }
 
-  private func record(_ stream: TLSStream, rule: UInt32, isDenied: Bool, isAudited: Bool) {
+  private func record(_ stream: TLSStream, isDenied: Bool) {
     guard log.isEnabled else { return }
+    let set = stream.judgement?.set ?? stream.policy.proxyRules
     log.append(
       TLSAccessRecord(
         time: Clock.realtime(), client: stream.client, server: stream.server,
         sourceIdentity: stream.policy.sourceIdentity, destinationIdentity: stream.policy.destinationIdentity,
-        proxyRules: stream.policy.proxyRules, rule: rule, isDenied: isDenied, isAudited: isAudited,
-        isEgress: table.isEgress(stream.policy.proxyRules),
+        proxyRules: set, rule: isDenied ? 0 : stream.judgement?.rule ?? 0, isDenied: isDenied,
+        isAudited: !isDenied && stream.judgement?.isAudited ?? false, isEgress: table.isEgress(set),
         name: stream.name ?? ""
       ).encoded, now: now)
   }

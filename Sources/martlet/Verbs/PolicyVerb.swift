@@ -70,6 +70,7 @@ struct PolicyVerb: ParsableCommand {
         Nothing is sent: the program in the kernel judges a packet made for it, against the live maps.
         Example: martlet policy trace --from default/a --to default/b --port 9080/TCP --method GET --path /api -H 'X-A: 1'
         Example: martlet policy trace --from default/a --to 192.0.2.1 --port 53/UDP --dns www.example.com
+        Example: martlet policy trace --from default/a --to 192.0.2.1 --port 443/TCP --server-name www.example.com
         Example: martlet policy trace --questions questions.jsonl
         """)
 
@@ -97,6 +98,9 @@ struct PolicyVerb: ParsableCommand {
     @Option(help: "Instead of a request, the name that is asked for by DNS.")
     var dns: String?
 
+    @Option(help: "Instead of a request, the name in the client's ClientHello (TLS).")
+    var serverName: String?
+
     @Option(
       help: ArgumentHelp(
         "Instead of all of these, a file with one question a line as the node API has them; - is the standard input.",
@@ -109,13 +113,17 @@ struct PolicyVerb: ParsableCommand {
       guard dns == nil || (method == nil && path == nil) else {
         throw ValidationError("--dns is about a query, --method and --path are about a request: give one of them")
       }
+      guard serverName == nil || (dns == nil && method == nil && path == nil) else {
+        throw ValidationError("--server-name is about TLS: leave --dns, --method and --path out")
+      }
       let parts = port.split(separator: "/", omittingEmptySubsequences: false)
       guard let number = UInt16(parts[0]), parts.count <= 2 else {
         throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP")
       }
       let request = TraceRequest(
         from: from, to: to, port: number, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
-        method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers), query: dns)
+        method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers), query: dns,
+        serverName: serverName)
       let result = try instance.directory.ask { client throws(NodeError) in
         try client.post("/v1/trace", request, as: TraceResult.self)
       }
@@ -130,7 +138,9 @@ struct PolicyVerb: ParsableCommand {
 
     /// One answer a line, in the order of the questions.
     private func askAll(_ file: String) throws {
-      guard from == nil, to == nil, port == nil, dns == nil, method == nil, path == nil, headers.isEmpty else {
+      guard from == nil, to == nil, port == nil, dns == nil, serverName == nil, method == nil, path == nil,
+        headers.isEmpty
+      else {
         throw ValidationError("--questions has the questions in its file: leave the others out")
       }
       let asked: [JSONValue]

@@ -10,6 +10,7 @@ struct Why: ParsableCommand {
       and what would have to change. Nothing is sent.
       Example: martlet why default/a default/b:9080 GET /api -H 'X-Token: 1'
       Example: martlet why default/a 192.0.2.1:53/UDP www.example.com
+      Example: martlet why default/a 192.0.2.1:443 --server-name www.example.com
       """)
 
   @OptionGroup var instance: InstanceOptions
@@ -27,8 +28,14 @@ struct Why: ParsableCommand {
   @Option(name: [.customShort("H"), .customLong("header")], help: "A header of the request, as 'Name: value'.")
   var headers: [String] = []
 
+  @Option(help: "Instead of a request, the name in the client's ClientHello (TLS).")
+  var serverName: String?
+
   func run() throws {
     let destination = try Destination(to)
+    guard serverName == nil || request.isEmpty else {
+      throw ValidationError("--server-name is about TLS: leave \"\(request.joined(separator: " "))\" out")
+    }
     guard request.count <= 2 else {
       throw ValidationError("\"\(request.joined(separator: " "))\" is not METHOD PATH, as in GET /api")
     }
@@ -41,7 +48,7 @@ struct Why: ParsableCommand {
     let question = TraceRequest(
       from: from, to: destination.host, port: destination.port, protocol: destination.protocol,
       method: request.count == 2 ? request[0] : path == nil ? nil : "GET", path: path,
-      headers: try headerFields(headers), query: name)
+      headers: try headerFields(headers), query: name, serverName: serverName)
     let answer = try instance.directory.ask { client throws(NodeError) in
       try client.post("/v1/why", question, as: Explanation.self)
     }
@@ -85,7 +92,9 @@ struct ExplanationText {
   init(_ answer: Explanation, of question: TraceRequest, wide: Bool) {
     self.wide = wide
     let request =
-      question.query.map { " query \($0)" } ?? question.method.map { " \($0) \(question.path ?? "/")" } ?? ""
+      question.serverName.map { " TLS to \($0)" } ?? question.query.map { " query \($0)" } ?? question.method.map {
+        " \($0) \(question.path ?? "/")"
+      } ?? ""
     lines.append(
       "\(question.from) -> \(question.to) \(question.port)/\(question.protocol)\(request): "
         + answer.verdict.rawValue.uppercased())

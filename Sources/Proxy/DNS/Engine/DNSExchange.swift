@@ -15,7 +15,7 @@ struct DNSExchange {
   /// The octets of the question.
   let question: [UInt8]
   let policy: ConnectionPolicy
-  let rule: UInt32
+  let judgement: NameJudgement
   /// CLOCK_MONOTONIC.
   let startedAt: UInt64
 }

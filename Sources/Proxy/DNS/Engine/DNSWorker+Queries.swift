@@ -27,16 +27,12 @@ extension DNSWorker {
     let policy =
       proxy.resolver.resolve(
         client: client, server: server, transport: transport == .datagram ? .udp : .tcp) ?? .denied
-    var rule: UInt32 = 0
-    var isAllowed = policy.proxyRules == 0
-    if let matcher = rules().dns(policy.proxyRules), case .allow(let author) = matcher.decide(query.name) {
-      rule = author
-      isAllowed = true
-    }
+    let table = rules()
+    let judgement = NameJudgement(query.name, by: policy) { table.dns($0) }
     let exchange = DNSExchange(
       client: client, server: server, transport: transport, listener: listener, query: query,
-      question: Array(bytes[DNSHeader.size..<query.questionEnd]), policy: policy, rule: rule, startedAt: now)
-    guard isAllowed else {
+      question: Array(bytes[DNSHeader.size..<query.questionEnd]), policy: policy, judgement: judgement, startedAt: now)
+    guard !judgement.isDenied else {
       proxy.counters.denied.add()
       return refuse(exchange, DNSResponseCode.refused, bytes, isDenied: true)
     }

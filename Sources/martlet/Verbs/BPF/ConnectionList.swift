@@ -44,7 +44,9 @@ struct ConnectionList: KernelList {
       "destinationIdentity": .integer(Int64(connection.replyIdentity)),
       "expiresInSeconds": .integer(Int64(connection.secondsLeft)), "state": .string(state(connection)),
       "egressRule": .integer(Int64(connection.egressRule)), "ingressRule": .integer(Int64(connection.ingressRule)),
-      "proxyRules": .integer(Int64(connection.proxyRules)), "service": .integer(Int64(connection.service)),
+      "proxyRules": .integer(Int64(connection.proxyRules)),
+      "egressProxyRules": .integer(Int64(connection.egressProxyRules)),
+      "service": .integer(Int64(connection.service)),
     ]
   }
 }
