@@ -11,7 +11,9 @@ extension Datapath {
     let present = try configuration.lookup(0)?.maglev_size ?? 0
     if present != 0, present != UInt32(maglevSize) { try change { $0.maglev_size = 0 } }
     var reconciler = try ServiceReconciler(services, maglevSize: maglevSize)
-    reconciler.start(with: all, now: now)
+    // Without BTF nobody can be told anything anyway.
+    let clients = (try? socketTermination.sockets()) ?? []
+    reconciler.start(with: all, clients: Set(clients.map { BackendClient($0) }), now: now)
     try change { $0.maglev_size = UInt32(maglevSize) }
     return reconciler
   }
