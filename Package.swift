@@ -150,6 +150,7 @@ let package = Package(
         "TestSupport", "Agent", "Datapath", "Files", "Policy", "Services", "Identity", "NodeAPI", "KubernetesAPI",
         "CNI",
         "Addressing", "JSON", logging,
+        "JSON", "Threads", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),

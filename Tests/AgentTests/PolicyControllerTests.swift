@@ -11,11 +11,12 @@ import Policy
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 @testable import Agent
 
 /// In which order a policy gets into the kernel, seen by asking the loaded program all the while.
-@Suite(.enabled(if: geteuid() == 0, "needs root")) struct PolicyControllerTests {
+@Suite(.serialized, .enabled(if: geteuid() == 0, "needs root")) struct PolicyControllerTests {
   private static let subject = NumericIdentity(rawValue: 1000)
 
   private static func policy(_ egress: JSONValue) throws -> PolicyDocument {
@@ -27,7 +28,7 @@ import Testing
   }
 
   /// So many that writing them takes a while.
-  private static let others = (0..<2000).map { JSONValue.string("203.0.\($0 / 256).\($0 % 256)/32") }
+  private static let others = (0..<400).map { JSONValue.string("203.0.\($0 / 64).\($0 % 64 * 4)/30") }
 
   private struct Case: CustomTestStringConvertible, Sendable {
     let testDescription: String
@@ -41,7 +42,7 @@ import Testing
       testDescription: "all but a block instead of others",
       before: [["toCIDR": ["192.0.2.0/24"]]],
       after: [
-        ["toCIDRSet": [["cidr": "0.0.0.0/0", "except": ["198.51.100.0/24"]]]], ["toCIDR": .array(others)],
+        ["toCIDRSet": [["cidr": "0.0.0.0/0", "except": ["198.51.100.1/32"]]]], ["toCIDR": .array(others)],
       ], isAllowed: false),
     Case(
       testDescription: "a wider block instead of a narrower one",
@@ -77,21 +78,31 @@ import Testing
 
     let source = TraceEnd(address: address, endpoint: endpoint)
     let destination = TraceEnd(address: try #require(IPAddress("198.51.100.1")), endpoint: nil)
-    let isDone = Atomic<Bool>(false)
+    let watch = Watch()
+    async let reasons = watch.reasons { () throws -> UInt8 in
+      try datapath.trace(from: source, to: destination, ipProtocol: 6, port: 80).dropReason
+    }
     var delta = PolicyDelta()
     delta.changedPolicies = [try Self.policy(scenario.after)]
-    async let change: Void = {
-      await controller.apply(delta)
-      isDone.store(true, ordering: .releasing)
-    }()
-    var reasons: Set<UInt8> = []
-    var asked = 0
-    repeat {
-      reasons.insert(try datapath.trace(from: source, to: destination, ipProtocol: 6, port: 80).dropReason)
-      asked += 1
-      if asked % 64 == 0 { await Task.yield() }
-    } while !isDone.load(ordering: .acquiring)
-    await change
-    #expect(reasons == [scenario.isAllowed ? 0 : 133], "asked \(asked) times")
+    await controller.apply(delta)
+    watch.end()
+    #expect(try await reasons == [scenario.isAllowed ? 0 : 133])
+  }
+
+  /// Asks the same all the while, on a thread of its own.
+  private final class Watch: Sendable {
+    private let isDone = Atomic<Bool>(false)
+
+    func end() { isDone.store(true, ordering: .releasing) }
+
+    func reasons(_ ask: @escaping @Sendable () throws -> UInt8) async throws -> Set<UInt8> {
+      try await DetachedThread.run { () -> Result<Set<UInt8>, any Error> in
+        Result {
+          var reasons: Set<UInt8> = []
+          repeat { reasons.insert(try ask()) } while !self.isDone.load(ordering: .acquiring)
+          return reasons
+        }
+      }.get()
+    }
   }
 }
