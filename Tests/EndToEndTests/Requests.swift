@@ -1,3 +1,5 @@
+import Glibc
+
 /// The two families that every case is tried in.
 enum Family: String, CaseIterable { case ipv4, ipv6 }
 
