@@ -144,12 +144,7 @@ let package = Package(
       "AgentTests",
       [
         "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Services", "Identity", "NodeAPI",
-        "KubernetesAPI", "CNI",
-        "Addressing",
-        "JSON", logging,
-        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Services", "Identity", "NodeAPI", "KubernetesAPI",
-        "CNI",
-        "Addressing", "JSON", logging,
+        "KubernetesAPI", "CNI", "Addressing", "JSON", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),
