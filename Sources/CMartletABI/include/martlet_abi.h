@@ -443,10 +443,11 @@ MARTLET_ASSERT_SIZE(struct martlet_device, 40);
 
 /*
  * The source that a pod sees when it reaches itself by a service: 169.254.42.1 and its like in
- * IPv6, fe80::a9fe:2a01. No device has them.
+ * IPv6, fd6d:6172:746c::a9fe:2a01. No device has them. Not one of a link in IPv6: a server that is
+ * bound to no address would answer it from its own address of the link (RFC 6724, 5, rule 2).
  */
 #define MARTLET_HAIRPIN_IPV4 0xa9fe2a01U /* host order */
-#define MARTLET_HAIRPIN_IPV6_HI 0xfe80000000000000ULL
+#define MARTLET_HAIRPIN_IPV6_HI 0xfd6d6172746c0000ULL
 #define MARTLET_HAIRPIN_IPV6_LO 0x00000000a9fe2a01ULL
 
 /* ---- martlet_fragments: LRU hash, datagram -> ports of its first fragment -------------------- */
