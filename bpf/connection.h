@@ -97,6 +97,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		if (flow->service)
 			flow->translation = TRANSLATION_THERE;
 	}
+	if (!flow->service)
+		flow->service = socket_service(skb, flow);
 	entry.revision = READ_ONCE(config->policy_revision);
 	connection_judge(flow, config, false);
 	error = connection_denied(skb, flow);
