@@ -151,6 +151,7 @@ let package = Package(
         "CNI",
         "Addressing", "JSON", logging,
         "JSON", "Threads", logging,
+        "KubernetesAPI", "CNI", "Addressing", "JSON", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),

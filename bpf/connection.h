@@ -56,8 +56,13 @@ INLINE void connection_judge(struct flow *flow, const struct martlet_config *con
 		port = bpf_htons(packet->icmp_type);
 		/* What began as a request is judged as that, whichever packet is in hand. */
 		if (!(packet->flags & PACKET_STATELESS) &&
-		    (reply || packet->flags & PACKET_RELATED))
+		    (reply || packet->flags & PACKET_RELATED)) {
 			port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
+			if (!port)
+				port =
+				    bpf_htons(packet->tuple.protocol == IPPROTO_ICMP ? ICMPV4_ECHO
+										     : ICMPV6_ECHO);
+		}
 	} else {
 		port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
 	}
@@ -97,6 +102,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		if (flow->service)
 			flow->translation = TRANSLATION_THERE;
 	}
+	if (!flow->service)
+		flow->service = socket_service(skb, flow);
 	entry.revision = READ_ONCE(config->policy_revision);
 	connection_judge(flow, config, false);
 	error = connection_denied(skb, flow);

@@ -7,7 +7,8 @@ extension Agent {
     NATPorts.problem(configuration.natPorts, nodePorts: configuration.nodePorts, ephemeral: NATPorts.ephemeral())
   }
 
-  /// As users know it: what of kube-proxy's work is done here.
+  /// As users know it: what of kube-proxy's work is done here. `True` with both: at the socket for clients on the node, in
+  /// packets for those outside of it.
   var kubeProxyComponent: AgentStatus.Component {
     guard let cgroups = configuration.socketCgroups else {
       return AgentStatus.Component(name: "KubeProxyReplacement", ok: true, message: "False")
@@ -18,11 +19,42 @@ extension Agent {
     } catch {
       problems = ["\(error)"]
     }
-    problems += [natPortsProblem, native.problem].compactMap { $0 }
+    problems += devices.problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+    if let problem = native.problem { problems.append(problem) }
+    let details: [String]
+    do { details = try packetDetails() } catch {
+      problems.append("\(error)")
+      details = []
+    }
+    guard problems.isEmpty else {
+      return AgentStatus.Component(
+        name: "KubeProxyReplacement", ok: false, message: "Degraded, \(problems.joined(separator: "; "))")
+    }
+    let sockets = "sockets of pods and of the node"
+    guard !configuration.devices.isEmpty else {
+      return AgentStatus.Component(
+        name: "KubeProxyReplacement", ok: true,
+        message: "Partial [\(sockets); no device is named with --device, so not for clients outside of the node]")
+    }
     return AgentStatus.Component(
-      name: "KubeProxyReplacement", ok: problems.isEmpty,
-      message: problems.isEmpty
-        ? "Partial [sockets of pods and of the node; not for clients outside the node]"
-        : "Degraded, \(problems.joined(separator: "; "))")
+      name: "KubeProxyReplacement", ok: true, message: "True [\(([sockets] + details).joined(separator: "; "))]")
+  }
+
+  /// Devices with the node's addresses there, masquerading, NAT's ports and entries.
+  private func packetDetails() throws -> [String] {
+    let addresses = Dictionary(uniqueKeysWithValues: try datapath.devices.devices().map { ($0.index, $0.addresses) })
+    let attached = datapath.host.devices.sorted { $0.key < $1.key }.map { name, index in
+      let known = (addresses[index] ?? []).map(\.description)
+      return known.isEmpty ? "\(name) (no address)" : "\(name) (\(known.joined(separator: ", ")))"
+    }
+    let exceptions = try datapath.native.blocks().map(\.description)
+    let table = datapath.translations
+    return [
+      "packets on " + attached.joined(separator: ", "),
+      configuration.masquerades
+        ? "masquerading except to \(exceptions.joined(separator: ", "))" : "no masquerading",
+      "NAT ports \(configuration.natPorts.lowerBound)-\(configuration.natPorts.upperBound), "
+        + "\(try table.count())/\(table.capacity) entries",
+    ] + (natPortsProblem.map { ["but \($0)"] } ?? [])
   }
 }

@@ -97,7 +97,7 @@ public final class Agent: Sendable {
     settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
     settings.nodePorts = configuration.nodePorts
     settings.natPorts = configuration.natPorts
-    if let natPortsProblem { logger.error("\(natPortsProblem): two connections may be taken for one") }
+    if let natPortsProblem { logger.warning("\(natPortsProblem): two connections may be taken for one") }
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
     try network.ensure(addresses: gateways, forwarding: configuration.setsForwarding)

@@ -85,6 +85,7 @@ struct FlowPipeline: Sendable {
         case .http(let record):
           var flow = flow(Common(record), record.time, record.client)
           flow.http = Flow.HTTP(record)
+          if !record.failure.isEmpty { flow.verdict = .error }
           return flow
         case .dns(let record):
           var flow = flow(Common(record), record.time, record.client)
@@ -136,7 +137,8 @@ extension Flow.HTTP {
     self.init(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
       version: "HTTP/1.1", latency: record.latency,
-      mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 })
+      mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 },
+      failure: record.failure)
   }
 }
 

@@ -33,8 +33,10 @@ final class NativeRouting: Sendable {
 
   /// Takes up the nodes among the inputs; the others are passed over.
   func take(_ inputs: [PolicyInput]) {
-    state.withLock { state in
+    let isAboutNodes = state.withLock { state in
+      var isAboutNodes = false
       for case .nodes(let delta) in inputs {
+        isAboutNodes = true
         switch delta {
         case .replaced(let nodes, _):
           state.nodes = nodes.reduce(into: [:]) { $0[$1.metadata.name] = $1.podCIDRs }
@@ -44,8 +46,9 @@ final class NativeRouting: Sendable {
         case .invalid: break
         }
       }
+      return isAboutNodes
     }
-    write()
+    if isAboutNodes { write() }
   }
 
   /// Tells the kernel what it does not have yet.

@@ -74,11 +74,15 @@ public struct Flow: Hashable, Sendable {
     public var latency: UInt64
     /// The places in the rule's `headerMatches` of those that the request was not as.
     public var mismatches: [Int]
+    /// Why the proxy itself answered with an error; empty when it did not.
+    public var failure: String
 
     public init(
-      code: UInt32, method: String, url: String, version: String, latency: UInt64, mismatches: [Int] = []
+      code: UInt32, method: String, url: String, version: String, latency: UInt64, mismatches: [Int] = [],
+      failure: String = ""
     ) {
       self.mismatches = mismatches
+      self.failure = failure
       self.code = code
       self.method = method
       self.url = url

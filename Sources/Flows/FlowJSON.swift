@@ -101,6 +101,7 @@ extension Flow.HTTP {
       "code": .integer(Int64(code)), "method": .string(method), "url": .string(url), "protocol": .string(version),
     ]
     // Hubble has no field for them.
+    if !failure.isEmpty { http["failure"] = .string(failure) }
     if !mismatches.isEmpty { http["mismatches"] = .array(mismatches.map { .string("headerMatches[\($0)]") }) }
     return [
       "type": code == 0 ? "REQUEST" : "RESPONSE", "latency_ns": .string(String(latency)), "http": .object(http),

@@ -44,6 +44,7 @@ extension Flow {
   }
 
   private var why: String {
+    if let http, !http.failure.isEmpty { return " (\(http.failure))" }
     let denied = egressDeniedBy + ingressDeniedBy
     let cited = (denied.isEmpty && verdict != .dropped ? egressAllowedBy + ingressAllowedBy : denied)
       .map(\.text).joined(separator: ", ")

@@ -133,6 +133,10 @@ import Testing
     let query = Remedies.query("a.b", in: "CiliumNetworkPolicy d/p", at: "spec.egress[0].toPorts[0].rules.dns[1]")
     #expect(query.text == "add this to spec.egress[0].toPorts[0].rules.dns of CiliumNetworkPolicy d/p")
     #expect(query.yaml == "- matchName: a.b\n")
+    let hello = Remedies.serverName(
+      "a.b", in: "CiliumNetworkPolicy d/p", at: "spec.egress[0].toPorts[0].serverNames[1]")
+    #expect(hello.text == "add this to spec.egress[0].toPorts[0].serverNames of CiliumNetworkPolicy d/p")
+    #expect(hello.yaml == "- a.b\n")
     let request = Remedies.request(method: "GET", path: "/a.b?c='d'", in: nil, at: nil)
     #expect(request.text == "add this to rules.http")
     #expect(request.yaml == "- method: GET\n  path: '/a\\.b\\?c=''d'''\n")

@@ -58,6 +58,8 @@ extension EndToEnd {
       "why default/sleep default/ratings", "why default/sleep default/ratings:9080 GET /a b",
       "policy trace --from default/sleep --to default/ratings", "policy trace --questions - --port 1/TCP",
       "policy trace --from a --to b --port 53/UDP --dns a.b --path /",
+      "policy trace --from a --to b --port 443/TCP --server-name a.b --dns a.b",
+      "why default/sleep default/ratings:9080 GET / --server-name a.b",
     ]
 
     @Test(arguments: misuses) func `wrong use is exit code 2`(_ words: String) throws {

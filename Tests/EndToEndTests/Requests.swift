@@ -61,8 +61,8 @@ extension Node {
   /// A process of a pod with a prober.
   private func process(of pod: String) -> pid_t? {
     entries(of: "/proc").lazy.compactMap { pid_t($0) }.first {
-      let command = read("/proc/\($0)/cmdline")
-      return command.hasPrefix("python3") && command.contains("\(prober(.pod(pod)))\0")
+      let words = read("/proc/\($0)/cmdline").split(separator: "\0")
+      return words.contains { $0.hasSuffix("prober.py") } && words.contains { $0 == prober(.pod(pod)) }
     }
   }
 

@@ -121,6 +121,11 @@ extension EndToEnd {
         steps.suffix(2).map { $0["stage"]?.stringValue } == ["tls of default/client", "tls of default/tls"],
         "\(refused)")
       #expect(steps.suffix(2).map { $0["verdict"]?.stringValue } == ["allowed", "denied"], "\(refused)")
+      let words = "why default/client default/tls:8443 --server-name client.org"
+      let why = try node.onNode([Node.binary] + words.split(separator: " ").map(String.init))
+      #expect(why.status == 1 && why.output.contains("TLS to client.org: DENIED"), "\(why)")
+      let remedy = "add this to spec.ingress[0].toPorts[0].serverNames of CiliumNetworkPolicy default/tls-ingress"
+      #expect(why.output.contains(remedy) && why.output.contains("- client.org"), "\(why)")
       for policy in policies { try node.delete(policy) }
     }
 

@@ -73,6 +73,16 @@ private func dropEvent(
     #expect(try drop(source, destination, rule: rule, reason: reason).line == expected)
   }
 
+  @Test func `what the proxy answers itself is an error, with its reason`() {
+    var flow = Flow(
+      time: 0, verdict: .error, direction: .ingress, source: Flow.Endpoint(address: IPAddress("10.0.0.1")!),
+      destination: Flow.Endpoint(address: IPAddress("10.0.0.2")!), ipProtocol: 6)
+    flow.http = Flow.HTTP(
+      code: 400, method: "GET", url: "http:///", version: "HTTP/1.1", latency: 7000, failure: "there is no host field")
+    #expect(flow.line.hasSuffix("http-response GET http:/// 400 7us ERROR (there is no host field)"))
+    #expect(flow.json[path: "flow", "l7", "http", "failure"] == "there is no host field")
+  }
+
   @Test func jsonHasHubblesShape() throws {
     let flow = try #require(try drop("10.0.0.1", "10.0.0.2", rule: 9, reason: 181).json["flow"])
     #expect(flow[path: "l4", "TCP", "flags", "SYN"] == true)

@@ -121,6 +121,24 @@ import Testing
     #expect(try node.leaves(second).code == redirected)
   }
 
+  /// What a later fragment is part of is told by the first: the ports alone do not say who asks.
+  @Test(arguments: [13, 17] as [UInt8]) func fragmentsOfOtherRequests(_ type: UInt8) throws {
+    let node = try Node()
+    try node.rules(Peer.a, [.init(.egress, .allow, 1), .init(.ingress, .deny, 3)])
+    try node.rules(Peer.b, [.init(.egress, .deny, 3), .init(.ingress, .allow, 2, proto: 1, port: UInt16(type))])
+    for (source, destination, type) in [(node.a, node.b, type), (node.b, node.a, type + 1)] {
+      var first = node.frame(
+        .ipv4, from: source, to: destination, 1, icmp(type, id: 7, data: [UInt8](repeating: 1, count: 56)))
+      first.moreFragments = true
+      var second = first
+      (second.payload, second.fragmentOffset, second.moreFragments) = ([UInt8](repeating: 2, count: 64), 64, false)
+      #expect(try node.leaves(first).code == redirected)
+      #expect(try node.leaves(second).code == redirected)
+      node.settings.policy_revision += 1
+      #expect(try node.leaves(second).code == redirected)
+    }
+  }
+
   /// An error that cites a packet of a connection is let through to whoever sent that packet.
   @Test(arguments: Family.allCases, [Proto.udp, Proto.tcp, 0]) func errorsAboutConnections(
     _ family: Family, _ citing: UInt8

@@ -64,6 +64,30 @@ import Testing
     #expect(matcher.decide(scenario.request) == (scenario.allowed ? .allow(ruleID: 1) : .deny))
   }
 
+  /// Under a rule `/open.*` and one for GET of any path.
+  static let dots: [(path: String, isOpen: Bool, isPath: Bool)] = [
+    ("/open/a.b", true, true), ("/open/..a/b..", true, true), ("/open/...", true, true), ("/open?../no", true, true),
+    ("/open/./a", true, true), ("/open/a/../b", true, true), ("/open/.", true, true), ("/open/a/..", true, true),
+    ("/open/../open/a", true, true), ("/open/..", false, true), ("/open/../no", false, true),
+    ("/open/a/../../no?/open", false, true), ("/a/../open", false, true), ("/open/../../open", true, true),
+    ("/open/../../../no", false, true), ("/open/%2e%2e/no", false, false), ("/open/%2E./no", false, false),
+    ("/open/..%2fno", false, false), ("/open/..%5Cno", false, false), ("/open/..\\no", false, false),
+    ("/open/..;x=1/no", false, false), ("/open/a%2fb/../../no", false, false), ("/open//../no", false, false),
+    ("/open/%2e%2e%2fno", false, false), ("/open/..%3b/no", false, false), ("/open/a%2fb", true, true),
+    ("/open//a", true, true), ("/open;a/b", true, true), ("/open/%61", true, true), ("/open/a;..", true, true),
+  ]
+
+  @Test(arguments: dots)
+  func `a path leads where a server takes it`(_ scenario: (path: String, isOpen: Bool, isPath: Bool)) throws {
+    let open = try HTTPRuleMatcher(HTTPRuleSet(id: 1, rules: [HTTPRule(id: 1, path: "/open.*")]))
+    let anywhere = try HTTPRuleMatcher(HTTPRuleSet(id: 1, rules: [HTTPRule(id: 1, path: "/.*")]))
+    let method = try HTTPRuleMatcher(HTTPRuleSet(id: 1, rules: [HTTPRule(id: 1, method: "GET")]))
+    let request = HTTPRequestDescription(path: scenario.path)
+    #expect((open.decide(request) == .allow(ruleID: 1)) == scenario.isOpen)
+    #expect((anywhere.decide(request) == .allow(ruleID: 1)) == scenario.isPath)
+    #expect(method.decide(request) == .allow(ruleID: 1), "a rule that is not about paths")
+  }
+
   @Test func emptySetAllowsAll() throws {
     #expect(try HTTPRuleMatcher(HTTPRuleSet(id: 1, rules: [])).decide(.init(path: "x")) == .allow(ruleID: nil))
   }

@@ -203,6 +203,10 @@ extension LoopbackTests {
         #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(scenario.name): \(answer)")
       }
       #expect(proxy.server.statistics.responses[2] == 0)
+      let heads = SmugglingCorpus.framing + SmugglingCorpus.lines + SmugglingCorpus.hosts + SmugglingCorpus.targets
+      let records = await proxy.records.wait(heads.count + SmugglingCorpus.chunks.count)
+      #expect(records.prefix(heads.count).map(\.failure) == heads.map { "\($0.fault)" })
+      #expect(records.allSatisfy { !$0.failure.isEmpty && !$0.isDenied && $0.status >= 400 })
       await proxy.stop()
     }
 

@@ -176,8 +176,9 @@ enum martlet_policy_flags {
 struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
-	__be16
-	    port_a; /* ICMP: the identifier at the end that asks, the request's type at the other */
+	/* ICMP: the identifier at the end that asks; at the other the request's type, 0 for echo.
+	 */
+	__be16 port_a;
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
@@ -451,10 +452,11 @@ MARTLET_ASSERT_SIZE(struct martlet_device, 40);
 
 /*
  * The source that a pod sees when it reaches itself by a service: 169.254.42.1 and its like in
- * IPv6, fe80::a9fe:2a01. No device has them.
+ * IPv6, 64:ff9b:1::a9fe:2a01 (RFC 8215). No device has them. It is none of a link's addresses, for
+ * an answer to such a one would come from the pod's own of that kind.
  */
 #define MARTLET_HAIRPIN_IPV4 0xa9fe2a01U /* host order */
-#define MARTLET_HAIRPIN_IPV6_HI 0xfe80000000000000ULL
+#define MARTLET_HAIRPIN_IPV6_HI 0x0064ff9b00010000ULL
 #define MARTLET_HAIRPIN_IPV6_LO 0x00000000a9fe2a01ULL
 
 /* ---- martlet_fragments: LRU hash, datagram -> ports of its first fragment -------------------- */

@@ -55,6 +55,8 @@ struct Connection {
   /// The client's `Connection: close` stays between it and the proxy.
   var hasRemovedClose = false
   var statusCode: UInt16 = 0
+  /// Why the proxy itself answered with an error; nil when it did not.
+  var failure: StaticString?
   /// The rule set that decided, and its rule; 0 for none.
   var judgedBy: UInt32 = 0
   var rule: UInt32 = 0

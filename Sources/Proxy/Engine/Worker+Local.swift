@@ -14,6 +14,7 @@ extension Worker {
   /// A response of the proxy itself. Nothing of a response may have been sent to the client before.
   func respond(_ c: ConnectionPointer, status: Int, reason: StaticString, closes: Bool) {
     c.pointee.closesAfter = c.pointee.closesAfter || closes
+    c.pointee.failure = reason
     write(c, status: status, phrase: Self.phrase(status), body: reason, end: "\n")
   }
 

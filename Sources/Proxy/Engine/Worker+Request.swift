@@ -25,6 +25,7 @@ extension Worker {
       return .moved
     case .fault(let fault):
       counters.malformed.add()
+      refreshPolicy(c)
       begin(c)
       respond(c, status: fault.requestStatus, reason: fault.reason, closes: true)
       c.pointee.request = .complete
@@ -53,6 +54,7 @@ extension Worker {
     c.pointee.hasForwardedResponse = false
     c.pointee.hasRemovedClose = false
     c.pointee.statusCode = 0
+    c.pointee.failure = nil
     c.pointee.judgedBy = c.pointee.policy.proxyRules
     c.pointee.rule = 0
     c.pointee.mismatches = 0

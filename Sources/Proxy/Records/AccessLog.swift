@@ -43,7 +43,8 @@ struct AccessLog {
     let method = text == nil ? 0 : min(connection.method.count, Self.maximumText)
     let path = text == nil ? 0 : min(connection.path.count, Self.maximumPath)
     let host = text == nil ? 0 : min(connection.host.count, Self.maximumText)
-    let length = AccessRecord.headerSize + method + path + host
+    let failure = connection.failure?.utf8CodeUnitCount ?? 0
+    let length = AccessRecord.headerSize + method + path + host + failure
     if count + length > Self.capacity { flush(now: now) }
     let at = buffer + count
     func put<Integer: FixedWidthInteger>(_ offset: Int, _ value: Integer) {
@@ -72,6 +73,7 @@ struct AccessLog {
     put(60, UInt16(path))
     put(62, UInt16(host))
     put(96, connection.mismatches)
+    put(98, UInt16(failure))
     put(64, connection.clientAddress.address.high.byteSwapped)
     put(72, connection.clientAddress.address.low.byteSwapped)
     put(80, connection.serverAddress.address.high.byteSwapped)
@@ -81,6 +83,7 @@ struct AccessLog {
       memcpy(at + AccessRecord.headerSize + method, text + connection.path.start, path)
       memcpy(at + AccessRecord.headerSize + method + path, text + connection.host.start, host)
     }
+    if let text = connection.failure { memcpy(at + length - failure, text.utf8Start, failure) }
     count += length
     records &+= 1
     if deadline == nil { deadline = now &+ Self.patience }

@@ -4,14 +4,14 @@ import Addressing
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (4)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (5)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u64 request octets          32  u64 response octets
 ///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
 ///    52  u16 status                  54  u16 client port     56  u16 server port
 ///    58  u16 method length           60  u16 path length     62  u16 host length
 ///    64  16 octets client            80  16 octets server
-///    96  u16 mismatches              98  method, path, host
+///    96  u16 mismatches              98  u16 failure length  100 method, path, host, failure
 public struct AccessRecord: Hashable, Sendable {
   /// When the request's head was complete: nanoseconds since 1970.
   public var time: UInt64
@@ -43,9 +43,11 @@ public struct AccessRecord: Hashable, Sendable {
   public var path: String
   /// At most 255 octets.
   public var host: String
+  /// Why the proxy itself answered with an error, be it the client's or the server's; empty when it did not.
+  public var failure: String
 
-  static let headerSize = 98
-  static let layout: UInt8 = 4
+  static let headerSize = 100
+  static let layout: UInt8 = 5
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
@@ -61,7 +63,7 @@ public struct AccessRecord: Hashable, Sendable {
         low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)))
     }
     guard bytes.count >= Self.headerSize else { return nil }
-    let counts = [58, 60, 62].map { Int(number($0, UInt16.self)) }
+    let counts = [58, 60, 62, 98].map { Int(number($0, UInt16.self)) }
     guard bytes[2] == Self.layout, Self.headerSize + counts.reduce(0, +) <= bytes.count else { return nil }
     var at = Self.headerSize
     func text(_ count: Int) -> String {
@@ -87,5 +89,6 @@ public struct AccessRecord: Hashable, Sendable {
     method = text(counts[0])
     path = text(counts[1])
     host = text(counts[2])
+    failure = text(counts[3])
   }
 }

@@ -13,14 +13,18 @@ public struct HTTPRuleMatcher: Sendable {
     chunks = try RuleChunk.compile(ruleSet)
   }
 
-  /// What the rules say about a request. The first rule that matches, in the order of the set, is the author.
+  /// What the rules say about a request. The first rule that matches, in the order of the set, is the author. A path with
+  /// segments `.` or `..` matches where it does as it was sent and as it is resolved (RFC 3986, 5.2.4); one that servers
+  /// resolve differently matches no rule about paths.
   public func decide(_ request: HTTPRequestFacts) -> HTTPDecision {
     if chunks.isEmpty { return .allow(ruleID: nil) }
-    for chunk in chunks {
-      let decision = chunk.decide(request)
-      if decision != .deny { return decision }
+    return ResolvedPath.of(request.path) { path in
+      for chunk in chunks {
+        let decision = chunk.decide(request, path)
+        if decision != .deny { return decision }
+      }
+      return .deny
     }
-    return .deny
   }
 
   /// What the rules say about a request that is only described.

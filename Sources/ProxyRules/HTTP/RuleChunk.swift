@@ -53,13 +53,20 @@ final class RuleChunk: Sendable {
     rules = parsed.map { Conditions(ruleID: $0.place.ruleID, required: $0.required, wished: $0.wished) }
   }
 
-  func decide(_ request: HTTPRequestFacts) -> HTTPDecision {
+  func decide(_ request: HTTPRequestFacts, _ resolved: ResolvedPath) -> HTTPDecision {
     let method = self.method.row(request.method)
     let path = self.path.row(request.path)
     let host = self.host.row(request.host)
+    let otherPath =
+      switch resolved {
+      case .asSent: path
+      case .elsewhere(let target): self.path.row(target)
+      case .disputed: self.path.row(nil)
+      }
     let words = self.path.words
     for word in 0..<words {
       var candidates = self.method.bits(method, word) & self.path.bits(path, word) & self.host.bits(host, word)
+      if otherPath != path { candidates &= self.path.bits(otherPath, word) }
       while candidates != 0 {
         let index = word << 6 + candidates.trailingZeroBitCount
         candidates &= candidates - 1

@@ -20,7 +20,7 @@ private func prepare(_ node: Node) throws {
   }
   try node.runProber("client", labels: "app=client")
   for (place, tcp, udp) in [
-    (Place.world, [7000], [7001]), (.beside("client"), [], []), (.beside("web-1"), [], []),
+    (Place.world, [7000], [7001]), (.host, [], []), (.beside("client"), [], []), (.beside("web-1"), [], []),
   ] {
     node.keepUntilStop(try node.startProber(at: place, tcp: tcp, udp: udp))
   }
@@ -30,6 +30,8 @@ private func prepare(_ node: Node) throws {
   ] {
     try must(["ip", "-n", node.name + "w", "route", "add", block, "via", gateway])
   }
+  // Of two addresses the newer one would be the client's.
+  try must(["ip", "-n", node.name + "w", "addr", "change", "2001:db8::3/64", "dev", "node", "preferred_lft", "0"])
   try node.waitForService("open", backends: 2)
   try node.waitForService("abroad", backends: 1)
 }
@@ -141,7 +143,8 @@ extension EndToEnd {
       for (port, transport) in [(80, Transport.tcp), (53, .udp)] {
         let tally = try node.ask(address, port, transport, from: .beside("web-1"), times: 10)
         #expect(tally.names == ["web-1"], "\(transport): \(tally)")
-        #expect(tally.clients == [family == .ipv4 ? "169.254.42.1" : "fe80::a9fe:2a01"], "\(transport): \(tally)")
+        #expect(
+          tally.clients == [family == .ipv4 ? "169.254.42.1" : "64:ff9b:1::a9fe:2a01"], "\(transport): \(tally)")
       }
     }
 
@@ -178,14 +181,16 @@ extension EndToEnd {
       for (port, transport) in [(7000, Transport.tcp), (7001, .udp)] {
         let out = try node.ask(
           try node.address(of: .world, family), port, transport, from: .pod("client"), times: 10)
-        #expect(out.names == ["world"] && out.clients == [try node.address(of: .host, family)], "\(transport): \(out)")
+        #expect(out.names == ["world"], "\(transport): \(out)")
+        #expect(out.clients == [try node.address(of: .host, family)], "\(transport): \(out)")
         let native = try node.ask(
           try node.address(of: .farWorld, family), port, transport, from: .pod("client"), times: 10)
         #expect(native.clients == [try node.address(of: "client", family)], "\(transport): \(native)")
       }
       // What begins outside is answered from where it was asked.
       let direct = try node.ask(try node.address(of: "web-1", family), 8080, from: .world, times: 5)
-      #expect(direct.names == ["web-1"] && direct.clients == [try node.address(of: .world, family)], "\(direct)")
+      #expect(direct.names == ["web-1"], "\(direct)")
+      #expect(direct.clients == [try node.address(of: .world, family)], "\(direct)")
       let echo = try node.exec("client", ["ping", "-c", "1", "-W", "2", try node.address(of: .world, family)])
       #expect(echo.status == 0, "\(echo)")
     }
@@ -202,6 +207,16 @@ extension EndToEnd {
       let expected: JSONValue = ["name": "open", "namespace": "default"]
       #expect(flow[path: "flow", "destination_service"] == expected, "\(flow.text())")
       #expect(servers.contains(flow[path: "flow", "destination", "pod_name"]?.stringValue ?? ""), "\(flow.text())")
+      #expect(flow[path: "flow", "IP", "source"] == "192.0.2.2", "\(flow.text())")
+      // Whoever balanced: the client's socket, or the node on the way to a backend elsewhere.
+      for (client, port, transport) in [
+        (Place.pod("client"), 80, Transport.tcp), (.pod("client"), 53, .udp), (.pod("client"), 53, .datagrams),
+        (.host, 80, .tcp),
+      ] {
+        let told = try node.tells(of: "open", from: client, try node.clusterIP("open", .ipv4), port, transport)
+        #expect(told, "\(client) by \(transport)")
+      }
+      #expect(try node.tells(of: "abroad", from: .world, "192.0.2.1", 30280, .tcp))
       let metrics = try node.onNode(["curl", "-s", "http://127.0.0.1:9962/metrics"]).output
       #expect(metrics.contains(#"martlet_service_connections_total{namespace="default",service="open"}"#))
       #expect(metrics.contains("martlet_datapath_nat_gc_runs_total"))
@@ -223,6 +238,19 @@ extension EndToEnd {
 }
 
 extension Node {
+  /// Whether a flow tells of the Service when its client makes one new connection.
+  fileprivate func tells(
+    of service: String, from client: Place, _ address: String, _ port: Int, _ transport: Transport
+  ) throws -> Bool {
+    func count() throws -> Int {
+      try martlet("observe", "--service", service, "--last", "4000", "-o", "json").output
+        .split(separator: "\n").count
+    }
+    let before = try count()
+    _ = try ask(address, port, transport, from: client)
+    return try eventually(within: 2) { try count() > before }
+  }
+
   fileprivate func loadBalancerIP(_ service: String, _ family: Family) throws -> String {
     let answer = try kubectl("get", "service", service, "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}")
     let all = answer.text.split(separator: " ").map(String.init)

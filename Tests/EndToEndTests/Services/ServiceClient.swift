@@ -140,7 +140,8 @@ extension Node {
     return child
   }
 
-  /// - Parameter more: as the prober knows them: `times`, `seconds`, `same`, `path`, `timeout`.
+  /// - Parameter more: as the prober knows them: `times`, `seconds`, `same`, `path`, `timeout`, `source` (the
+  ///   client's address), `size` (of a question, and of its answer by UDP).
   func ask(
     _ address: String, _ port: Int, _ transport: Transport = .tcp, from place: Place, times: Int = 1,
     _ more: [String: JSONValue] = [:]

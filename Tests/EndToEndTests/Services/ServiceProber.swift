@@ -73,15 +73,18 @@ enum ServiceProber {
 
     def echo(talker):
         while True:
-            try: heard, peer = talker.recvfrom(65535)
+            # The control message is IP_PKTINFO or IPV6_PKTINFO: answers come from where was asked.
+            try: heard, control, _, peer = talker.recvmsg(65535, 64)
             except OSError: continue
-            talker.sendto(word(peer).encode().ljust(len(heard)), peer)
+            talker.sendmsg([word(peer).encode().ljust(len(heard))], control, 0, peer)
 
     def listen(kind, port):
         for family in (socket.AF_INET, socket.AF_INET6):
             opened = socket.socket(family, KINDS[kind])
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6: opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if kind == "udp":
+                opened.setsockopt(*((socket.IPPROTO_IP, 8) if family == socket.AF_INET else (socket.IPPROTO_IPV6, 49)), 1)
             opened.bind(("", port))
             if kind == "tcp": opened.listen(512)
             listening.setdefault((kind, port), []).append(opened)
