@@ -84,7 +84,7 @@ extension Agent {
     return BackendKind(identity: identity?.rawValue ?? 0, endpoint: endpoint.map(\.id), port: backend.port)
   }
 
-  private func translation(of question: TraceQuestion) async -> Translation? {
+  private func translation(of question: TraceQuestion) async -> ServiceTranslation? {
     // A pod's own address is nobody's service, and asking is not free.
     guard question.to.endpoint == nil else { return nil }
     let key = FrontendKey(address: question.to.address, port: question.port, protocol: question.transport)

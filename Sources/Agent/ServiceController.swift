@@ -75,7 +75,7 @@ actor ServiceController {
   }
 
   /// What becomes of a connection to a Service's address.
-  func translation(of key: FrontendKey, isNode: Bool, for client: Translation.Client) -> Translation? {
+  func translation(of key: FrontendKey, isNode: Bool, for client: ServiceTranslation.Client) -> ServiceTranslation? {
     book.translation(of: key, isNode: isNode, for: client)
   }
 

@@ -90,6 +90,9 @@ private func dropEvent(
     #expect(flow[path: "source", "pod_name"] == "a")
     #expect(flow["drop_reason_desc"] == "POLICY_DENY")
     #expect(flow["ingress_denied_by"]?.arrayValue?.first?["name"] == "p")
+    let closed = try #require(try drop("10.0.0.1", "10.0.0.2", rule: 0, reason: 133).json["flow"])
+    #expect(closed["denied_by_default_of"]?.arrayValue?.first?["name"] == "l7-rule")
+    #expect(closed["ingress_denied_by"] == nil && flow["denied_by_default_of"] == nil)
     #expect(flow["time"] == "2001-09-09T01:46:40.000000005Z")
   }
 

@@ -60,7 +60,7 @@ import Testing
       ]))
     let key = FrontendKey(
       address: try #require(IPAddress(scenario.address)), port: scenario.port, protocol: scenario.transport)
-    let client = try scenario.client.map { Translation.Client.outside(try #require(IPAddress($0))) } ?? .inside
+    let client = try scenario.client.map { ServiceTranslation.Client.outside(try #require(IPAddress($0))) } ?? .inside
     let found = book.translation(of: key, isNode: scenario.isNode, for: client)
     let text = found.map { found in
       let outcome =

@@ -1,7 +1,7 @@
 import Addressing
 
 /// What becomes of a client's new connection to a Service's address.
-public struct Translation: Hashable, Sendable {
+public struct ServiceTranslation: Hashable, Sendable {
   public enum Client: Hashable, Sendable {
     /// A pod of this node, or the node itself.
     case inside
@@ -25,8 +25,9 @@ public struct Translation: Hashable, Sendable {
     kinds = frontend.kinds
     outcome =
       switch client {
-      case .inside: Translation.outcome(service.balancers[frontend.cluster], nil)
-      case .outside(let address): Translation.outcome(frontend.external.flatMap { service.balancers[$0] }, address)
+      case .inside: ServiceTranslation.outcome(service.balancers[frontend.cluster], nil)
+      case .outside(let address):
+        ServiceTranslation.outcome(frontend.external.flatMap { service.balancers[$0] }, address)
       }
   }
 
@@ -47,7 +48,9 @@ extension ServiceBook {
   /// What becomes of a connection to `key`; nil where no Service of this client's has that address and port.
   ///
   /// - Parameter isNode: the address is a node's, so NodePorts answer there.
-  public func translation(of key: FrontendKey, isNode: Bool, for client: Translation.Client) -> Translation? {
+  public func translation(of key: FrontendKey, isNode: Bool, for client: ServiceTranslation.Client)
+    -> ServiceTranslation?
+  {
     let unspecified = key.address.isIPv4 ? IPAddress(v4: 0) : IPAddress(high: 0, low: 0)
     let anywhere = FrontendKey(address: unspecified, port: key.port, protocol: key.protocol)
     for key in isNode ? [key, anywhere] : [key] {
@@ -56,7 +59,7 @@ extension ServiceBook {
           continue
         }
         if client != .inside, frontend.external == nil { continue }
-        return Translation(service, frontend, for: client)
+        return ServiceTranslation(service, frontend, for: client)
       }
     }
     return nil
