@@ -18,6 +18,8 @@
 
 /* How many source ports are tried, one after the other from a random one on (RFC 6056, 3.3.1). */
 #define NAT_PORT_TRIES 128
+/* When none of them is free, the one that was idle longest gives way, if for this long. */
+#define NAT_IDLE_SECONDS 10
 
 /* Too much for the stack. Lasts from one step to the next, for a packet does not change its CPU. */
 struct nat_scratch {
@@ -152,20 +154,60 @@ INLINE void nat_take(struct nat_scratch *scratch, struct flow *flow,
 	nat_entry_tuple(&scratch->to, entry, flow->packet.tuple.protocol);
 }
 
+struct nat_search {
+	__u32 first;
+	__u32 range; /* 0: the source port can not change */
+	__u32 start;
+	__u32 now;
+	__u32 keep;  /* the client's own port is tried first */
+	__u32 force; /* whoever has it must go */
+	__u32 idle;  /* for how long the most idle connection that was met was so, and its port */
+	__u32 idle_port;
+	int error;
+};
+
+/*
+ * For how many seconds nothing passed by an entry with these fields; 0 for what must not be cut:
+ * TCP that was answered.
+ */
+INLINE __u32 nat_idle(__u32 flags, __u32 expires, __u8 protocol, __u32 now)
+{
+	const struct martlet_config *config = config_get();
+	__u32 last;
+
+	if (!config || (protocol == IPPROTO_TCP && flags & MARTLET_NAT_SEEN_REPLY))
+		return 0;
+	last = expires - ct_lifetime(config, protocol, flags & 0xff);
+	return last < now ? now - last : 0;
+}
+
 /*
  * Whether packets with scratch->key, as the responder sends them, may belong to a new connection. A
  * pair that is over makes room.
  */
-INLINE bool nat_reply_is_free(struct nat_scratch *scratch, __u32 now)
+VERIFIED_ALONE int nat_reply_is_free(struct nat_search *search)
 {
+	struct nat_scratch *scratch = nat_scratch();
 	struct martlet_nat_entry *taken, *there;
 	const struct martlet_ct_entry *direct;
+	__u32 idle;
+
+	if (!search || !scratch)
+		return false;
 
 	taken = bpf_map_lookup_elem(&martlet_nat, &scratch->key);
 	if (taken) {
 		/* An earlier connection of the same client, which has nowhere to go, is over. */
-		if (!nat_is_over(taken, now) && !nat_is_pair(taken, &scratch->other))
+		if (!search->force && !nat_is_over(taken, search->now) &&
+		    !nat_is_pair(taken, &scratch->other)) {
+			idle = nat_idle(READ_ONCE(taken->flags), READ_ONCE(taken->expires),
+					scratch->key.protocol, search->now);
+			if (idle > search->idle) {
+				search->idle = idle;
+				search->idle_port = bpf_ntohs(scratch->entry.source_port);
+			}
 			return false;
+		}
 		nat_other_key_fill(&scratch->over, taken, scratch->key.protocol);
 		there = bpf_map_lookup_elem(&martlet_nat, &scratch->over);
 		if (there && nat_is_pair(there, &scratch->key))
@@ -178,18 +220,9 @@ INLINE bool nat_reply_is_free(struct nat_scratch *scratch, __u32 now)
 	scratch->reply.destination_port = scratch->key.destination_port;
 	scratch->reply.protocol = scratch->key.protocol;
 	ct_key_fill(&scratch->direct, &scratch->reply, MARTLET_CT_DIRECT);
-	direct = ct_lookup(&scratch->direct, now);
+	direct = ct_lookup(&scratch->direct, search->now);
 	return !direct || direct->flags & MARTLET_CT_TRANSLATED;
 }
-
-struct nat_search {
-	__u32 first; /* 0: the source port can not change */
-	__u32 range;
-	__u32 start;
-	__u32 now;
-	__u32 keep; /* the client's own port is tried first */
-	int error;
-};
 
 /* Claims the tuple that the responder will send for one source port. 1 ends the search. */
 static int nat_try_port(__u32 i, struct nat_search *search)
@@ -199,14 +232,19 @@ static int nat_try_port(__u32 i, struct nat_search *search)
 
 	if (!scratch)
 		return 1;
-	if (i || !search->keep) {
+	if (i == NAT_PORT_TRIES) {
+		if (search->idle < NAT_IDLE_SECONDS)
+			return 1;
+		search->force = 1;
+		scratch->entry.source_port = bpf_htons(search->idle_port);
+	} else if (i || !search->keep) {
 		if (!search->range)
 			return 1;
 		scratch->entry.source_port =
 		    bpf_htons(search->first + (search->start + i) % search->range);
 	}
 	nat_other_key_fill(&scratch->key, &scratch->entry, scratch->to.protocol);
-	if (!nat_reply_is_free(scratch, search->now))
+	if (!nat_reply_is_free(search))
 		return 0;
 	error = bpf_map_update_elem(&martlet_nat, &scratch->key, &scratch->back, BPF_NOEXIST);
 	/* Somebody was faster. */
@@ -264,7 +302,7 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	back->expires = entry->expires;
 	scratch->to.protocol = packet->tuple.protocol;
 	nat_key_fill(&scratch->other, &packet->tuple);
-	bpf_loop(NAT_PORT_TRIES, nat_try_port, &search, 0);
+	bpf_loop(NAT_PORT_TRIES + 1, nat_try_port, &search, 0);
 	if (search.error)
 		return search.error;
 	if (bpf_map_update_elem(&martlet_nat, &scratch->other, entry, BPF_ANY)) {

@@ -34,7 +34,8 @@ final class Balancer {
   var world: Address { family == .ipv4 ? v4(198, 51, 100, 7) : v6([0x20, 1, 0xd, 0xb8], 7) }
   var elsewhere: Address { family == .ipv4 ? v4(10, 9, 1, 9) : v6([0xfd, 0, 0, 9, 1], 9) }
   var hairpin: Address {
-    family == .ipv4 ? v4(169, 254, 42, 1) : [0xfe, 0x80] + [UInt8](repeating: 0, count: 10) + [0xa9, 0xfe, 0x2a, 1]
+    family == .ipv4
+      ? v4(169, 254, 42, 1) : [0, 0x64, 0xff, 0x9b, 0, 1] + [UInt8](repeating: 0, count: 6) + [0xa9, 0xfe, 0x2a, 1]
   }
 
   func frontend(_ place: Place, _ proto: UInt8, service: UInt32 = number, external: UInt32 = 0) throws {

@@ -111,33 +111,77 @@ import Testing
     #expect(try plain.departs(frame).bytes == frame.bytes)
   }
 
-  /// When all ports to one server are taken, a connection that is over makes room, and nothing else does.
-  @Test(arguments: [Carrier.tcp, .udp], Family.allCases) func portsRunOut(_ carrier: Carrier, _ family: Family) throws {
-    let gateway = try Gateway(family)
-    let (server, node) = (server(gateway), gateway.node)
-    node.settings.nat_port_last = node.settings.nat_port_first + 2
-    for port in UInt16(4000)...4002 {
-      #expect(try gateway.departs(gateway.frame(pod(gateway, port), server, carrier, syn)).code == passed)
+  /// The client ports of the connections to `server`.
+  private func clients(_ gateway: Gateway, of server: Place) throws -> [UInt16] {
+    try gateway.stage.nat.entries().map(\.key)
+      .filter {
+        $0.destination_port == server.port.bigEndian && $0.destination.lo == gateway.node.abi(server.address).lo
+      }
+      .map { UInt16(bigEndian: $0.source_port) }.sorted()
+  }
+
+  /// Lets time pass over the connection of a client's port.
+  private func pass(_ gateway: Gateway, port: UInt16, seconds: UInt32) throws {
+    for (key, value) in try gateway.stage.nat.entries()
+    where [key.source_port, value.destination_port].contains(port.bigEndian) {
+      var value = value
+      value.expires -= seconds
+      try gateway.stage.nat.update(key, value)
     }
+  }
+
+  /// A device with three source ports, all of them taken to one server by clients 4000 to 4002.
+  private func full(_ carrier: Carrier, _ family: Family) throws -> Gateway {
+    let gateway = try Gateway(family)
+    gateway.node.settings.nat_port_last = gateway.node.settings.nat_port_first + 2
+    for port in UInt16(4000)...4002 {
+      #expect(try gateway.departs(gateway.frame(pod(gateway, port), server(gateway), carrier, syn)).code == passed)
+    }
+    return gateway
+  }
+
+  /// When all ports to one server are taken, new connections are refused with a reason of their own; what is over makes room.
+  @Test(arguments: [Carrier.tcp, .udp], Family.allCases) func portsRunOut(_ carrier: Carrier, _ family: Family) throws {
+    let gateway = try full(carrier, family)
+    let server = server(gateway)
     let one = gateway.frame(pod(gateway, 4003), server, carrier, syn)
     #expect(try gateway.departs(one).reason == 167)
-    #expect(try node.counted(167, .egress) == 1)
+    #expect(try gateway.node.counted(167, .egress) == 1)
     // To another server they are free.
     let other = Place(address: gateway.backend.address, port: 443)
     #expect(try gateway.departs(gateway.frame(pod(gateway, 4003), other, carrier, syn)).code == passed)
     if carrier == .tcp {
       #expect(try gateway.departs(gateway.frame(pod(gateway, 4001), server, carrier, TCPFlag.rst)).code == passed)
     } else {
-      for (key, value) in try gateway.stage.nat.entries()
-      where key.source_port == UInt16(4001).bigEndian || value.destination_port == UInt16(4001).bigEndian {
-        var value = value
-        value.expires = 1
-        try gateway.stage.nat.update(key, value)
-      }
+      try pass(gateway, port: 4001, seconds: 30)
     }
     #expect(try gateway.departs(one).code == passed)
+    #expect(try clients(gateway, of: server) == [4000, 4002, 4003])
     #expect(try gateway.stage.nat.entries().count == 8)
     #expect(try gateway.departs(gateway.frame(pod(gateway, 4004), server, carrier, syn)).reason == 167)
+  }
+
+  /// The one that was idle longest gives way; a connection of TCP that was answered never does.
+  @Test(arguments: [Carrier.tcp, .udp], Family.allCases) func theMostIdleGivesWay(
+    _ carrier: Carrier, _ family: Family
+  ) throws {
+    let gateway = try full(carrier, family)
+    let server = server(gateway)
+    let one = gateway.frame(pod(gateway, 4003), server, carrier, syn)
+    for port in UInt16(4000)...4002 { try pass(gateway, port: port, seconds: 8) }
+    #expect(try gateway.departs(one).reason == 167)
+    try pass(gateway, port: 4002, seconds: 8)
+    try pass(gateway, port: 4000, seconds: 6)
+    #expect(try gateway.departs(one).code == passed)
+    #expect(try clients(gateway, of: server) == [4000, 4001, 4003])
+    guard carrier == .tcp else { return }
+    for (key, value) in try gateway.stage.nat.entries() {
+      var value = value
+      value.flags |= MARTLET_NAT_SEEN_REPLY.rawValue
+      try gateway.stage.nat.update(key, value)
+    }
+    #expect(try gateway.departs(gateway.frame(pod(gateway, 4004), server, carrier, syn)).reason == 167)
+    #expect(try clients(gateway, of: server) == [4000, 4001, 4003])
   }
 
   /// A pod that asks a service whose backend is in the world: both translations, one after the other.

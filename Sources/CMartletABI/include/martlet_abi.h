@@ -443,11 +443,11 @@ MARTLET_ASSERT_SIZE(struct martlet_device, 40);
 
 /*
  * The source that a pod sees when it reaches itself by a service: 169.254.42.1 and its like in
- * IPv6, fd6d:6172:746c::a9fe:2a01. No device has them. Not one of a link in IPv6: a server that is
- * bound to no address would answer it from its own address of the link (RFC 6724, 5, rule 2).
+ * IPv6, 64:ff9b:1::a9fe:2a01 (RFC 8215). No device has them. It is none of a link's addresses, for
+ * an answer to such a one would come from the pod's own of that kind.
  */
 #define MARTLET_HAIRPIN_IPV4 0xa9fe2a01U /* host order */
-#define MARTLET_HAIRPIN_IPV6_HI 0xfd6d6172746c0000ULL
+#define MARTLET_HAIRPIN_IPV6_HI 0x0064ff9b00010000ULL
 #define MARTLET_HAIRPIN_IPV6_LO 0x00000000a9fe2a01ULL
 
 /* ---- martlet_fragments: LRU hash, datagram -> ports of its first fragment -------------------- */
