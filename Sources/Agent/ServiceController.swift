@@ -39,9 +39,14 @@ actor ServiceController {
 
   /// Makes the kernel have the Services of a whole first reading and no others.
   func start(_ inputs: [PolicyInput]) throws {
+    let begun = ContinuousClock.now
     for input in inputs { take(input) }
     let all = book.takeChanges().compactMapValues { $0 }
+    let compiled = ContinuousClock.now - begun
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
+    let whole = ContinuousClock.now - begun
+    logger.info(
+      "\(all.count) Services compiled in \(compiled / .seconds(1)) s, in force after \(whole / .seconds(1)) s")
     checks = all.compactMapValues(\.healthCheck)
     finish()
   }

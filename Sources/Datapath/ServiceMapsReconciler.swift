@@ -79,7 +79,15 @@ public struct ServiceReconciler: Sendable {
 
   /// To be called first, with every Service there is: an earlier process may have left others.
   public mutating func start(with all: [ServiceName: CompiledService], now: Instant) {
-    adopt(all.values.sorted { $0.name < $1.name })
+    start(with: all, clients: [], now: now)
+  }
+
+  /// - Parameter clients: the sockets that were led to backends.
+  mutating func start(with all: [ServiceName: CompiledService], clients: Set<BackendClient>, now: Instant) {
+    let services = all.values.sorted { $0.name < $1.name }
+    adopt(services)
+    gone.formUnion(adopt(clients, services))
+    lastNumber = max(lastNumber, clients.reduce(0) { max($0, $1.service, $1.backend) })
     apply(all.mapValues(Optional.some), now: now)
     removeStrays(now)
   }
@@ -262,10 +270,9 @@ public struct ServiceReconciler: Sendable {
       case .table(let table): removeTable(table)
       case .maglev(let service): if held.maglev[service] != nil { maglev.append(.removeMaglev(service: service)) }
       case .backend(let number, let owner):
-        if let owner, departing.remove(number) != nil {
-          gone.insert(number)
-          forget(number, of: owner)
-        }
+        let isDeparting = departing.remove(number) != nil
+        if owner == nil || isDeparting { gone.insert(number) }
+        if isDeparting, let owner { forget(number, of: owner) }
         if held.backends[number] != nil { backends.append(.removeBackend(number)) }
       }
     }

@@ -132,6 +132,36 @@ struct ServiceReconcilerTests {
     #expect(reconciler.takeGone().count == 1)
   }
 
+  /// What gets no new connections is in no map: after a restart only its clients' sockets know its number.
+  @Test func numbersThatOnlySocketsKnowAreAdopted() throws {
+    let service = ServiceName(namespace: "default", name: "web")
+    let port = PortID(service: service, port: 80, protocol: .tcp)
+    var first = try reconciler()
+    apply(&first, compiled("web", backends: [1, 2, 3, 4]), compiled("old", address: 2, backends: [9]))
+    let number = try #require(first.number(BalancerID(port: port, family: .ipv4, audience: .everyone)))
+    let numbers = try [UInt8(1), 2, 3, 4].map { try #require(first.number(backend($0), of: port)) }
+    let old = ServiceName(namespace: "default", name: "old")
+    let oldPort = PortID(service: old, port: 80, protocol: .tcp)
+    let strayNumber = try #require(first.number(backend(9), of: oldPort))
+    let strayService = try #require(first.number(BalancerID(port: oldPort, family: .ipv4, audience: .everyone)))
+    apply(&first, compiled("web", backends: [1, 4], draining: [2, 3]))
+    first.collect(now: start + .seconds(2))
+    #expect(try model(first).backends[numbers[1]] == nil)
+    // Meanwhile the endpoints 3 and 4 go, and so does the Service `old`.
+    let clients = Set(
+      (0..<4).map { BackendClient(service: number, backend: numbers[$0], address: backend(UInt8($0 + 1))) }
+        + [BackendClient(service: strayService, backend: strayNumber, address: backend(9))])
+    var next = try reconciler(model(first))
+    next.start(
+      with: [service: compiled("web", backends: [1], draining: [2])], clients: clients, now: start + .seconds(3))
+    #expect(next.takeGone() == [numbers[2], numbers[3], strayNumber])
+    #expect(next.number(backend(2), of: port) == numbers[1])
+    next.collect(now: start + .seconds(5))
+    #expect(next.takeGone().isSuperset(of: [numbers[3], strayNumber]))
+    apply(&next, compiled("web", backends: [1]), after: .seconds(6))
+    #expect(next.takeGone() == [numbers[1]])
+  }
+
   @Test func otherRangesAreAnotherService() throws {
     var reconciler = try reconciler()
     let blocks = try ["192.0.2.0/24", "198.51.100.0/24"].map { try #require(CIDR($0)) }

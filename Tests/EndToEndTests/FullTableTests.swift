@@ -68,6 +68,43 @@ extension EndToEnd {
         "\(policy?["state"]?.stringValue ?? "") \(policy?["problems"]?.arrayValue?.first?["message"]?.stringValue ?? "")"
     }
 
+    /// One port in each family, so each takes two entries; the API server's own has its share, too.
+    @Test func `a Service that finds no room is told of and taken up later`() throws {
+      try withNode("services: 6") { node in
+        let services = ["one", "two", "three"].map { name in
+          """
+          apiVersion: v1
+          kind: Service
+          metadata: {name: \(name)}
+          spec: {ipFamilyPolicy: RequireDualStack, selector: {app: ratings}, ports: [{port: 80, targetPort: http}]}
+          """
+        }
+        for service in services { try applyWithoutWaiting(node, service) }
+        func answers(_ name: String, _ family: Family) throws -> Bool {
+          let address = try node.clusterIP(name, family)
+          let url = "http://\(family == .ipv4 ? address : "[\(address)]"):80/ratings/0"
+          return try node.run(Node.requestCommand(url, timeout: 0.5), at: .pod("sleep")).status == 0
+        }
+        let isTold = try eventually(within: 5) {
+          let (isGood, message) = try component(node, "Services")
+          return !isGood && message.contains("three") && message.contains("martlet_services is full: it holds 6")
+        }
+        let said = try component(node, "Services")
+        #expect(isTold, "\(said)")
+        #expect(try node.service("three")?["refusal"]?.stringValue?.contains("full") == true)
+        for family in Family.allCases {
+          for (name, isInForce) in [("one", true), ("two", true), ("three", false)] {
+            #expect(try eventually(within: 3) { try answers(name, family) == isInForce }, "\(name), \(family)")
+          }
+        }
+        try node.delete(services[0])
+        for family in Family.allCases {
+          #expect(try eventually(within: 8) { try answers("three", family) }, "\(family)")
+        }
+        #expect(try component(node, "Services").isGood)
+      }
+    }
+
     private func component(_ node: Node, _ name: String) throws -> (isGood: Bool, message: String) {
       let all = try node.martlet("status", "-o", "json").json()["components"]?.arrayValue ?? []
       let component = all.first { $0["name"]?.stringValue == name }
