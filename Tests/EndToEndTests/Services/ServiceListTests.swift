@@ -33,6 +33,13 @@ extension EndToEnd.ServiceTests {
     #expect(text.contains("default/web") && text.contains("0.0.0.0:30080/TCP"), "\(text)")
   }
 
+  @Test func `the status says once what is balanced`() throws {
+    let components = try SharedNode.node.martlet("status", "-o", "json").json()["components"]?.arrayValue ?? []
+    let names = components.compactMap { $0["name"]?.stringValue }
+    #expect(names.contains("KubeProxyReplacement") && Set(names).count == names.count, "\(names)")
+    #expect(components.filter { $0["ok"] != true } == [])
+  }
+
   @Test func `backends, clients and tables are listed`() throws {
     let node = try SharedNode.node
     func list(_ section: String) throws -> [JSONValue] {
