@@ -66,6 +66,9 @@ actor ServiceController {
 
   var count: Int { book.names.count }
 
+  /// How full the kernel's tables of services are.
+  var tables: [MapUsage] { reconciler?.usage ?? [] }
+
   /// Every Service, by its name.
   var models: [ServiceModel] {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
