@@ -67,7 +67,7 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
-      tablesComponent, metricsComponent, hostFirewallComponent,
+      await tablesComponent(), metricsComponent, hostFirewallComponent,
     ]
     let names = await self.names.counts
     components.append(
