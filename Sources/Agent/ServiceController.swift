@@ -77,6 +77,16 @@ actor ServiceController {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
   }
 
+  /// What becomes of a connection to a Service's address.
+  func translation(of key: FrontendKey, isNode: Bool, for client: Translation.Client) -> Translation? {
+    book.translation(of: key, isNode: isNode, for: client)
+  }
+
+  /// The Service's port of this name.
+  func port(named name: String, at address: IPAddress, _ transport: TransportProtocol) -> UInt16? {
+    book.port(named: name, at: address, transport)
+  }
+
   /// The Services whose health checks are not answered, and why.
   nonisolated var healthCheckProblems: [ServiceName: String] { health.problems }
 
