@@ -23,6 +23,7 @@ public struct Host: Sendable {
   private let configuration: HostConfiguration
   private let logger: Logger
   private let lock: InstanceLock
+  private let hold: NamespaceHold
 
   /// Checks what the host must have and takes the state directory; throws saying what is missing.
   public init(configuration: HostConfiguration, logger: Logger) throws {
@@ -30,6 +31,8 @@ public struct Host: Sendable {
     try Preflight.mountBPFFS()
     try configuration.directory.create()
     lock = try InstanceLock(configuration.directory)
+    // Before anything of the namespace's is touched, and until the end: what is removed there is this instance's.
+    hold = try NamespaceHold(configuration.directory)
     self.configuration = configuration
     self.logger = logger
   }
