@@ -215,10 +215,13 @@ extension Agent {
     do {
       switch try CNICall(request) {
       case .add(let invocation, let configuration):
-        return CNIReply.success(try await endpoints.add(invocation, mtu: configuration.mtu))
+        return CNIReply.success(
+          try await endpoints.add(invocation, network: configuration.name, mtu: configuration.mtu))
       case .delete(let key): await endpoints.delete(key)
-      case .check(let invocation, _): try await endpoints.check(invocation.key)
-      case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)
+      case .check(let invocation, let configuration):
+        try await endpoints.check(invocation, expecting: configuration.previousResult)
+      case .collectGarbage(let network, let valid):
+        await endpoints.collectGarbage(network: network, valid: valid)
       case .status: break
       }
       return CNIReply.success()

@@ -60,7 +60,7 @@ actor EndpointManager {
   // MARK: The CNI's verbs
 
   /// Connects a pod; one that is connected gives its result again. The caller's cancellation does not end it half way.
-  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
+  func add(_ invocation: CNIInvocation, network: String = "", mtu: Int?) async throws -> AttachmentResult {
     let key = invocation.key
     // A DEL that was written down while no agent listened came before this ADD.
     await replayDelete(key)
@@ -68,7 +68,7 @@ actor EndpointManager {
     guard connecting[key] == nil else { throw CNIError(.tryAgainLater, "ADD for \(key) is under way") }
     let task = Task {
       defer { connecting[key] = nil }
-      return try await connect(invocation, mtu: mtu ?? configuration.mtu)
+      return try await connect(invocation, network: network, mtu: mtu ?? configuration.mtu)
     }
     connecting[key] = task
     do { return try await task.value } catch {
@@ -76,7 +76,7 @@ actor EndpointManager {
     }
   }
 
-  private func connect(_ invocation: CNIInvocation, mtu: Int) async throws -> AttachmentResult {
+  private func connect(_ invocation: CNIInvocation, network: String, mtu: Int) async throws -> AttachmentResult {
     let key = invocation.key
     // A container of a runtime that knows no Pods has no labels: it is what policies call `init`.
     let pod = invocation.namesPod ? try await pod(invocation) : nil
@@ -88,6 +88,7 @@ actor EndpointManager {
       let (attachment, index) = try await devices.create(
         invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu
       ) { [kernel] in try kernel.attach(interface: $0, index: $1) }
+      attachment.network = network
       try Task.checkCancellation()
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       try attachments.save(attachment)
@@ -159,9 +160,12 @@ actor EndpointManager {
     }
   }
 
-  /// Disconnects everything but `valid`.
-  func collectGarbage(valid: [CNIAttachmentKey]) async {
-    for key in Set(endpoints.keys).subtracting(valid) { await delete(key) }
+  /// Disconnects everything of a network but `valid`. Records that name no network are of a time when only the runtime of
+  /// workloads collected.
+  func collectGarbage(network: String, valid: [CNIAttachmentKey]) async {
+    let names = network == WorkloadNetwork.name ? [network, ""] : [network]
+    let own = endpoints.filter { names.contains($0.value.attachment.network) }
+    for key in Set(own.keys).subtracting(valid) { await delete(key) }
   }
 
   /// Does the DELs that the plugin could not hand over. To be called before the agent listens, so that nothing stale is
