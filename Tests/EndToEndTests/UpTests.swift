@@ -106,6 +106,31 @@ extension EndToEnd {
       }
     }
 
+    @Test func `a node that is deleted from the API comes back`() throws {
+      try Node.with { node in
+        #expect(try node.kubectl("delete", "node", node.name, "--wait=false").status == 0)
+        let isBack = try eventually(within: 15) { try node.kubectl("get", "node", node.name, "-o", "name").status == 0 }
+        #expect(isBack, "\(node.log.suffix(2000))")
+        try node.runServer("ratings", labels: "app=ratings")
+        try node.runPod("sleep", labels: "app=sleep")
+        #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
+      }
+    }
+
+    @Test func `settings that can not work are refused`() throws {
+      try Node.with { node in
+        let broken = node.directory + "/broken"
+        try must(["mkdir", broken])
+        try write(String(repeating: "no database ", count: 1000), to: broken + "/state.db")
+        #expect(try node.martlet("down", "--timeout", "30s").status == 0)
+        let corrupt = try node.martlet("up", "--state-dir", broken)
+        #expect(corrupt.status == 1 && corrupt.errors.contains("\(broken)/state.db can not be read"), "\(corrupt)")
+        let overlap = try node.martlet(
+          "up", "--state-dir", node.directory + "/o", "--service-cidr", "10.244.0.0/20,fd00:10:96::/112")
+        #expect(overlap.status == 1 && overlap.errors.contains("overlaps --pod-cidr"), "\(overlap)")
+      }
+    }
+
     @Test func `a device of the host is accepted, and what that does is said`() throws {
       try Node.with(["--device", "world"]) { node in
         #expect(node.log.contains("the node's traffic on world is judged"), "\(node.log)")
