@@ -28,6 +28,7 @@ public struct Host: Sendable {
   /// Checks what the host must have and takes the state directory; throws saying what is missing.
   public init(configuration: HostConfiguration, logger: Logger) throws {
     try Preflight().check(devices: configuration.devices)
+    try Preflight.check(configuration)
     try Preflight.mountBPFFS()
     try configuration.directory.create()
     lock = try InstanceLock(configuration.directory)
