@@ -25,6 +25,8 @@ actor EndpointManager {
   var endpoints: [CNIAttachmentKey: Endpoint] = [:]
   var pods: [ObjectKey: Pod] = [:]
   var namespaces: [String: [String: String]] = [:]
+  /// Where the next round of questions for programs begins.
+  var lastAsked = 0
   private var connecting: [CNIAttachmentKey: Task<AttachmentResult, any Error>] = [:]
   private var identifications: WorkQueue<CNIAttachmentKey>?
 
@@ -85,7 +87,7 @@ actor EndpointManager {
     try Task.checkCancellation()
     let addresses = try ipam.allocate()
     do {
-      let (attachment, index) = try await devices.create(
+      var (attachment, index) = try await devices.create(
         invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu
       ) { [kernel] in try kernel.attach(interface: $0, index: $1) }
       attachment.network = network
@@ -103,7 +105,7 @@ actor EndpointManager {
       try kernel.set(current.datapath)
       reports.publish(current)
       logger.info(
-        "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(current.identity)")
+        "connected \(attachment.label) as endpoint \(id), identity \(current.identity)")
       return attachment.result
     } catch {
       if endpoints[key] != nil {
@@ -144,10 +146,14 @@ actor EndpointManager {
     attempt("remove the record of endpoint \(endpoint.id)") { try attachments.remove(key) }
     reports.withdraw(attachment)
     await leave(endpoint)
-    logger.info("disconnected \(attachment.podNamespace)/\(attachment.podName), endpoint \(endpoint.id)")
+    logger.info("disconnected \(attachment.label), endpoint \(endpoint.id)")
   }
 
-  func check(_ key: CNIAttachmentKey) throws {
+  /// Whether everything of an attachment is there, in the kernel and in the container; throws what is missing.
+  ///
+  /// - Parameter expected: what the runtime got from ADD.
+  func check(_ invocation: CNIInvocation, expecting expected: AttachmentResult?) async throws {
+    let key = invocation.key
     guard let endpoint = endpoints[key] else { throw CNIError(.unknownContainer, "no attachment \(key)") }
     guard try devices.index(of: endpoint.attachment) == endpoint.interfaceIndex else {
       throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) is gone")
@@ -158,6 +164,12 @@ actor EndpointManager {
         throw CNIError(.agentFailure, "the kernel has no entry for \(address)")
       }
     }
+    guard try kernel.isAttached(index: endpoint.interfaceIndex) else {
+      throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) lacks its programs")
+    }
+    var attachment = endpoint.attachment
+    attachment.netns = invocation.netns
+    try await devices.check(attachment, expecting: expected)
   }
 
   /// Disconnects everything of a network but `valid`. Records that name no network are of a time when only the runtime of
