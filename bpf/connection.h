@@ -56,8 +56,13 @@ INLINE void connection_judge(struct flow *flow, const struct martlet_config *con
 		port = bpf_htons(packet->icmp_type);
 		/* What began as a request is judged as that, whichever packet is in hand. */
 		if (!(packet->flags & PACKET_STATELESS) &&
-		    (reply || packet->flags & PACKET_RELATED))
+		    (reply || packet->flags & PACKET_RELATED)) {
 			port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
+			if (!port)
+				port =
+				    bpf_htons(packet->tuple.protocol == IPPROTO_ICMP ? ICMPV4_ECHO
+										     : ICMPV6_ECHO);
+		}
 	} else {
 		port = reply ? packet->tuple.source_port : packet->tuple.destination_port;
 	}

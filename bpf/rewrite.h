@@ -67,9 +67,12 @@ INLINE int rewrite_addresses(struct __sk_buff *skb, __u32 header, bool ipv4,
 		   : 0;
 }
 
-/* The ports of a transport header at `l4`, or the identifier of an echo. */
-INLINE int rewrite_ports(struct __sk_buff *skb, __u32 l4, __u8 protocol, __be16 source,
-			 __be16 destination)
+/*
+ * The ports of a transport header at `l4`, or the identifier of an ICMP request or its reply, which
+ * is the one that changes; `before` is the source port to be replaced.
+ */
+INLINE int rewrite_ports(struct __sk_buff *skb, __u32 l4, __u8 protocol, __be16 before,
+			 __be16 source, __be16 destination)
 {
 	__be16 pair[2] = {source, destination};
 	long error;
@@ -77,8 +80,8 @@ INLINE int rewrite_ports(struct __sk_buff *skb, __u32 l4, __u8 protocol, __be16 
 	if (protocol_has_ports(protocol)) {
 		error = bpf_skb_store_bytes(skb, l4, pair, sizeof(pair), 0);
 	} else {
-		/* One of the two is 0. */
-		pair[0] |= pair[1];
+		if (before == source)
+			pair[0] = destination;
 		error =
 		    bpf_skb_store_bytes(skb, l4 + ICMP_IDENTIFIER_OFFSET, pair, sizeof(pair[0]), 0);
 	}
@@ -120,8 +123,9 @@ INLINE int rewrite_cited_checksum(struct __sk_buff *skb, __u32 at, __u8 protocol
 INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, const struct tuple *to,
 			 __s64 addresses, __s64 ports)
 {
+	const struct tuple *from = &packet->tuple;
 	bool ipv4 = packet->flags & PACKET_IPV4;
-	__u8 protocol = packet->tuple.protocol;
+	__u8 protocol = from->protocol;
 	__u32 header = packet->l4 + sizeof(struct icmp_head);
 	__u32 sum = packet->l4 + checksum_offset(packet->protocol);
 	__u32 l4 = header + sizeof(struct ipv6hdr), at;
@@ -141,9 +145,13 @@ INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, con
 	}
 	if (protocol == IPPROTO_SCTP)
 		return 0;
-	error = rewrite_ports(skb, l4, protocol, to->destination_port, to->source_port);
-	if (error)
-		return error;
+	if (from->source_port != to->source_port ||
+	    from->destination_port != to->destination_port) {
+		error = rewrite_ports(skb, l4, protocol, from->destination_port,
+				      to->destination_port, to->source_port);
+		if (error)
+			return error;
+	}
 	if (bpf_l4_csum_replace(skb, sum, 0, ports, 0))
 		return -MARTLET_DROP_CHECKSUM_L4;
 	/* As little as 8 octets may be cited. */
@@ -190,8 +198,8 @@ INLINE int packet_rewrite(struct __sk_buff *skb, struct packet *packet, const st
 		}
 	} else if (sum && (from->source_port != to->source_port ||
 			   from->destination_port != to->destination_port)) {
-		error = rewrite_ports(skb, packet->l4, packet->protocol, to->source_port,
-				      to->destination_port);
+		error = rewrite_ports(skb, packet->l4, packet->protocol, from->source_port,
+				      to->source_port, to->destination_port);
 		if (error)
 			return error;
 		if (bpf_l4_csum_replace(skb, sum, 0, ports, zero_means_none))

@@ -71,10 +71,11 @@ INLINE __u8 icmp_request_of(__u8 reply)
 	return reply == ICMPV4_ECHO_REPLY ? ICMPV4_ECHO : reply - 1;
 }
 
-/* The port of the end that answers, so that requests of two types are two connections. */
+/* The port of the end that answers, so that requests of two types are two connections; 0 for echo.
+ */
 INLINE __be16 icmp_answering_port(__u8 request)
 {
-	return bpf_htons(request);
+	return request == ICMPV4_ECHO || request == ICMPV6_ECHO ? 0 : bpf_htons(request);
 }
 
 INLINE bool icmp_is_error(__u8 protocol, __u8 type)

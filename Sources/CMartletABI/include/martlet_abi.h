@@ -176,8 +176,9 @@ enum martlet_policy_flags {
 struct martlet_ct_key {
 	struct martlet_addr a;
 	struct martlet_addr b;
-	__be16
-	    port_a; /* ICMP: the identifier at the end that asks, the request's type at the other */
+	/* ICMP: the identifier at the end that asks; at the other the request's type, 0 for echo.
+	 */
+	__be16 port_a;
 	__be16 port_b;
 	__u8 protocol;
 	__u8 zone; /* enum martlet_ct_zone */
