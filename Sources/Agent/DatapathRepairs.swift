@@ -33,7 +33,7 @@ final class DatapathRepairs: Sendable {
   }
 
   func record(_ part: Part, repaired: [String]) {
-    for what in repaired { logger.warning("\(what) was missing; put back") }
+    for what in repaired { logger.warning("missing and put back: \(what)") }
     state.withLock { state in
       state.failures[part] = nil
       guard let what = repaired.last else { return }
