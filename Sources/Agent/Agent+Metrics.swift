@@ -45,6 +45,7 @@ extension Agent {
     families += datapathMetrics() + (await tableMetrics(policy.largestPolicy))
     families += policyMetrics(
       await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
+    families.append(repairs.family)
     families += await policy.times.families
     families += serviceTraffic.families(await services.names)
     let endpoints = await self.endpoints.all
