@@ -55,19 +55,22 @@ extension Agent {
     let problems = await policy.problems
     let lost = (try? datapath.counters.lostEvents()) ?? 0
     let entries = (try? datapath.connections.count()) ?? 0
+    let repairFailures = repairs.failures
     var components = [
       AgentStatus.Component(name: "Kubernetes", ok: true, message: "OK, \(client.configuration.server)"),
       AgentStatus.Component(
-        name: "Datapath", ok: true,
-        message: "OK, from_container and to_container on \(endpoints.count) endpoints"
-          + (datapath.adopted ? ", maps adopted" : "")),
+        name: "Datapath", ok: repairFailures.isEmpty,
+        message: repairFailures.isEmpty
+          ? "OK, from_container and to_container on \(endpoints.count) endpoints"
+            + (datapath.adopted ? ", maps adopted" : "") + (repairs.last.map { ", put back \($0)" } ?? "")
+          : repairFailures.joined(separator: "; ")),
       AgentStatus.Component(name: "Encryption", ok: true, message: "Disabled"),
       AgentStatus.Component(
         name: "Hubble", ok: true, message: "OK, \(ring.count)/\(ring.capacity) flows, \(ring.seen) seen, \(lost) lost"),
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
-      tablesComponent, metricsComponent, hostFirewallComponent,
+      await tablesComponent(), metricsComponent, hostFirewallComponent,
       AuditMode.component(
         isNodeWide: configuration.audit, audited: endpoints.count(where: \.isAudit), of: endpoints.count),
     ]
@@ -118,17 +121,20 @@ extension Agent {
   /// - Parameter listening: whether to look into each pod for who listens there.
   private func endpointModels(listening: Bool) async -> [EndpointModel] {
     let maps = await policy.compiled.maps
+    let unguarded = await endpoints.unguarded()
     return await endpoints.all.map { endpoint in
+      // Without its programs nothing is enforced, whatever the kernel's tables say.
+      let isGuarded = !unguarded.contains(endpoint.interfaceIndex)
       let map = maps[endpoint.identity] ?? [:]
       func enforces(_ direction: Direction, _ unrestricted: UInt32) -> Bool {
-        !map.contains { $0.key.direction == direction && $0.value.rule == unrestricted }
+        isGuarded && !map.contains { $0.key.direction == direction && $0.value.rule == unrestricted }
       }
       return EndpointModel(
         id: endpoint.id, namespace: endpoint.attachment.podNamespace, pod: endpoint.attachment.podName,
         labels: endpoint.labels.sourced, identity: endpoint.identity.rawValue,
         ipv4: endpoint.attachment.addresses.first { $0.isIPv4 }?.description,
         ipv6: endpoint.attachment.addresses.first { $0.isIPv6 }?.description,
-        ifname: endpoint.attachment.hostInterface, state: .ready,
+        ifname: endpoint.attachment.hostInterface, state: isGuarded ? .ready : .regenerating,
         enforcesIngress: enforces(.ingress, RuleTable.unrestrictedIngress),
         enforcesEgress: enforces(.egress, RuleTable.unrestrictedEgress),
         isAudit: endpoint.isAudit || configuration.audit,
@@ -221,10 +227,13 @@ extension Agent {
     do {
       switch try CNICall(request) {
       case .add(let invocation, let configuration):
-        return CNIReply.success(try await endpoints.add(invocation, mtu: configuration.mtu))
+        return CNIReply.success(
+          try await endpoints.add(invocation, network: configuration.name, mtu: configuration.mtu))
       case .delete(let key): await endpoints.delete(key)
-      case .check(let invocation, _): try await endpoints.check(invocation.key)
-      case .collectGarbage(let valid): await endpoints.collectGarbage(valid: valid)
+      case .check(let invocation, let configuration):
+        try await endpoints.check(invocation, expecting: configuration.previousResult)
+      case .collectGarbage(let network, let valid):
+        await endpoints.collectGarbage(network: network, valid: valid)
       case .status: break
       }
       return CNIReply.success()

@@ -46,7 +46,10 @@ public final class Agent: Sendable {
   let metricsProblem = Mutex<String?>(nil)
   let startedAt = Timestamp.now()
   let names: NameService
-  private let network: NodeNetwork
+  let network: NodeNetwork
+  let repairs: DatapathRepairs
+  /// Programs at the socket that were in order once.
+  let healthySocketHooks = Mutex<Set<String>>([])
   private let reporter: PolicyStatusReporter
 
   /// Loads the datapath; throws when this host can not run it, saying what is missing.
@@ -58,6 +61,7 @@ public final class Agent: Sendable {
     datapath = try Datapath(
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
     network = try NodeNetwork()
+    repairs = DatapathRepairs(logger: logger)
     identities = IdentityService(api: client, logger: logger)
     let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
     self.events = events
@@ -269,9 +273,11 @@ public final class Agent: Sendable {
   }
 
   private func followNode(_ feed: PolicyFeed) async {
+    if let cgroups = configuration.socketCgroups { noteHealthySockets(cgroups) }
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(10))
       devices.follow()
+      await repairDatapath()
       native.write()
       do { feed.add(.hostAddresses(Set(try network.nodeAddresses()))) } catch {
         logger.error("the node's addresses can not be read: \(error)")

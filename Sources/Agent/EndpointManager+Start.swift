@@ -68,7 +68,7 @@ extension EndpointManager {
   }
 
   private func forget(_ attachment: PodAttachment) {
-    logger.info("pod \(attachment.podNamespace)/\(attachment.podName) is gone, its interface with it")
+    logger.info("\(attachment.label) is gone, its interface with it")
     attempt("forget attachment \(attachment.key)") {
       try kernel.forgetConnections(of: attachment.addresses)
       try attachments.remove(attachment.key)

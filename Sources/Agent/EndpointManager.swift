@@ -25,6 +25,8 @@ actor EndpointManager {
   var endpoints: [CNIAttachmentKey: Endpoint] = [:]
   var pods: [ObjectKey: Pod] = [:]
   var namespaces: [String: [String: String]] = [:]
+  /// Where the next round of questions for programs begins.
+  var lastAsked = 0
   private var connecting: [CNIAttachmentKey: Task<AttachmentResult, any Error>] = [:]
   private var identifications: WorkQueue<CNIAttachmentKey>?
 
@@ -60,7 +62,7 @@ actor EndpointManager {
   // MARK: The CNI's verbs
 
   /// Connects a pod; one that is connected gives its result again. The caller's cancellation does not end it half way.
-  func add(_ invocation: CNIInvocation, mtu: Int?) async throws -> AttachmentResult {
+  func add(_ invocation: CNIInvocation, network: String = "", mtu: Int?) async throws -> AttachmentResult {
     let key = invocation.key
     // A DEL that was written down while no agent listened came before this ADD.
     await replayDelete(key)
@@ -68,7 +70,7 @@ actor EndpointManager {
     guard connecting[key] == nil else { throw CNIError(.tryAgainLater, "ADD for \(key) is under way") }
     let task = Task {
       defer { connecting[key] = nil }
-      return try await connect(invocation, mtu: mtu ?? configuration.mtu)
+      return try await connect(invocation, network: network, mtu: mtu ?? configuration.mtu)
     }
     connecting[key] = task
     do { return try await task.value } catch {
@@ -76,7 +78,7 @@ actor EndpointManager {
     }
   }
 
-  private func connect(_ invocation: CNIInvocation, mtu: Int) async throws -> AttachmentResult {
+  private func connect(_ invocation: CNIInvocation, network: String, mtu: Int) async throws -> AttachmentResult {
     let key = invocation.key
     // A container of a runtime that knows no Pods has no labels: it is what policies call `init`.
     let pod = invocation.namesPod ? try await pod(invocation) : nil
@@ -85,9 +87,10 @@ actor EndpointManager {
     try Task.checkCancellation()
     let addresses = try ipam.allocate()
     do {
-      let (attachment, index) = try await devices.create(
+      var (attachment, index) = try await devices.create(
         invocation, uid: pod?.metadata.uid ?? "", addresses: addresses, mtu: mtu
       ) { [kernel] in try kernel.attach(interface: $0, index: $1) }
+      attachment.network = network
       try Task.checkCancellation()
       guard let id = ids.allocate(key) else { throw CNIError(.agentFailure, "no endpoint id is free") }
       try attachments.save(attachment)
@@ -102,7 +105,7 @@ actor EndpointManager {
       try kernel.set(current.datapath)
       reports.publish(current)
       logger.info(
-        "connected \(attachment.podNamespace)/\(attachment.podName) as endpoint \(id), identity \(current.identity)")
+        "connected \(attachment.label) as endpoint \(id), identity \(current.identity)")
       return attachment.result
     } catch {
       if endpoints[key] != nil {
@@ -143,10 +146,14 @@ actor EndpointManager {
     attempt("remove the record of endpoint \(endpoint.id)") { try attachments.remove(key) }
     reports.withdraw(attachment)
     await leave(endpoint)
-    logger.info("disconnected \(attachment.podNamespace)/\(attachment.podName), endpoint \(endpoint.id)")
+    logger.info("disconnected \(attachment.label), endpoint \(endpoint.id)")
   }
 
-  func check(_ key: CNIAttachmentKey) throws {
+  /// Whether everything of an attachment is there, in the kernel and in the container; throws what is missing.
+  ///
+  /// - Parameter expected: what the runtime got from ADD.
+  func check(_ invocation: CNIInvocation, expecting expected: AttachmentResult?) async throws {
+    let key = invocation.key
     guard let endpoint = endpoints[key] else { throw CNIError(.unknownContainer, "no attachment \(key)") }
     guard try devices.index(of: endpoint.attachment) == endpoint.interfaceIndex else {
       throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) is gone")
@@ -157,11 +164,20 @@ actor EndpointManager {
         throw CNIError(.agentFailure, "the kernel has no entry for \(address)")
       }
     }
+    guard try kernel.isAttached(index: endpoint.interfaceIndex) else {
+      throw CNIError(.agentFailure, "\(endpoint.attachment.hostInterface) lacks its programs")
+    }
+    var attachment = endpoint.attachment
+    attachment.netns = invocation.netns
+    try await devices.check(attachment, expecting: expected)
   }
 
-  /// Disconnects everything but `valid`.
-  func collectGarbage(valid: [CNIAttachmentKey]) async {
-    for key in Set(endpoints.keys).subtracting(valid) { await delete(key) }
+  /// Disconnects everything of a network but `valid`. Records that name no network are of a time when only the runtime of
+  /// workloads collected.
+  func collectGarbage(network: String, valid: [CNIAttachmentKey]) async {
+    let names = network == WorkloadNetwork.name ? [network, ""] : [network]
+    let own = endpoints.filter { names.contains($0.value.attachment.network) }
+    for key in Set(own.keys).subtracting(valid) { await delete(key) }
   }
 
   /// Does the DELs that the plugin could not hand over. To be called before the agent listens, so that nothing stale is

@@ -16,6 +16,10 @@ protocol EndpointKernel: Sendable {
   func attach(interface: String, index: UInt32) throws
   func detach(interface: String) throws
   func attachedInterfaces() throws -> Set<String>
+  /// Whether both programs are on a device.
+  func isAttached(index: UInt32) throws -> Bool
+  /// Those of the devices that have no place for programs, asked with one question.
+  func withoutQdisc(_ indexes: Set<UInt32>) throws -> Set<UInt32>
   func forgetConnections(of addresses: [IPAddress]) throws
   /// Has every connection judged again.
   func bumpRevision() throws
@@ -31,6 +35,8 @@ protocol PodDevices: Sendable {
     attach: @escaping @Sendable (String, UInt32) throws -> Void
   ) async throws -> (PodAttachment, UInt32)
   func remove(_ hostInterface: String)
+  /// Throws what of the pod's interface is not as ADD made it.
+  func check(_ attachment: PodAttachment, expecting expected: AttachmentResult?) async throws
 }
 
 /// The compiled policy.
@@ -62,6 +68,8 @@ struct NodeKernel: EndpointKernel {
   func attach(interface: String, index: UInt32) throws { try datapath.attach(interface: interface, index: index) }
   func detach(interface: String) throws { try datapath.detach(interface: interface) }
   func attachedInterfaces() throws -> Set<String> { try datapath.attachedInterfaces() }
+  func isAttached(index: UInt32) throws -> Bool { try datapath.isAttached(index: index) }
+  func withoutQdisc(_ indexes: Set<UInt32>) throws -> Set<UInt32> { try Datapath.withoutQdisc(indexes) }
   func forgetConnections(of addresses: [IPAddress]) throws {
     try datapath.connections.remove(addresses: Set(addresses))
     try datapath.translations.remove(addresses: Set(addresses))

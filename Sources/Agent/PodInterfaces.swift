@@ -36,7 +36,15 @@ struct PodInterfaces: Sendable {
     let result = await DetachedThread.run { () -> Result<UInt32, PodInterfaceError> in
       Result { () throws(PodInterfaceError) in try interface.add { try attach(attachment.hostInterface, $0) } }
     }
-    return (attachment, try result.get())
+    do { return (attachment, try result.get()) } catch { throw error.cniError }
+  }
+
+  func check(_ attachment: PodAttachment, expecting expected: AttachmentResult?) async throws {
+    let interface = PodInterface(attachment, host: host)
+    let result = await DetachedThread.run { () -> Result<Void, PodInterfaceError> in
+      Result { () throws(PodInterfaceError) in try interface.check(expecting: expected) }
+    }
+    do { try result.get() } catch { throw error.cniError }
   }
 
   func remove(_ hostInterface: String) { _ = try? PodInterface.remove(hostInterface, host: host) }

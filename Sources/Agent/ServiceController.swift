@@ -69,6 +69,9 @@ actor ServiceController {
   /// The Services that there are.
   var names: Set<ServiceName> { book.names }
 
+  /// How full the kernel's tables of services are.
+  var tables: [MapUsage] { reconciler?.usage ?? [] }
+
   /// Every Service, by its name.
   var models: [ServiceModel] {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }

@@ -50,6 +50,15 @@ public final class Link: Sendable {
     try create(program, descriptor, .skLookup, flags: 0, "a network namespace")
   }
 
+  /// The programs of type `sk_lookup` on the network namespace behind a descriptor, by id.
+  public static func programs(onNamespace descriptor: Int32) throws(BPFError) -> [UInt32] {
+    var ids = [UInt32](repeating: 0, count: 64)
+    var count = UInt32(ids.count)
+    let result = bpf_prog_query(descriptor, AttachType.skLookup.kernel, 0, nil, &ids, &count)
+    try check(result, "BPF_PROG_QUERY", "a network namespace")
+    return Array(ids.prefix(Int(count)))
+  }
+
   /// Makes a program of the section `iter/bpf_…_map_…` ready to walk over a map; see ``readAll()``.
   public static func iterator(_ program: Program, over map: RawMap) throws(BPFError) -> Link {
     var target = bpf_iter_link_info()

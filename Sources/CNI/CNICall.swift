@@ -7,8 +7,8 @@ public enum CNICall: Hashable, Sendable {
   case delete(CNIAttachmentKey)
   case check(CNIInvocation, CNIConfiguration)
   case status
-  /// Remove every attachment but these.
-  case collectGarbage(keeping: [CNIAttachmentKey])
+  /// Remove every attachment of the network but these.
+  case collectGarbage(network: String, keeping: [CNIAttachmentKey])
 
   public init(_ request: CNIRequest) throws(CNIError) {
     let invocation = try CNIInvocation(request)
@@ -19,7 +19,7 @@ public enum CNICall: Hashable, Sendable {
     case .status: self = .status
     case .collectGarbage:
       let configuration = try CNIConfiguration(request.config, for: .collectGarbage)
-      self = .collectGarbage(keeping: configuration.validAttachments)
+      self = .collectGarbage(network: configuration.name, keeping: configuration.validAttachments)
     case .version: throw CNIError(.invalidEnvironment, "VERSION is the plugin's own to answer")
     }
   }

@@ -20,10 +20,13 @@ public struct PodAttachment: Hashable, Sendable {
   public var addresses: [IPAddress]
   /// Nanoseconds since 1970; the order of the records, from which address allocation goes on.
   public var createdAt: Int64
+  /// Name of the CNI network that it is of; empty in records that do not say.
+  public var network: String
 
   public init(
     key: CNIAttachmentKey, podNamespace: String, podName: String, podUID: String, netns: String, hostInterface: String,
-    hostMAC: MACAddress, podMAC: MACAddress, mtu: Int, addresses: [IPAddress], createdAt: Int64
+    hostMAC: MACAddress, podMAC: MACAddress, mtu: Int, addresses: [IPAddress], createdAt: Int64,
+    network: String = ""
   ) {
     self.key = key
     self.podNamespace = podNamespace
@@ -36,6 +39,7 @@ public struct PodAttachment: Hashable, Sendable {
     self.mtu = mtu
     self.addresses = addresses
     self.createdAt = createdAt
+    self.network = network
   }
 
   /// A new attachment for what a runtime asked: its device names and random MAC addresses are chosen here.
@@ -58,6 +62,7 @@ public struct PodAttachment: Hashable, Sendable {
       "netns": .string(netns), "hostInterface": .string(hostInterface), "hostMAC": .string(hostMAC.description),
       "podMAC": .string(podMAC.description), "mtu": .integer(Int64(mtu)),
       "addresses": .array(addresses.map { .string($0.description) }), "createdAt": .integer(createdAt),
+      "network": .string(network),
     ]
   }
 
@@ -78,7 +83,7 @@ public struct PodAttachment: Hashable, Sendable {
       podNamespace: try text("podNamespace"), podName: try text("podName"), podUID: try text("podUID"),
       netns: try text("netns"), hostInterface: try text("hostInterface"), hostMAC: try mac("hostMAC"),
       podMAC: try mac("podMAC"), mtu: Int(try cursor.required("mtu").integer()), addresses: addresses,
-      createdAt: try cursor.required("createdAt").integer())
+      createdAt: try cursor.required("createdAt").integer(), network: try cursor.member("network")?.string() ?? "")
   }
 
   /// What ADD answers for this attachment; also the answer to an ADD that comes again.

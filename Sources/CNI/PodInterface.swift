@@ -71,8 +71,11 @@ public struct PodInterface: Sendable {
     }
   }
 
-  /// What CHECK asks: both ends are up and have their addresses, and the host has its routes. Throws what is wrong.
-  public func check() throws(PodInterfaceError) {
+  /// What CHECK asks: both ends are up and have their addresses and routes, and what the runtime got from ADD is still so.
+  /// Throws what is wrong.
+  ///
+  /// - Parameter expected: what the runtime was given, and may have let other plugins add to.
+  public func check(expecting expected: AttachmentResult? = nil) throws(PodInterfaceError) {
     let namespace = try openNamespace()
     do {
       guard let index = try existing(namespace) else { throw PodInterfaceError.missing(attachment.hostInterface) }
@@ -80,12 +83,38 @@ public struct PodInterface: Sendable {
       let name = attachment.key.interfaceName
       guard let device = try pod.interface(named: name) else { throw PodInterfaceError.missing(name) }
       guard device.isUp else { throw PodInterfaceError.wrong("\(name) is down in the pod") }
-      let addresses = try pod.addresses(interfaceIndex: device.index).map(\.address)
+      guard let hostDevice = try host.interface(named: attachment.hostInterface), hostDevice.isUp else {
+        throw PodInterfaceError.wrong("\(attachment.hostInterface) is down on the host")
+      }
+      let present = try pod.addresses(interfaceIndex: device.index)
+      let addresses = present.map(\.address)
       let routes = try host.routes(table: .main).filter { $0.interfaceIndex == index }
       for address in attachment.addresses {
         guard addresses.contains(address) else { throw PodInterfaceError.wrong("\(name) lacks address \(address)") }
         guard routes.contains(where: { $0.destination == CIDR(address) }) else {
           throw PodInterfaceError.wrong("the host has no route to \(address) through \(attachment.hostInterface)")
+        }
+      }
+      let podRoutes = try pod.routes(table: .main).filter { $0.interfaceIndex == device.index }
+      for (index, interface) in (expected?.interfaces ?? []).enumerated() where interface.sandbox != nil {
+        guard interface.name == name else { continue }
+        if !interface.mac.isEmpty, interface.mac.lowercased() != device.mac?.description {
+          throw PodInterfaceError.wrong("\(name) has not the MAC address \(interface.mac) of prevResult")
+        }
+        for address in expected?.addresses ?? [] where address.interface == index {
+          let isThere = present.contains { $0.address == address.address && Int($0.prefixLength) == address.length }
+          guard isThere else {
+            throw PodInterfaceError.wrong("\(name) lacks address \(address.address)/\(address.length) of prevResult")
+          }
+        }
+      }
+      for route in expected?.routes ?? attachment.result.routes {
+        let isThere = podRoutes.contains {
+          $0.destination == route.destination && (route.gateway == nil || $0.gateway == route.gateway)
+        }
+        guard isThere else {
+          let gateway = route.gateway.map { " via \($0)" } ?? ""
+          throw PodInterfaceError.wrong("the pod has no route to \(route.destination)\(gateway) through \(name)")
         }
       }
     } catch {
@@ -94,9 +123,13 @@ public struct PodInterface: Sendable {
   }
 
   private func openNamespace() throws(PodInterfaceError) -> NetworkNamespace {
-    do { return try NetworkNamespace(path: attachment.netns) } catch {
+    let namespace: NetworkNamespace
+    do { namespace = try NetworkNamespace(path: attachment.netns) } catch {
       throw error.isAbsent ? .noNamespace(attachment.netns) : .netlink(error)
     }
+    // A file that a namespace's mount has left, or any other: setns(2) would say no more than EINVAL.
+    guard namespace.isNamespace else { throw .noNamespace(attachment.netns) }
+    return namespace
   }
 
   /// The index of the host's end when the pair is the one that the attachment describes; a pair of the name that is not is

@@ -96,8 +96,14 @@ public final class ControlPlane: Sendable {
     let database = "\(directory)/state.db"
     // SQLite gives its other files the mode of this one, and Secrets are in them.
     try StateFiles.create(database)
-    let store = try Store(path: database, historyLimit: configuration.historyLimit) {
-      selectable[$0] ?? []
+    let store: Store
+    do {
+      store = try Store(path: database, historyLimit: configuration.historyLimit) { selectable[$0] ?? [] }
+    } catch {
+      throw ControlPlaneError(
+        description:
+          "the objects in \(database) can not be read: \(error); put back a copy of it, or move it and its -wal "
+          + "and -shm files away to begin with an empty cluster")
     }
     server = APIServer(
       store: store, builtin: builtin, services: try configuration.services(), logger: logger,

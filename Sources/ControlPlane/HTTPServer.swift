@@ -77,10 +77,6 @@ struct HTTPServer: Sendable {
     guard let method = APIRequest.Method(rawValue: request.method.rawValue) else {
       return response(APIResponse(.methodNotAllowed), request)
     }
-    var query: [String: String] = [:]
-    for (key, value) in request.uri.queryParameters where query[String(key)] == nil {
-      query[String(key)] = String(value)
-    }
     var body: [UInt8] = []
     if method != .get {
       do {
@@ -93,7 +89,8 @@ struct HTTPServer: Sendable {
     }
     let answer = await server.respond(
       to: APIRequest(
-        method: method, path: path, query: query, accept: request.headers[.accept] ?? "",
+        method: method, path: path, query: HTTPServer.query(request.uri.query ?? ""),
+        accept: request.headers[.accept] ?? "",
         contentType: request.headers[.contentType] ?? "application/json",
         userAgent: request.headers[.userAgent] ?? "", body: body))
     return response(answer, request)
@@ -121,6 +118,21 @@ struct HTTPServer: Sendable {
       }
     }
     return Response(status: .init(code: answer.code), headers: headers, body: body)
+  }
+
+  /// The first value of each parameter, decoded as forms are (`application/x-www-form-urlencoded`): a `+` is a space.
+  static func query(_ text: some StringProtocol) -> [String: String] {
+    func decoded(_ part: Substring) -> String {
+      let spaced = Substring(part.map { $0 == "+" ? " " : $0 })
+      return spaced.removingURLPercentEncoding() ?? String(spaced)
+    }
+    var query: [String: String] = [:]
+    for pair in text.split(separator: "&") {
+      let parts = Substring(pair).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard let key = parts.first.map(decoded), query[key] == nil else { continue }
+      query[key] = parts.count == 2 ? decoded(parts[1]) : ""
+    }
+    return query
   }
 
   /// The decoded steps of a path.

@@ -5,6 +5,7 @@ import CMartletBPF
 import Identity
 import KernelABI
 import Logging
+import Netlink
 import Synchronization
 
 /// The kernel's part of a node: its programs and maps, loaded or adopted, and each table behind a type of its own.
@@ -143,6 +144,22 @@ public final class Datapath: Sendable {
     for (program, direction) in [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)] {
       _ = try TCAttachment.attach(program, interfaceIndex: index, direction: direction, mechanism: .clsact)
     }
+  }
+
+  /// Whether both programs are on a device of a pod's.
+  public func isAttached(index: UInt32) throws(BPFError) -> Bool {
+    for (program, direction) in [(fromContainer, TrafficDirection.ingress), (toContainer, .egress)] {
+      let found = try TCAttachment.query(interfaceIndex: index, direction: direction)
+      guard found.contains(where: { $0.programID == program.id }) else { return false }
+    }
+    return true
+  }
+
+  /// Those of the devices that lack the discipline that filters are below, from one dump.
+  public static func withoutQdisc(_ indexes: Set<UInt32>) throws -> Set<UInt32> {
+    if indexes.isEmpty { return [] }
+    let present = try NetlinkHandle().queueingDisciplines().filter { $0.kind == "clsact" }.map(\.interfaceIndex)
+    return indexes.subtracting(present)
   }
 
   /// Ends a device's attachments, or forgets them when it is gone.

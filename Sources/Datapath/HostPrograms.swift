@@ -2,6 +2,12 @@ import BPF
 import CMartletABI
 import Synchronization
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// The programs on the node's own devices, which judge the node's own traffic once it has a policy. They share every map
 /// with the pods' programs; a node whose devices nobody named never loads them.
 public final class HostPrograms: Sendable {
@@ -27,6 +33,22 @@ public final class HostPrograms: Sendable {
         pinPath: pins.devices.link(name, direction))
     }
     attached.withLock { $0[name] = index }
+  }
+
+  /// Puts the programs back where somebody has taken them off a device that this process had attached to; the devices' names.
+  public func repair() throws -> [String] {
+    var repaired: [String] = []
+    for (name, index) in devices.sorted(by: { $0.key < $1.key }) where if_nametoindex(name) == index {
+      let object = try load()
+      let isComplete = try [("from_netdev", TrafficDirection.ingress), ("to_netdev", .egress)].allSatisfy {
+        let id = try object.program($0.0).id
+        return try TCAttachment.query(interfaceIndex: index, direction: $0.1).contains { $0.programID == id }
+      }
+      if isComplete { continue }
+      try attach(interface: name, index: index)
+      repaired.append(name)
+    }
+    return repaired
   }
 
   /// Ends the attachments, of this process and of earlier ones, to all devices but these.

@@ -27,22 +27,7 @@ public struct NodeNetwork: Sendable {
   ///
   /// - Parameter addresses: the node's address in each pod block.
   public func ensure(addresses: [IPAddress], forwarding: Bool) throws {
-    if try netlink.interface(named: NodeNetwork.device) == nil {
-      try netlink.createVeth(VethSpecification(name: NodeNetwork.device, peerName: NodeNetwork.peer))
-    }
-    for name in [NodeNetwork.device, NodeNetwork.peer] {
-      guard let interface = try netlink.interface(named: name) else { continue }
-      if !interface.isUp { try netlink.setInterface(index: interface.index, up: true) }
-      if name == NodeNetwork.device {
-        for address in addresses {
-          try netlink.replaceAddress(
-            InterfaceAddress(
-              interfaceIndex: interface.index, address: address, prefixLength: address.isIPv4 ? 32 : 128, flags: .noDAD)
-          )
-        }
-      }
-    }
-    try ensureProxyRoutes()
+    try repair(addresses: addresses)
     if forwarding {
       try NodeNetwork.setSysctl("net/ipv4/ip_forward", "1")
       try NodeNetwork.setSysctl("net/ipv6/conf/all/forwarding", "1")
@@ -52,8 +37,45 @@ public struct NodeNetwork: Sendable {
     try NodeNetwork.setSysctl("net/ipv4/udp_early_demux", "0")
   }
 
-  private func ensureProxyRoutes() throws {
-    guard let loopback = try netlink.interface(named: "lo") else { return }
+  /// A part of it that was not there, as people say it.
+  public enum Part: Hashable, Sendable {
+    case device(String)
+    case rule(String)
+    case route(String)
+  }
+
+  /// Makes what is missing of devices, addresses, rules and routes; returns what that was.
+  @discardableResult
+  public func repair(addresses: [IPAddress]) throws -> [Part] {
+    var made: [Part] = []
+    if try netlink.interface(named: NodeNetwork.device) == nil {
+      try netlink.createVeth(VethSpecification(name: NodeNetwork.device, peerName: NodeNetwork.peer))
+      made.append(.device("device \(NodeNetwork.device)"))
+    }
+    for name in [NodeNetwork.device, NodeNetwork.peer] {
+      guard let interface = try netlink.interface(named: name) else { continue }
+      if !interface.isUp {
+        try netlink.setInterface(index: interface.index, up: true)
+        made.append(.device("device \(name) up"))
+      }
+      if name == NodeNetwork.device {
+        let present = Set(try netlink.addresses(interfaceIndex: interface.index).map(\.address))
+        for address in addresses where !present.contains(address) {
+          made.append(.device("address \(address) of \(name)"))
+          try netlink.replaceAddress(
+            InterfaceAddress(
+              interfaceIndex: interface.index, address: address, prefixLength: address.isIPv4 ? 32 : 128, flags: .noDAD)
+          )
+        }
+      }
+    }
+    return made + (try repairProxyRoutes())
+  }
+
+  private func repairProxyRoutes() throws -> [Part] {
+    var made: [Part] = []
+    guard let loopback = try netlink.interface(named: "lo") else { return made }
+    let table = NodeNetwork.proxyTable
     let present = try netlink.rules()
     for family in RoutingRule.Family.allCases {
       let rule = RoutingRule(
@@ -62,14 +84,21 @@ public struct NodeNetwork: Sendable {
       let isThere = present.contains {
         $0.family == rule.family && $0.table == rule.table && $0.mark == rule.mark && $0.markMask == rule.markMask
       }
-      if !isThere { try netlink.addRule(rule) }
+      guard !isThere else { continue }
+      try netlink.addRule(rule)
+      made.append(.rule("\(family) rule of the packets for the proxy (lookup \(table.rawValue))"))
     }
+    let routes = try netlink.routes(table: table)
     for everything in [CIDR(IPAddress(v4: 0), length: 0), CIDR(IPAddress(high: 0, low: 0), length: 0)] {
-      guard let everything else { continue }
+      guard let everything, !routes.contains(where: { $0.destination == everything && $0.type == .local }) else {
+        continue
+      }
       try netlink.replaceRoute(
         Route(
           everything, type: .local, table: NodeNetwork.proxyTable, interfaceIndex: loopback.index, scope: .host))
+      made.append(.route("route \(everything) of table \(table.rawValue)"))
     }
+    return made
   }
 
   /// Removes what `ensure` made; sysctls stay as they are.

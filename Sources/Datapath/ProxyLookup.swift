@@ -18,17 +18,30 @@ public struct ProxyLookup: Sendable {
     self.maps = maps
   }
 
+  /// Whether the pinned attachment is in force in the calling thread's network namespace.
+  public func isAttached() throws -> Bool {
+    guard access(pins.proxyLookup, F_OK) == 0 else { return false }
+    let program = try Link.fromPin(pins.proxyLookup).info().programID
+    return try ProxyLookup.onNamespace { try Link.programs(onNamespace: $0).contains(program) }
+  }
+
+  private static func onNamespace<Success>(_ body: (Int32) throws -> Success) throws -> Success {
+    let path = "/proc/thread-self/ns/net"
+    let namespace = open(path, O_RDONLY | O_CLOEXEC)
+    guard namespace >= 0 else { throw BPFError(call: "open", errno: errno, detail: path) }
+    defer { close(namespace) }
+    return try body(namespace)
+  }
+
   /// Attaches the program to the calling thread's network namespace, in place of that of an earlier process.
   public func attach() throws {
     let object = try ObjectSpecification(bytes: BPFObjects.proxy, name: "proxy").load(reusing: maps)
     let program = try object.program("proxy_lookup")
     try program.pin(at: pins.programs + "/proxy_lookup", replacing: true)
-    let path = "/proc/thread-self/ns/net"
-    let namespace = open(path, O_RDONLY | O_CLOEXEC)
-    guard namespace >= 0 else { throw BPFError(call: "open", errno: errno, detail: path) }
-    defer { close(namespace) }
     // A namespace takes several programs, so the old one stays until the new one is there; and the node's namespace may
     // be another one than that of the earlier process.
-    try Link.networkNamespace(program, descriptor: namespace).pin(at: pins.proxyLookup, replacing: true)
+    try ProxyLookup.onNamespace {
+      try Link.networkNamespace(program, descriptor: $0).pin(at: pins.proxyLookup, replacing: true)
+    }
   }
 }

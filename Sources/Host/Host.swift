@@ -23,13 +23,17 @@ public struct Host: Sendable {
   private let configuration: HostConfiguration
   private let logger: Logger
   private let lock: InstanceLock
+  private let hold: NamespaceHold
 
   /// Checks what the host must have and takes the state directory; throws saying what is missing.
   public init(configuration: HostConfiguration, logger: Logger) throws {
     try Preflight().check(devices: configuration.devices)
+    try Preflight.check(configuration)
     try Preflight.mountBPFFS()
     try configuration.directory.create()
     lock = try InstanceLock(configuration.directory)
+    // Before anything of the namespace's is touched, and until the end: what is removed there is this instance's.
+    hold = try NamespaceHold(configuration.directory)
     self.configuration = configuration
     self.logger = logger
   }
@@ -128,6 +132,10 @@ public struct Host: Sendable {
         for await _ in apiEnd {}
         return nil
       }
+      group.addTask {
+        await self.keepNodeRegistered(client)
+        return nil
+      }
       group.addTask { [logger] in
         await IdentityCollector(api: client, logger: logger).run()
         return nil
@@ -182,6 +190,28 @@ public struct Host: Sendable {
         ]
       ])
     return addresses
+  }
+
+  /// Registers the node again when somebody has deleted its object: nobody else makes one. Returns when the task is cancelled.
+  private func keepNodeRegistered(_ client: KubernetesClient) async {
+    let options = ListOptions(fieldSelector: "metadata.name=\(configuration.nodeName)")
+    for await delta in Reflector<Node>(client: client, options: options, logger: logger).deltas() {
+      switch delta {
+      case .deleted: break
+      case .replaced(let nodes, let invalid) where nodes.isEmpty && invalid.isEmpty: break
+      default: continue
+      }
+      logger.warning("node \(configuration.nodeName) was deleted from the API; registering it again")
+      while !Task.isCancelled {
+        do {
+          _ = try await registerNode(client)
+          break
+        } catch {
+          logger.error("node \(configuration.nodeName) can not be registered, trying again in a second: \(error)")
+          try? await Task.sleep(for: .seconds(1))
+        }
+      }
+    }
   }
 
   private func removeDatapath() {

@@ -1,3 +1,4 @@
+import Addressing
 import BPF
 import CNI
 import Files
@@ -59,6 +60,31 @@ struct Preflight {
       }
     }
   }
+
+  /// What the settings alone can not be used for.
+  static func check(_ configuration: HostConfiguration) throws(HostError) {
+    let directory = configuration.directory
+    let sockets = [directory.agentSocket, directory.proxy.accessSocket, directory.proxy.nameSocket]
+    if let socket = sockets.max(by: { $0.utf8.count < $1.utf8.count }), socket.utf8.count > longestSocketPath {
+      throw HostError(
+        "the state directory's path is too long: a socket's, such as \(socket), may have \(longestSocketPath) bytes and has "
+          + "\(socket.utf8.count); give a shorter --state-dir")
+    }
+    var blocks: [(option: String, block: CIDR)] = []
+    for block in configuration.podCIDRs { blocks.append(("--pod-cidr", block)) }
+    for block in configuration.serviceCIDRs { blocks.append(("--service-cidr", block)) }
+    for block in configuration.loadBalancerCIDRs { blocks.append(("--load-balancer-cidr", block)) }
+    for (index, second) in blocks.enumerated() {
+      for first in blocks[..<index] where first.block.contains(second.block) || second.block.contains(first.block) {
+        throw HostError(
+          "\(second.option) \(second.block) overlaps \(first.option) \(first.block); an address can be of one of them only"
+        )
+      }
+    }
+  }
+
+  /// In bytes: sun_path without its NUL (unix(7)).
+  private static let longestSocketPath = 107
 
   static func mountBPFFS() throws(HostError) {
     do throws(BPFError) { try BPFFS.ensureMounted() } catch {

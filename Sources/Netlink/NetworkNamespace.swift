@@ -36,6 +36,12 @@ public final class NetworkNamespace: Sendable {
     try onNewNamespaceThread {}
   }
 
+  /// Whether the file is a namespace at all: one of the kernel's file system of namespaces (NSFS_MAGIC of linux/magic.h).
+  public var isNamespace: Bool {
+    var system = statfs()
+    return fstatfs(fileDescriptor, &system) == 0 && system.f_type == 0x6E73_6673
+  }
+
   /// The namespace's inode number, which tells namespaces apart.
   public var inode: UInt64 {
     var status = stat()

@@ -14,7 +14,9 @@ public struct CNIRunner: Sendable {
   /// Milliseconds after which a plugin that does not answer is killed.
   public var timeout: Int32
 
-  public init(command: [String], networkName: String = "martlet", agentSocket: String, timeout: Int32 = 30_000) {
+  public init(
+    command: [String], networkName: String = WorkloadNetwork.name, agentSocket: String, timeout: Int32 = 30_000
+  ) {
     self.command = command
     self.networkName = networkName
     self.agentSocket = agentSocket

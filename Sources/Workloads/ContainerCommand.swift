@@ -74,6 +74,11 @@ public struct ContainerCommand: Hashable, Sendable {
     }
   }
 
+  /// The text that `expand` makes `word` of, whatever the variables are.
+  public static func escape(_ word: String) -> String {
+    word.split(separator: "$", omittingEmptySubsequences: false).joined(separator: "$$")
+  }
+
   /// Replaces `$(NAME)` by the variable's value; one that is not set stays as it is, and `$$` stands for `$`.
   static func expand(_ text: String, _ variables: [String: String]) -> String {
     guard text.contains("$") else { return text }

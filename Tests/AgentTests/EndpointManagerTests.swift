@@ -14,6 +14,38 @@ import Testing
     manager = try lab.manager()
   }
 
+  @Test func garbageOfOneNetworkLeavesTheOthers() async throws {
+    for name in ["web", "box", "old"] { try lab.pod(name, uid: "u-\(name)") }
+    let workload = try NodeLab.add("c1", pod: "web")
+    _ = try await manager.add(workload, network: WorkloadNetwork.name, mtu: nil)
+    _ = try await manager.add(NodeLab.add("c2", pod: "box"), network: "martlet", mtu: nil)
+    // By a version whose records did not say.
+    _ = try await manager.add(NodeLab.add("c3", pod: "old"), mtu: nil)
+    func pods() async -> [String] { await manager.all.map(\.attachment.podName).sorted() }
+    await manager.collectGarbage(network: "martlet", valid: [])
+    #expect(await pods() == ["old", "web"])
+    // A new agent knows from the records.
+    let next = try lab.manager()
+    _ = try await next.adopt(pods: [], namespaces: [:])
+    await next.collectGarbage(network: "martlet", valid: [])
+    #expect(await next.all.map(\.attachment.podName).sorted() == ["old", "web"])
+    await next.collectGarbage(network: WorkloadNetwork.name, valid: [workload.key])
+    #expect(await next.all.map(\.attachment.podName) == ["web"])
+  }
+
+  @Test func programsThatSomebodyHasRemovedComeBack() async throws {
+    try lab.pod()
+    _ = try await manager.add(NodeLab.add(), mtu: nil)
+    #expect(await manager.repairPrograms().repaired == [])
+    #expect(await manager.unguarded() == [])
+    lab.strip()
+    #expect(await manager.unguarded() == [7])
+    let (repaired, failure) = await manager.repairPrograms()
+    #expect(repaired.count == 1 && repaired[0].hasPrefix("default/web on mlt") && failure == nil)
+    #expect(await manager.unguarded() == [])
+    #expect(await manager.repairPrograms().repaired == [])
+  }
+
   /// The identity that the pod's present labels make.
   private func wanted(app: String, team: String? = nil) async throws -> NumericIdentity {
     let namespaceLabels = team.map { ["team": $0] } ?? [:]

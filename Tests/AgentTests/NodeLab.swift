@@ -21,6 +21,7 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
     var devices: Set<String> = []
     var subjects: Set<NumericIdentity> = []
     var published: [String: NumericIdentity] = [:]
+    var stripped = false
   }
 
   let api = MemoryObjects()
@@ -111,9 +112,19 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
   func remove(_ addresses: [IPAddress]) throws {
     state.withLock { state in for address in addresses { state.endpoints[address] = nil } }
   }
-  func attach(interface: String, index: UInt32) throws { state.withLock { _ = $0.attached.insert(interface) } }
+  func attach(interface: String, index: UInt32) throws {
+    state.withLock { state in
+      state.attached.insert(interface)
+      state.stripped = false
+    }
+  }
   func detach(interface: String) { state.withLock { _ = $0.attached.remove(interface) } }
   func attachedInterfaces() -> Set<String> { state.withLock { $0.attached } }
+  func isAttached(index: UInt32) -> Bool { !state.withLock { $0.stripped } }
+  func withoutQdisc(_ indexes: Set<UInt32>) -> Set<UInt32> { state.withLock { $0.stripped } ? indexes : [] }
+  func check(_ attachment: PodAttachment, expecting expected: AttachmentResult?) async throws {}
+  /// As if somebody had removed the programs from all devices.
+  func strip() { state.withLock { $0.stripped = true } }
   func forgetConnections(of addresses: [IPAddress]) throws {}
   func bumpRevision() throws {}
 

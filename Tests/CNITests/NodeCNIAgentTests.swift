@@ -80,7 +80,9 @@ import Testing
     #expect(invocation.netns == "/run/netns/a" && configuration.mtu == 1400)
     #expect(checked.previousResult == FakeAgent.result)
     #expect(calls[2] == .status)
-    #expect(calls[3] == .collectGarbage(keeping: [CNIAttachmentKey(containerID: "a", interfaceName: "eth0")]))
+    #expect(
+      calls[3]
+        == .collectGarbage(network: "net", keeping: [CNIAttachmentKey(containerID: "a", interfaceName: "eth0")]))
     #expect(calls[4] == .delete(CNIAttachmentKey(containerID: "c1", interfaceName: "eth0")))
   }
 

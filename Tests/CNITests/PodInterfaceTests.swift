@@ -112,6 +112,46 @@ import Testing
     try lab.interface.check()
   }
 
+  /// What CHECK finds missing in the container is named.
+  @Test func checkLooksIntoTheContainer() throws {
+    let lab = try Lab()
+    defer { lab.destroy() }
+    _ = try lab.add()
+    let result = lab.attachment.result
+    try lab.interface.check(expecting: result)
+    let pod = try NetlinkHandle(in: lab.pod)
+    let index = try #require(try pod.interface(named: "eth0")).index
+    func complaint(_ expected: AttachmentResult? = nil) -> String {
+      do throws(PodInterfaceError) {
+        try lab.interface.check(expecting: expected ?? result)
+        return ""
+      } catch {
+        return error.description
+      }
+    }
+    try pod.deleteRoute(
+      Route(PodGateway.anyV4, gateway: PodGateway.v4, isOnLink: true, interfaceIndex: index))
+    #expect(complaint() == "the pod has no route to 0.0.0.0/0 via 169.254.1.1 through eth0")
+    _ = try lab.add()
+    #expect(complaint() == "")
+    var other = result
+    other.addresses[0].address = try #require(IPAddress("10.7.0.77"))
+    #expect(complaint(other) == "eth0 lacks address 10.7.0.77/32 of prevResult")
+    try pod.setInterface(index: index, up: false)
+    #expect(complaint() == "eth0 is down in the pod")
+  }
+
+  @Test func aFileThatIsNoNamespace() throws {
+    let lab = try Lab()
+    defer { lab.destroy() }
+    var attachment = lab.attachment
+    attachment.netns = "/proc/self/status"
+    let interface = PodInterface(attachment, host: lab.host)
+    let error = #expect(throws: PodInterfaceError.self) { try interface.add() }
+    #expect(error == .noNamespace("/proc/self/status"))
+    #expect(throws: PodInterfaceError.noNamespace("/proc/self/status")) { try interface.check() }
+  }
+
   @Test func removal() throws {
     let lab = try Lab()
     defer { lab.destroy() }

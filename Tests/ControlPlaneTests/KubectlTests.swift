@@ -39,6 +39,30 @@ struct KubectlTests {
       - {name: a, command: [sleep], ports: [{containerPort: 80}]}
     """
 
+  @Test func selectorsOfSets() async throws {
+    try await withServer { kubectl, _ in
+      for name in ["a", "b", "c"] {
+        try await kubectl("create", "configmap", name)
+        try await kubectl("label", "configmap", name, "app=\(name)")
+      }
+      #expect(
+        try await kubectl.ok("get", "cm", "-l", "app in (a,c)", "-o", "name").split(separator: "\n")
+          == ["configmap/a", "configmap/c"])
+    }
+  }
+
+  @Test func aKindThatIsNotThere() async throws {
+    try await withServer { kubectl, _ in
+      for version in ["networking.k8s.io/v1", "cilium.io/v2", "example.org/v1"] {
+        let object = "apiVersion: \(version)\nkind: NetworkPolice\nmetadata: {name: a}\n"
+        for verb in ["apply", "create"] {
+          let refused = try await kubectl(verb, "-f", "-", input: object)
+          #expect(refused.status != 0 && refused.errors.contains("no matches for kind \"NetworkPolice\""), "\(refused)")
+        }
+      }
+    }
+  }
+
   @Test func applyGetDelete() async throws {
     try await withServer { kubectl, _ in
       let file = try kubectl.directory.write(KubectlTests.policy, as: "policy.yaml")

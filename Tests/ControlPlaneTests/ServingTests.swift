@@ -78,6 +78,25 @@ import Testing
     _ = try await watching?.value
   }
 
+  @Test(
+    arguments: [
+      ("labelSelector=app+in+%28web%2Cclient%29&limit=500", ["labelSelector": "app in (web,client)", "limit": "500"]),
+      ("a=1%2B1&a=2&b&c=", ["a": "1+1", "b": "", "c": ""]), ("", [:]), ("x=%zz", ["x": "%zz"]),
+      ("e=a=b", ["e": "a=b"]),
+    ] as [(String, [String: String])])
+  func queries(_ text: String, _ parameters: [String: String]) {
+    #expect(HTTPServer.query(text) == parameters)
+  }
+
+  @Test func aDatabaseThatCanNotBeReadIsNamed() async throws {
+    let state = try TemporaryDirectory()
+    try FileManager.default.createDirectory(atPath: state.path + "/state", withIntermediateDirectories: true)
+    let path = state.path + "/state/state.db"
+    try String(repeating: "no database ", count: 1000).write(toFile: path, atomically: true, encoding: .utf8)
+    let error = await #expect(throws: ControlPlaneError.self) { try await withServer(state) { _, _ in } }
+    #expect(error?.description.contains(path) == true && error?.description.contains("move it") == true)
+  }
+
   @Test func aTakenPortIsNamed() async throws {
     try await withServer { _, first in
       let port = try #require(first.port)

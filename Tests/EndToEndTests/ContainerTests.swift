@@ -95,6 +95,29 @@ extension EndToEnd {
       }
     }
 
+    /// With the name of the README, by which podman and others collect.
+    @Test func `a collection of the containers' network leaves the pods alone`() throws {
+      let node = try SharedNode.node
+      let box = "\(node.name)-box"
+      try must(["ip", "netns", "add", box])
+      defer { _ = try? command(["ip", "netns", "del", box]) }
+      #expect(try plugin("ADD", node).status == 0)
+      func collect(_ name: String) throws -> Outcome {
+        let call = try Call("GC", node)
+        let configuration =
+          #"{"cniVersion":"1.1.0","name":"\#(name)","type":"martlet","agentSocket":"\#(node.state)/agent.sock","#
+          + #""cni.dev/valid-attachments":[]}"#
+        return try command(call.command, environment: call.environment, stdin: configuration)
+      }
+      #expect(try collect("martlet").status == 0)
+      #expect(try node.martlet("endpoint", "list", "-o", "json").json().arrayValue?.count == 2)
+      #expect(try collect("mesh").status == 0)
+      #expect(try node.martlet("endpoint", "list", "-o", "json").json().arrayValue?.count == 1)
+      #expect(try node.url(of: .pod("ratings"), .ipv4) != "")
+      #expect(
+        try node.request(from: .pod("ratings"), to: .pod("ratings"), port: 9080, family: .ipv4, timeout: 2) == "200")
+    }
+
     /// At any moment; the runtime's DEL then clears what there is, and nothing is left of it.
     @Test func `an agent killed during ADD leaves nothing`() throws {
       try Node.with { node in

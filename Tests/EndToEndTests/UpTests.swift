@@ -74,16 +74,66 @@ extension EndToEnd {
 
     @Test func `a port that is taken is named`() throws {
       try Node.with { node in
+        #expect(try node.martlet("down").status == 0)
+        let taker = try Child([
+          "ip", "netns", "exec", node.name, Node.binary, "bookinfo", "serve", "details", "--port", "6443",
+        ])
+        node.keepUntilStop(taker)
+        let taken = try eventually(within: 10) { try node.onNode(["ss", "-Hltn", "sport = :6443"]).text != "" }
+        #expect(taken)
         let outcome = try node.martlet("up", "--state-dir", node.directory + "/other")
         #expect(outcome.status == 1, "\(outcome)")
         #expect(outcome.errors.contains("127.0.0.1:6443") && outcome.errors.contains("--api-address"), "\(outcome)")
+      }
+    }
+
+    @Test func `a second instance in the same network namespace is refused and takes nothing away`() throws {
+      try Node.with { node in
+        try node.runServer("ratings", labels: "app=ratings")
+        try node.runPod("sleep", labels: "app=sleep")
+        let other = node.directory + "/other"
+        let outcome = try node.martlet("up", "--state-dir", other, "--api-address", "127.0.0.1:7443")
+        #expect(outcome.status == 1, "\(outcome)")
+        #expect(outcome.errors.contains("(state directory \(node.state))"), "\(outcome)")
+        #expect(outcome.errors.contains("martlet down --state-dir \(node.state)"), "\(outcome)")
+        let rules = try node.onNode(["ip", "rule"]).output
+        #expect(rules.contains("lookup 2005"), "\(rules)")
+        #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
+        // Whoever crashes holds nothing.
+        node.crash()
+        try node.start()
         #expect(try node.martlet("status").status == 0)
+      }
+    }
+
+    @Test func `a node that is deleted from the API comes back`() throws {
+      try Node.with { node in
+        #expect(try node.kubectl("delete", "node", node.name, "--wait=false").status == 0)
+        let isBack = try eventually(within: 15) { try node.kubectl("get", "node", node.name, "-o", "name").status == 0 }
+        #expect(isBack, "\(node.log.suffix(2000))")
+        try node.runServer("ratings", labels: "app=ratings")
+        try node.runPod("sleep", labels: "app=sleep")
+        #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
+      }
+    }
+
+    @Test func `settings that can not work are refused`() throws {
+      try Node.with { node in
+        let broken = node.directory + "/broken"
+        try must(["mkdir", broken])
+        try write(String(repeating: "no database ", count: 1000), to: broken + "/state.db")
+        #expect(try node.martlet("down", "--timeout", "30s").status == 0)
+        let corrupt = try node.martlet("up", "--state-dir", broken)
+        #expect(corrupt.status == 1 && corrupt.errors.contains("\(broken)/state.db can not be read"), "\(corrupt)")
+        let overlap = try node.martlet(
+          "up", "--state-dir", node.directory + "/o", "--service-cidr", "10.244.0.0/20,fd00:10:96::/112")
+        #expect(overlap.status == 1 && overlap.errors.contains("overlaps --pod-cidr"), "\(overlap)")
       }
     }
 
     @Test func `a device of the host is accepted, and what that does is said`() throws {
       try Node.with(["--device", "world"]) { node in
-        #expect(node.log.contains("the node's traffic on world is judged"), "\(node.log)")
+        #expect(node.log.contains("world (192.0.2.1, 2001:db8::1) is a device to the outside"), "\(node.log)")
       }
     }
 

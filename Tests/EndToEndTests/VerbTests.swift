@@ -56,6 +56,34 @@ extension EndToEnd {
       if status == 1 || status == 2 { #expect(outcome.errors.hasPrefix("martlet: "), "says why: \(outcome)") }
     }
 
+    @Test func `run replaces what an earlier run has left, and nothing else`() throws {
+      let node = try SharedNode.node
+      let first = try node.martlet("run", "--name", "once", "--detach", "--", "sh", "-c", "sleep 0.3")
+      #expect(first.status == 0, "\(first)")
+      let ended = try eventually(within: 10) {
+        try node.kubectl("get", "pod", "once", "-o", "jsonpath={.status.phase}").text == "Succeeded"
+      }
+      #expect(ended)
+      let second = try node.martlet("run", "--name", "once", "--detach", "--", "sleep", "60")
+      #expect(second.status == 0, "\(second)")
+      let third = try node.martlet("run", "--name", "once", "--detach", "--", "true")
+      #expect(third.status == 1 && third.errors.contains("`kubectl delete pod once -n default` removes it"), "\(third)")
+      #expect(try node.kubectl("delete", "pod", "once", "--timeout=20s").status == 0)
+    }
+
+    @Test func `a command's words come as they are given`() throws {
+      let outcome = try SharedNode.node.martlet("run", "--name", "words", "--", "sh", "-c", "echo $$; echo '$(HOME)'")
+      let lines = outcome.output.split(separator: "\n")
+      #expect(lines.count == 2 && Int(lines[0]) != nil && lines[1] == "$(HOME)", "\(outcome)")
+    }
+
+    @Test(arguments: [("/no/such/cmd", 127), ("/etc/passwd", 126), ("no-such-cmd", 127)] as [(String, Int32)])
+    func `a command that can not be started is told`(_ command: String, _ status: Int32) throws {
+      let node = try SharedNode.node
+      let outcome = try node.martlet("run", "--name", "wrong", "--", command)
+      #expect(outcome.status == status && outcome.errors.contains("can not start \"\(command)\""), "\(outcome)")
+    }
+
     @Test func `an agent that is not there is exit code 3`() throws {
       let outcome = try command([Node.binary, "status", "--state-dir", "/tmp/martlet-e2e-nothing"])
       #expect(outcome.status == 3)

@@ -1,4 +1,6 @@
+import Addressing
 import BPF
+import Files
 import Testing
 
 @testable import Host
@@ -46,5 +48,43 @@ import Testing
   ]) func `features of the kernel`(_ feature: Feature, _ name: String) {
     let text = complaint(preflight(missing: feature))
     #expect(text.contains(name) && text.hasSuffix("it said no"), "\(text)")
+  }
+}
+
+/// Settings that can not be used are told before anything is touched.
+@Suite struct SettingsCheckTests {
+  private func complaint(
+    state: String = "/tmp/x", pods: [String] = ["10.244.0.0/16", "fd00:10:244::/64"],
+    services: [String] = ["10.96.0.0/16", "fd00:10:96::/112"], balancers: [String] = []
+  ) -> String {
+    func blocks(_ texts: [String]) -> [CIDR] { texts.compactMap { CIDR($0) } }
+    var configuration = HostConfiguration(
+      directory: StateDirectory(state), nodeName: "n", apiAddress: "127.0.0.1", apiPort: 6443, podCIDRs: blocks(pods),
+      serviceCIDRs: blocks(services), keepsDatapath: false)
+    configuration.loadBalancerCIDRs = blocks(balancers)
+    do throws(HostError) {
+      try Preflight.check(configuration)
+      return ""
+    } catch {
+      return error.description
+    }
+  }
+
+  @Test func `what is usual is fine`() { #expect(complaint(balancers: ["192.0.2.0/24"]) == "") }
+
+  @Test func `blocks that overlap`() {
+    #expect(
+      complaint(services: ["10.244.3.0/24", "fd00:10:96::/112"])
+        .hasPrefix("--service-cidr 10.244.3.0/24 overlaps --pod-cidr 10.244.0.0/16"))
+    #expect(complaint(pods: ["10.0.0.0/8", "fd00:10:244::/64"]).contains("overlaps --pod-cidr 10.0.0.0/8"))
+    #expect(complaint(balancers: ["fd00:10:96::/120"]).contains("overlaps --service-cidr fd00:10:96::/112"))
+  }
+
+  @Test func `paths that are too long for sockets`() {
+    let prefix = "/tmp/"
+    let longest = 107 - "/proxy/access.sock".utf8.count
+    let fits = prefix + String(repeating: "a", count: longest - prefix.utf8.count)
+    #expect(complaint(state: fits) == "")
+    #expect(complaint(state: fits + "a").contains("too long"))
   }
 }

@@ -38,6 +38,11 @@ import Testing
 }
 
 @Suite struct ContainerCommandTests {
+  @Test(arguments: ["echo $$", "$(HOME)", "$$(HOME)", "$", "a$b$", "$$$(X)$", "plain", ""])
+  func escapedWordsComeBack(_ word: String) {
+    #expect(ContainerCommand.expand(ContainerCommand.escape(word), ["HOME": "/root", "X": "y"]) == word)
+  }
+
   func command(_ container: JSONValue, environment: [String: String] = ["PATH": "/bin:/usr/bin"]) throws
     -> ContainerCommand
   {

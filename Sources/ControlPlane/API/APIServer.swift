@@ -83,6 +83,14 @@ final class APIServer: Sendable {
     case "finalize" where target.resource.qualifiedName == "namespaces": break
     default: throw APIStatus.noSuchPath
     }
+    var response = try await perform(request, target)
+    if [.post, .put, .patch].contains(request.method), let warning = APIServer.idleWarning(target.resource) {
+      response.warnings.append(warning)
+    }
+    return response
+  }
+
+  private func perform(_ request: APIRequest, _ target: ResourceTarget) async throws -> APIResponse {
     switch (request.method, target.name.isEmpty) {
     case (.get, true): return request.flag("watch") ? try watch(request, target) : try list(request, target)
     case (.get, false):

@@ -6,7 +6,9 @@ extension APIServer {
     let wantsAggregate = request.accept.contains("as=APIGroupDiscoveryList")
     switch request.path.count {
     case 0:
-      return APIResponse(json: ["paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]])
+      return APIResponse(json: [
+        "paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+      ])
     case 1:
       switch request.path[0] {
       case "healthz", "livez", "readyz": return APIResponse(text: "ok")
@@ -28,6 +30,7 @@ extension APIServer {
         return APIResponse(json: Discovery.group(request.path[1], registry))
       case "api" where request.path[1] == "v1":
         return APIResponse(json: Discovery.resourceList(group: "", version: "v1", registry))
+      case "openapi" where request.path[1] == "v2": return OpenAPI.version2(request.accept)
       case "openapi" where request.path[1] == "v3": return APIResponse(json: openAPI.index(registry))
       default: return nil
       }

@@ -50,6 +50,26 @@ final class OpenAPICache: Sendable {
 }
 
 enum OpenAPI {
+  private static let protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+  /// As Kubernetes answers that: the name that clients ask for is no media type, which they check of answers.
+  private static let answeredProtobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+  /// A document of version 2 without definitions. kubectl asks for one when it finds no group that has a kind, and says
+  /// `no matches for kind` itself when it has one.
+  static func version2(_ accept: String) -> APIResponse {
+    guard accept.contains(protobuf) || accept.contains(answeredProtobuf) else {
+      return APIResponse(json: [
+        "swagger": "2.0", "info": ["title": "Martlet", "version": "v1.32.0"], "paths": [:], "definitions": [:],
+      ])
+    }
+    // openapi.v2.Document of gnostic: 1 swagger, 2 info (1 title, 2 version), 8 paths.
+    func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(content.count)] + content }
+    let info = field(1, Array("Martlet".utf8)) + field(2, Array("v1.32.0".utf8))
+    var response = APIResponse(body: .bytes(field(1, Array("2.0".utf8)) + field(2, info) + field(8, [])))
+    response.contentType = answeredProtobuf
+    return response
+  }
+
   static func document(_ resources: [Resource], path: String) -> JSONValue {
     var components: [String: JSONValue] = [:]
     var paths: [String: JSONValue] = [:]

@@ -81,10 +81,52 @@ extension APIServer {
     if old == nil { causes = Names.causes(name: name, resource) + causes }
     causes += Validator.causes(value, resource.schema) + serviceCauses
     causes += Immutability.causes(value, old: old, resource)
+    if causes.isEmpty { causes += APIServer.meaningCauses(value, resource) }
     if resource.qualifiedName == "customresourcedefinitions.apiextensions.k8s.io" {
       causes += CRDAdmission.causes(value)
     }
     if !causes.isEmpty { throw APIStatus.invalid(resource, name, causes) }
+  }
+}
+
+extension APIServer {
+  /// What is wrong with an object whose form is right.
+  fileprivate static func meaningCauses(_ value: JSONValue, _ resource: Resource) -> [APIStatus.Cause] {
+    var causes = FieldCauses()
+    if !resource.isCustom || resource.group == "cilium.io" {
+      SelectorValidation.check(value, resource.schema, &causes)
+    }
+    switch resource.qualifiedName {
+    case "networkpolicies.networking.k8s.io": NetworkPolicyValidation.check(value, &causes)
+    case "ciliumnetworkpolicies.cilium.io", "ciliumclusterwidenetworkpolicies.cilium.io":
+      if value["spec"]?.objectValue == nil, value["specs"]?.arrayValue?.isEmpty != false {
+        causes.required("spec", "one of spec and specs must say something")
+      }
+    case "configmaps":
+      let texts = value["data"]?.objectValue ?? [:]
+      let binaries = value["binaryData"]?.objectValue ?? [:]
+      // Of the binary data what base64 stands for.
+      let size =
+        texts.reduce(0) { $0 + ($1.value.stringValue?.utf8.count ?? 0) }
+        + binaries.reduce(0) { $0 + ($1.value.stringValue?.utf8.count ?? 0) / 4 * 3 }
+      if size > 1 << 20 {
+        causes.add("FieldValueTooLong", "", "Too long: may not be more than \(1 << 20) bytes")
+      }
+    default: break
+    }
+    return causes.list
+  }
+
+  /// Kinds that are stored for their users' tools, and that nothing here acts on.
+  private static let idleKinds = [
+    "ciliumenvoyconfigs.cilium.io", "ciliumclusterwideenvoyconfigs.cilium.io", "ingresses.networking.k8s.io",
+    "ingressclasses.networking.k8s.io",
+  ]
+
+  /// What the client of a write should know of the object's kind; nil when it does what it says.
+  static func idleWarning(_ resource: Resource) -> String? {
+    guard idleKinds.contains(resource.qualifiedName) else { return nil }
+    return "\(resource.kind) is stored, but nothing in this version of Martlet acts on it"
   }
 }
 

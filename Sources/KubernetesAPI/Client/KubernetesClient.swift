@@ -5,6 +5,12 @@ import NIOCore
 import NIOHTTP1
 import NIOSSL
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// Speaks the Kubernetes API. Objects go and come as documents; the generic functions decode them.
 ///
 ///     let client = try KubernetesClient(configuration: .kubeconfig(path: path))
@@ -92,7 +98,9 @@ public final class KubernetesClient: Sendable {
   }
 
   static func describe(_ error: any Error) -> String {
-    (error as? HTTPClientError)?.shortDescription ?? "\(error)"
+    // NIO's own words for a refused connection say "connection reset".
+    if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
+    return (error as? HTTPClientError)?.shortDescription ?? "\(error)"
   }
 
   private static func tls(_ configuration: ClientConfiguration) throws(ConfigurationError) -> TLSConfiguration {

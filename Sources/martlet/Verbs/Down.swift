@@ -15,8 +15,8 @@ struct Down: ParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
-  @Option(help: "Seconds to wait.")
-  var timeout = 60
+  @Option(help: "How long to wait: 500ms, 30s, 2m.", transform: parseDuration)
+  var timeout = Duration.seconds(60)
 
   func run() throws {
     guard let pid = instance.directory.runningHost else {
@@ -24,11 +24,12 @@ struct Down: ParsableCommand {
       throw Exit.no
     }
     kill(pid, SIGTERM)
-    for _ in 0..<timeout * 10 {
+    let deadline = ContinuousClock.now + timeout
+    while ContinuousClock.now < deadline {
       if instance.directory.runningHost != pid { return }
       usleep(100_000)
     }
-    complain("`martlet up` (pid \(pid)) still runs after \(timeout) s")
+    complain("`martlet up` (pid \(pid)) still runs after \(timeout)")
     throw Exit.no
   }
 }

@@ -79,14 +79,19 @@ struct Run: AsyncParsableCommand {
   private func start(_ client: KubernetesClient) async throws {
     do throws(KubernetesError) {
       let node = try await client.list(Node.self).items.first?.metadata.name ?? ""
-      _ = try await client.create(Pod.resource, try pod(node: node))
+      try await create(client, try pod(node: node))
       let deadline = ContinuousClock.now + timeout
       while true {
         let pod = try await client.get(Pod.self, namespace: namespace, name: name)
         if pod.status.isReady || (!detach && pod.status.phase == "Running") { return }
         if let phase = pod.status.phase, phase == "Failed" || phase == "Succeeded" {
           if !detach { return }
-          complain("the command of pod \(namespace)/\(name) ended at once (\(phase)); `martlet logs \(name)` shows why")
+          if let reason = await startError(client) {
+            complain(reason.message)
+          } else {
+            complain(
+              "the command of pod \(namespace)/\(name) ended at once (\(phase)); `martlet logs \(name)` shows why")
+          }
           throw KubernetesError.transport("")
         }
         guard ContinuousClock.now < deadline else {
@@ -100,6 +105,55 @@ struct Run: AsyncParsableCommand {
       complain("\(error)")
       throw error.code == nil ? Exit.unreachable : Exit.no
     }
+  }
+
+  /// Marks the pods that this verb has made, and may replace.
+  private static let makerAnnotation = "workloads.martlet.io/made-by"
+
+  /// Makes the pod, in place of one of its name that an earlier `martlet run` has left and that has ended.
+  private func create(_ client: KubernetesClient, _ pod: JSONValue) async throws(KubernetesError) {
+    do throws(KubernetesError) {
+      _ = try await client.create(Pod.resource, pod)
+      return
+    } catch {
+      guard error.isConflict else { throw error }
+    }
+    let old = try await client.get(Pod.resource, namespace: namespace, name: name)
+    let phase = old[path: "status", "phase"]?.stringValue ?? "Pending"
+    let isOwn = old["metadata"]?["annotations"]?[Run.makerAnnotation] != nil
+    guard isOwn, phase == "Succeeded" || phase == "Failed" else {
+      let state = isOwn ? "it is \(phase)" : "`martlet run` has not made it"
+      complain(
+        "there is a pod \(namespace)/\(name) already (\(state)); `kubectl delete pod \(name) -n \(namespace)` removes it"
+      )
+      throw .transport("")
+    }
+    do throws(KubernetesError) {
+      try await client.delete(
+        Pod.resource, namespace: namespace, name: name, DeleteOptions(uid: old["metadata"]?["uid"]?.stringValue))
+    } catch {
+      guard error.isNotFound else { throw error }
+    }
+    let deadline = ContinuousClock.now + timeout
+    while true {
+      do throws(KubernetesError) {
+        _ = try await client.create(Pod.resource, pod)
+        return
+      } catch {
+        guard error.isConflict, ContinuousClock.now < deadline else { throw error }
+      }
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+  }
+
+  /// Why the command could not be started, and the exit code that a shell has for that; nil when it could.
+  private func startError(_ client: KubernetesClient) async -> (message: String, code: Int32)? {
+    guard let pod = try? await client.get(Pod.resource, namespace: namespace, name: name) else { return nil }
+    let end = pod[path: "status", "containerStatuses"]?.arrayValue?.first?[path: "state", "terminated"]
+    guard let end, end["reason"] == "StartError" else { return nil }
+    return (
+      end["message"]?.stringValue ?? "the command can not be started", Int32(end["exitCode"]?.integerValue ?? 126)
+    )
   }
 
   /// Shows the output until the command ends, or a signal ends the pod. Returns the command's exit code.
@@ -124,6 +178,7 @@ struct Run: AsyncParsableCommand {
       let container = pod[path: "status", "containerStatuses"]?.arrayValue?.first
       if let code = container?[path: "state", "terminated", "exitCode"]?.integerValue { status = Int32(code) }
     }
+    if let reason = await startError(client) { complain(reason.message) }
     _ = try? await client.delete(Pod.resource, namespace: namespace, name: name)
     // The last words of the command.
     usleep(100_000)
@@ -143,13 +198,15 @@ struct Run: AsyncParsableCommand {
         "metadata": [
           "name": .string(name), "namespace": .string(namespace),
           "labels": .object(try pairs(labelPairs, "-l")),
+          "annotations": [Run.makerAnnotation: "martlet run"],
         ],
         "spec": [
           "nodeName": .string(node), "serviceAccountName": .string(serviceAccount),
           "restartPolicy": .string(restart.rawValue),
           "containers": [
             [
-              "name": .string(name), "image": "host", "command": .array(command.map(JSONValue.string)),
+              "name": .string(name), "image": "host",
+              "command": .array(command.map { .string(ContainerCommand.escape($0)) }),
               "workingDir": .string(directory.map { String(cString: $0) } ?? "/"),
               "env": .array(
                 try pairs(variables, "--env").sorted { $0.key < $1.key }.map {
