@@ -40,7 +40,7 @@ import Testing
         "wrong; the policy can not be read: on ingress everything is denied, for the sake of spec.IngressDenny; "
         + "on egress \(byDefault)"),
     Case(
-      testDescription: "no deny rule", fields: ["ingressDeny": [], "egressDeny": nil, "enableDefaultDeny": [:]],
+      testDescription: "no deny rule", fields: ["ingressDeny": [], "egressDeny": .null, "enableDefaultDeny": [:]],
       ingress: "allow", egress: "allow", message: "wrong; the policy can not be read: \(byDefault)"),
   ]
 
