@@ -99,10 +99,11 @@ import Testing
 
   @Test func kindsThatNothingActsOnAreToldOf() async throws {
     let server = try makeServer()
+    let ingress: JSONValue = ["metadata": ["name": "a"], "spec": [:]]
     let answer = await server.respond(
       to: APIRequest(
         method: .post, path: ["apis", "networking.k8s.io", "v1", "namespaces", "default", "ingresses"],
-        contentType: "application/json", body: JSONValue(["metadata": ["name": "a"], "spec": [:]]).serialized()))
+        contentType: "application/json", body: ingress.serialized()))
     #expect(answer.code == 201)
     #expect(answer.warnings == ["Ingress is stored, but nothing in this version of Martlet acts on it"])
   }
