@@ -46,7 +46,7 @@ extension Agent {
     var order: [BackendKind] = []
     var groups: [BackendKind: [BackendAddress]] = [:]
     for backend in backends {
-      let kind = try await kind(of: backend)
+      let kind = try await kind(of: backend, for: question.from)
       if groups[kind] == nil { order.append(kind) }
       groups[kind, default: []].append(backend)
     }
@@ -73,15 +73,19 @@ extension Agent {
   /// What of a backend decides about connections to it.
   private struct BackendKind: Hashable {
     let identity: UInt32
-    let endpoint: UInt32?
     let port: UInt16
+    /// A pod of this node.
+    let isLocal: Bool
+    let isAudit: Bool
+    let isClient: Bool
   }
 
-  private func kind(of backend: BackendAddress) async throws -> BackendKind {
+  private func kind(of backend: BackendAddress, for client: TraceEnd) async throws -> BackendKind {
     let endpoint = await endpoints.endpoint(address: backend.address)
     let identity = try endpoint?.identity ?? datapath.ipcache.identity(of: backend.address)
-    // Pods of this node that are alike may still differ in audit mode, or be the client itself.
-    return BackendKind(identity: identity?.rawValue ?? 0, endpoint: endpoint.map(\.id), port: backend.port)
+    return BackendKind(
+      identity: identity?.rawValue ?? 0, port: backend.port, isLocal: endpoint != nil,
+      isAudit: endpoint?.isAudit == true, isClient: endpoint.map { $0.id == client.endpoint?.id } ?? false)
   }
 
   private func translation(of question: TraceQuestion) async -> ServiceTranslation? {
