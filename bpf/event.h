@@ -129,12 +129,15 @@ VERIFIED_ALONE int report_audit(struct __sk_buff *skb, struct flow *flow)
 	return 0;
 }
 
-INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 verdict,
-			 __u32 reason)
+VERIFIED_ALONE int trace_answer(struct __sk_buff *skb, struct flow *flow, __u32 verdict,
+				__u32 reason)
 {
-	__u32 direction = flow->judgement.direction;
 	__u32 audited = 0;
+	__u32 direction;
 
+	if (!flow)
+		return 0;
+	direction = flow->judgement.direction;
 	if (flow->judgement.audited[MARTLET_INGRESS])
 		audited |= 1 << MARTLET_INGRESS;
 	if (flow->judgement.audited[MARTLET_EGRESS])
@@ -146,6 +149,7 @@ INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 v
 	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
 	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;
 	skb->cb[MARTLET_TRACE_CB_PROXY_RULES] = flow->judgement.proxy_rules;
+	return 0;
 }
 
 /* The only way out for a packet that does not travel on. */

@@ -75,7 +75,7 @@ import Testing
           endpointSelector: {}
           ingress: [{fromRequires: [{matchLabels: {a: b}}], authentication: {mode: required}}]
           egress:
-          - toServices: [{k8sService: {serviceName: s, namespace: n}}]
+          - toServices: [{k8sService: {serviceName: s, namespace: "n"}}]
           - toPorts: [{ports: [{port: "443", protocol: TCP}], serverNames: [a.b]}]
           """
       ).rules.first)
@@ -93,7 +93,7 @@ import Testing
       "k8sService and k8sServiceSelector"
     ),
     (
-      "{endpointSelector: {}, egress: [{toServices: [{k8sService: {namespace: n}}]}]}",
+      "{endpointSelector: {}, egress: [{toServices: [{k8sService: {namespace: \"n\"}}]}]}",
       "spec.egress[0].toServices[0].k8sService.serviceName", "required"
     ),
     ("{endpointSelector: {}}", "spec", "at least one element"),

@@ -9,7 +9,7 @@ import Testing
     kind: Config
     current-context: a
     contexts:
-    - {name: b, context: {cluster: c, namespace: n}}
+    - {name: b, context: {cluster: c, namespace: "n"}}
     - {name: a, context: {cluster: c, user: u}}
     clusters:
     - {name: c, cluster: \(cluster)}

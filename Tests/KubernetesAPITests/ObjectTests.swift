@@ -11,7 +11,7 @@ import Testing
         """
         metadata:
           name: a
-          namespace: n
+          namespace: "n"
           uid: u1
           resourceVersion: "5"
           labels: {app: x}
@@ -66,7 +66,7 @@ import Testing
         addressType: IPv4
         ports: [{name: "", port: 8080}]
         endpoints:
-        - {addresses: [10.0.0.1], targetRef: {kind: Pod, name: a, namespace: n}}
+        - {addresses: [10.0.0.1], targetRef: {kind: Pod, name: a, namespace: "n"}}
         - {addresses: [10.0.0.2], conditions: {ready: false, serving: true, terminating: true}}
         """))
     #expect(slice.serviceName == "s" && slice.endpoints.map(\.ready) == [true, false])
@@ -158,7 +158,7 @@ import Testing
           podSelector: {matchLabels: {app: x}}
           ingress:
           - from:
-            - {podSelector: {}, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: n}}}
+            - {podSelector: {}, namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: "n"}}}
             - {ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}}
             ports: [{port: 80, endPort: 90}, {port: http}]
           egress: [{}]
@@ -200,7 +200,7 @@ import Testing
     let endpoint = try CiliumEndpoint(
       yaml(
         """
-        metadata: {name: a, namespace: n}
+        metadata: {name: a, namespace: "n"}
         status: {id: 7, identity: {id: 256}, networking: {addressing: [{ipv4: 10.0.0.1, ipv6: "fd00::1"}], node: 192.0.2.1}}
         """))
     #expect(endpoint.addresses.count == 2 && endpoint.identity == 256)

@@ -50,7 +50,7 @@ struct LintCase: CustomTestStringConvertible {
     LintCase(
       "labels that only look so",
       spec: """
-        endpointSelector: {matchExpressions: [{key: a, operator: In, values: [x, y]}, {key: a, operator: NotIn, values: [x]}]}
+        endpointSelector: {matchExpressions: [{key: a, operator: In, values: [x, z]}, {key: a, operator: NotIn, values: [x]}]}
         ingress: [{}]
         """),
     LintCase("nobody", spec: subject + "ingress:\n- fromEndpoints: []", "7 never-matches spec.ingress[0]"),
@@ -147,10 +147,10 @@ struct LintCase: CustomTestStringConvertible {
       "6 dns spec.egress"),
     LintCase(
       "DNS by another policy, and no need of it",
-      document("CiliumNetworkPolicy", "a", "endpointSelector: {matchLabels: {x: y}}, egress: [{toEndpoints: [{}]}]")
+      document("CiliumNetworkPolicy", "a", "endpointSelector: {matchLabels: {x: z}}, egress: [{toEndpoints: [{}]}]")
         + "---\n"
         + document(
-          "CiliumNetworkPolicy", "b", "endpointSelector: {matchLabels: {x: y}}, egress: [{toCIDR: [10.0.0.0/8]}]"),
+          "CiliumNetworkPolicy", "b", "endpointSelector: {matchLabels: {x: z}}, egress: [{toCIDR: [10.0.0.0/8]}]"),
       []),
     LintCase(
       "one name twice",
@@ -208,7 +208,7 @@ struct LintCase: CustomTestStringConvertible {
     var linter = PolicyLinter { _ in nil }
     linter.read("apiVersion: \(version)\nkind: \(kind)\nmetadata: {name: p}\n", file: "f")
     let group = version.split(separator: "/")[0]
-    let expected = hint.map { ["f:2:7: error: there is no kind \"\(kind)\" in \(group)\($0) [kind]"] } ?? []
+    let expected = hint.map { ["f:2:1: error: there is no kind \"\(kind)\" in \(group)\($0) [kind]"] } ?? []
     #expect(linter.report().map(\.description) == expected)
   }
 
