@@ -120,7 +120,8 @@ let package = Package(
     target(
       "Host",
       [
-        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "Services", "CNI", "NodeAPI", "Netlink", "Identity",
+        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "Services", "CNI", "NodeAPI", "Netlink",
+        "Identity",
         "Addressing", "JSON", "CLinux", "BPF", "Files", "Threads", logging,
       ]),
 
@@ -129,11 +130,8 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "KernelABI", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services", "ControlPlane", "Addressing", "JSON",
-        "Clocks", "Files", "Threads", "CMartletABI", logging,
-        "BPF", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services", "ControlPlane",
-        "Addressing",
-        "JSON", "Clocks", "Files", "Threads", "CMartletABI", logging,
+        "BPF", "KernelABI", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services",
+        "ControlPlane", "Addressing", "JSON", "Clocks", "Files", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -144,21 +142,15 @@ let package = Package(
       "AgentTests",
       [
         "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Services", "Identity", "NodeAPI",
-        "KubernetesAPI", "CNI",
-        "Addressing",
-        "JSON", logging,
-        "TestSupport", "Agent", "Datapath", "Files", "Policy", "Services", "Identity", "NodeAPI", "KubernetesAPI",
-        "CNI",
-        "Addressing", "JSON", logging,
-        "JSON", "Threads", logging,
-        "KubernetesAPI", "CNI", "Addressing", "JSON", logging,
+        "KubernetesAPI", "CNI", "Addressing", "JSON", "Threads", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
     tests("BPFTests", ["TestSupport", "BPF", "CLibBPF", "CLinux", "Netlink"]),
     tests(
       "DatapathTests",
       [
-        "TestSupport", "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services", "Addressing",
+        "TestSupport", "Datapath", "BPF", "CMartletABI", "KernelABI", "Identity", "Netlink", "Policy", "Services",
+        "Addressing",
         "KubernetesAPI", "JSON", logging,
       ]),
     tests("KernelTests", ["BPF", "CLinux", "CMartletABI", "CMartletBPF", "Netlink", "Addressing"]),

@@ -64,9 +64,14 @@ import Testing
     let other = Place(address: gateway.node.b.address(family), port: 0)
     let outcome = try gateway.departs(echo(other, server, family.echoRequest))
     #expect(outcome.code == passed && outcome.bytes != echo(own, server, family.echoRequest).bytes)
+    // A timestamp is asked for and told as an echo is.
+    if family == .ipv4 {
+      #expect(try gateway.departs(echo(pod, server, 13)).bytes == echo(own, server, 13).bytes)
+      #expect(try gateway.enters(echo(server, own, 14)).bytes == echo(server, pod, 14).bytes)
+    }
     // What has no identifier has no way back.
     var frame = gateway.frame(pod, server, .tcp)
-    (frame.proto, frame.payload) = (family.icmp, icmp(family == .ipv4 ? 13 : 139))
+    (frame.proto, frame.payload) = (family.icmp, icmp(family == .ipv4 ? 15 : 139))
     #expect(try gateway.departs(frame.sealed).reason == 168)
   }
 

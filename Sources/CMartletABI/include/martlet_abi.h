@@ -411,7 +411,8 @@ struct martlet_nat_key {
 };
 MARTLET_ASSERT_SIZE(struct martlet_nat_key, 40);
 
-/* What is known of the connection stands in both entries, with the numbers of enum martlet_ct_flags. */
+/* What is known of the connection stands in both entries, with the numbers of enum
+ * martlet_ct_flags. */
 enum martlet_nat_flags {
 	MARTLET_NAT_SEEN_REPLY = MARTLET_CT_SEEN_REPLY,
 	MARTLET_NAT_FIN_ORIGIN = MARTLET_CT_FIN_ORIGIN,
