@@ -21,6 +21,19 @@
 /* When none of them is free, the one that was idle longest gives way, if for this long. */
 #define NAT_IDLE_SECONDS 10
 
+/* For a source port. */
+struct nat_search {
+	__u32 first;
+	__u32 range; /* 0: the source port can not change */
+	__u32 start;
+	__u32 now;
+	__u32 keep;  /* the client's own port is tried first */
+	__u32 force; /* whoever has it must go */
+	__u32 idle;  /* for how long the most idle connection that was met was so, and its port */
+	__u32 idle_port;
+	int error;
+};
+
 /* Too much for the stack. Lasts from one step to the next, for a packet does not change its CPU. */
 struct nat_scratch {
 	struct tuple to; /* what the packet in hand becomes */
@@ -32,6 +45,9 @@ struct nat_scratch {
 	struct martlet_nat_key over;
 	struct martlet_ct_key direct;
 	struct martlet_socket_peer_key peer;
+	/* Not on the stack: Linux 6.1 takes what a loop's body finds there in the first round for
+	 * what it finds in all of them. */
+	struct nat_search search;
 };
 
 struct {
@@ -154,18 +170,6 @@ INLINE void nat_take(struct nat_scratch *scratch, struct flow *flow,
 	nat_entry_tuple(&scratch->to, entry, flow->packet.tuple.protocol);
 }
 
-struct nat_search {
-	__u32 first;
-	__u32 range; /* 0: the source port can not change */
-	__u32 start;
-	__u32 now;
-	__u32 keep;  /* the client's own port is tried first */
-	__u32 force; /* whoever has it must go */
-	__u32 idle;  /* for how long the most idle connection that was met was so, and its port */
-	__u32 idle_port;
-	int error;
-};
-
 /*
  * For how many seconds nothing passed by an entry with these fields; 0 for what must not be cut:
  * TCP that was answered.
@@ -185,15 +189,17 @@ INLINE __u32 nat_idle(__u32 flags, __u32 expires, __u8 protocol, __u32 now)
  * Whether packets with scratch->key, as the responder sends them, may belong to a new connection. A
  * pair that is over makes room.
  */
-VERIFIED_ALONE int nat_reply_is_free(struct nat_search *search)
+VERIFIED_ALONE int nat_reply_is_free(void)
 {
 	struct nat_scratch *scratch = nat_scratch();
+	struct nat_search *search;
 	struct martlet_nat_entry *taken, *there;
 	const struct martlet_ct_entry *direct;
 	__u32 idle;
 
-	if (!search || !scratch)
+	if (!scratch)
 		return false;
+	search = &scratch->search;
 
 	taken = bpf_map_lookup_elem(&martlet_nat, &scratch->key);
 	if (taken) {
@@ -225,13 +231,15 @@ VERIFIED_ALONE int nat_reply_is_free(struct nat_search *search)
 }
 
 /* Claims the tuple that the responder will send for one source port. 1 ends the search. */
-static int nat_try_port(__u32 i, struct nat_search *search)
+static int nat_try_port(__u32 i, __attribute__((unused)) void *context)
 {
 	struct nat_scratch *scratch = nat_scratch();
+	struct nat_search *search;
 	long error;
 
 	if (!scratch)
 		return 1;
+	search = &scratch->search;
 	if (i == NAT_PORT_TRIES) {
 		if (search->idle < NAT_IDLE_SECONDS)
 			return 1;
@@ -244,7 +252,7 @@ static int nat_try_port(__u32 i, struct nat_search *search)
 		    bpf_htons(search->first + (search->start + i) % search->range);
 	}
 	nat_other_key_fill(&scratch->key, &scratch->entry, scratch->to.protocol);
-	if (!nat_reply_is_free(search))
+	if (!nat_reply_is_free())
 		return 0;
 	error = bpf_map_update_elem(&martlet_nat, &scratch->key, &scratch->back, BPF_NOEXIST);
 	/* Somebody was faster. */
@@ -263,7 +271,7 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 {
 	const struct martlet_config *config = config_get();
 	struct nat_scratch *scratch = nat_scratch();
-	struct nat_search search = {.error = -MARTLET_DROP_NAT_NO_MAPPING};
+	struct nat_search *search;
 	struct martlet_nat_entry *entry, *back;
 	const struct packet *packet;
 	__u16 port;
@@ -271,26 +279,29 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	if (!flow || !config || !scratch)
 		return -MARTLET_DROP_NAT_NO_MAPPING;
 	packet = &flow->packet;
+	search = &scratch->search;
+	__builtin_memset(search, 0, sizeof(*search));
+	search->error = -MARTLET_DROP_NAT_NO_MAPPING;
 	entry = &scratch->entry;
 	back = &scratch->back;
 	if (packet->protocol == IPPROTO_SCTP &&
 	    entry->destination_port != packet->tuple.destination_port)
 		return -MARTLET_DROP_NAT_UNSUPPORTED_PROTOCOL;
-	search.now = ct_now();
-	search.keep = 1;
+	search->now = ct_now();
+	search->keep = 1;
 	/* SCTP's checksum is no sum: it can not follow a change of ports. */
 	if (packet->protocol != IPPROTO_SCTP && config->nat_port_last >= config->nat_port_first &&
 	    config->nat_port_last) {
-		search.first = config->nat_port_first;
-		search.range = config->nat_port_last - config->nat_port_first + 1;
-		search.start = bpf_get_prandom_u32();
+		search->first = config->nat_port_first;
+		search->range = config->nat_port_last - config->nat_port_first + 1;
+		search->start = bpf_get_prandom_u32();
 	}
 	port = bpf_ntohs(packet->tuple.source_port);
 	if (entry->flags & MARTLET_NAT_SOURCE && protocol_has_ports(packet->protocol))
-		search.keep = port >= search.first && port < search.first + search.range;
+		search->keep = port >= search->first && port < search->first + search->range;
 	entry->source_port = packet->tuple.source_port;
-	entry->created = search.now;
-	entry->expires = search.now + ct_lifetime(config, packet->tuple.protocol, 0);
+	entry->created = search->now;
+	entry->expires = search->now + ct_lifetime(config, packet->tuple.protocol, 0);
 	back->source = packet->tuple.destination;
 	back->destination = packet->tuple.source;
 	back->source_port = packet->tuple.destination_port;
@@ -302,9 +313,9 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	back->expires = entry->expires;
 	scratch->to.protocol = packet->tuple.protocol;
 	nat_key_fill(&scratch->other, &packet->tuple);
-	bpf_loop(NAT_PORT_TRIES + 1, nat_try_port, &search, 0);
-	if (search.error)
-		return search.error;
+	bpf_loop(NAT_PORT_TRIES + 1, nat_try_port, NULL, 0);
+	if (search->error)
+		return search->error;
 	if (bpf_map_update_elem(&martlet_nat, &scratch->other, entry, BPF_ANY)) {
 		bpf_map_delete_elem(&martlet_nat, &scratch->key);
 		return -MARTLET_DROP_CT_INSERTION_FAILED;
