@@ -52,14 +52,14 @@ INLINE int check_source(struct __sk_buff *skb, const struct martlet_endpoint *en
 
 /* A pod that reaches itself by a service, which no policy forbids. */
 INLINE int to_itself(struct __sk_buff *skb, struct flow *flow,
-		     const struct martlet_endpoint *endpoint, bool first)
+		     const struct martlet_endpoint *endpoint)
 {
 	const struct martlet_config *config = config_get();
 
 	if (!endpoint || endpoint->ifindex != skb->ifindex)
 		return -MARTLET_DROP_NO_LOCAL_CONTAINER;
 	flow_destination_is(flow, endpoint);
-	if (first && config) {
+	if (flow->opened && config) {
 		flow->judgement.verdict = MARTLET_ALLOW;
 		report_verdict(skb, flow, config);
 	}
@@ -107,15 +107,20 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 		result = balance_packet(skb, flow, 0);
 		if (result < 0)
 			return result;
+		flow->opened = result == BALANCE_OPEN;
 		if (result != BALANCE_NONE)
 			destination = endpoint_lookup(&packet->destination);
 		if (flow->nat_flags & MARTLET_NAT_HAIRPIN)
-			return to_itself(skb, flow, destination, result == BALANCE_OPEN);
+			return to_itself(skb, flow, destination);
 	}
 	flow_destination_is(flow, destination);
 	result = connection_decide(skb, flow);
-	if (result < 0)
+	if (result < 0) {
+		/* What is denied must not fill a table that others need. */
+		if (flow->opened)
+			nat_forget();
 		return result;
+	}
 	if (flow->translation == TRANSLATION_BACK && result == DECISION_ALLOW) {
 		int error = nat_back(skb, flow);
 

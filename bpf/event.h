@@ -133,9 +133,15 @@ INLINE void trace_answer(struct __sk_buff *skb, const struct flow *flow, __u32 v
 			 __u32 reason)
 {
 	__u32 direction = flow->judgement.direction;
+	__u32 audited = 0;
 
+	if (flow->judgement.audited[MARTLET_INGRESS])
+		audited |= 1 << MARTLET_INGRESS;
+	if (flow->judgement.audited[MARTLET_EGRESS])
+		audited |= 1 << MARTLET_EGRESS;
 	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT |
-					    reason << MARTLET_TRACE_REASON_SHIFT;
+					    reason << MARTLET_TRACE_REASON_SHIFT |
+					    audited << MARTLET_TRACE_AUDITED_SHIFT;
 	skb->cb[MARTLET_TRACE_CB_EGRESS_PROXY_RULES] = flow->judgement.egress_proxy_rules;
 	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
 	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;

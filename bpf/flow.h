@@ -30,7 +30,7 @@ struct flow {
 	__u32 service;	  /* by which the connection came about; 0: none */
 	__u16 nat_flags;  /* enum martlet_nat_flags, of the entry that was found or made */
 	__u8 translation; /* enum translation */
-	__u8 pad;
+	bool opened;	  /* the entry was made for this packet */
 };
 
 INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)

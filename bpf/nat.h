@@ -315,6 +315,17 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	return 0;
 }
 
+/* Takes back what nat_open() did last, before anything was said by it. */
+INLINE void nat_forget(void)
+{
+	struct nat_scratch *scratch = nat_scratch();
+
+	if (!scratch)
+		return;
+	bpf_map_delete_elem(&martlet_nat, &scratch->other);
+	bpf_map_delete_elem(&martlet_nat, &scratch->key);
+}
+
 /* Gives the packet the tuple in martlet_scratch. Returns 0 or a negative drop reason. */
 VERIFIED_ALONE int nat_rewrite(struct __sk_buff *skb, struct flow *flow)
 {

@@ -23,8 +23,8 @@ extension Agent {
   }
 
   /// How full the kernel's tables are: the line of `martlet status`.
-  var tablesComponent: AgentStatus.Component {
-    let usage = (try? datapath.mapUsage()) ?? tables.usage
+  func tablesComponent() async -> AgentStatus.Component {
+    let usage = (try? await mapUsage()) ?? tables.usage
     let full = usage.filter(\.isNearlyFull)
     guard full.isEmpty else {
       return AgentStatus.Component(
@@ -42,7 +42,7 @@ extension Agent {
       MetricFamily(
         "martlet_build_info", .gauge, "1, with the version.", [.init(["version": Version.current], 1)])
     ]
-    families += datapathMetrics() + tableMetrics(await policy.largestPolicy)
+    families += datapathMetrics() + (await tableMetrics(policy.largestPolicy))
     families += policyMetrics(
       await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
     families.append(repairs.family)
@@ -88,8 +88,8 @@ extension Agent {
     ]
   }
 
-  private func tableMetrics(_ largestPolicy: Int) -> [MetricFamily] {
-    var usage = (try? datapath.mapUsage()) ?? tables.usage
+  private func tableMetrics(_ largestPolicy: Int) async -> [MetricFamily] {
+    var usage = (try? await mapUsage()) ?? tables.usage
     usage.append(
       MapUsage(map: "martlet_policy_entries", entries: largestPolicy, capacity: datapath.policy.entryCapacity))
     return [

@@ -70,7 +70,9 @@ extension Agent {
       AgentStatus.Component(
         name: "Conntrack", ok: entries * 10 < datapath.connections.capacity * 9,
         message: "\(entries)/\(datapath.connections.capacity) entries"),
-      tablesComponent, metricsComponent, hostFirewallComponent,
+      await tablesComponent(), metricsComponent, hostFirewallComponent,
+      AuditMode.component(
+        isNodeWide: configuration.audit, audited: endpoints.count(where: \.isAudit), of: endpoints.count),
     ]
     let names = await self.names.counts
     components.append(
@@ -157,11 +159,15 @@ extension Agent {
     let endpoints = await self.endpoints.all
     let revision = Int64((try? datapath.revision()) ?? 0)
     return statuses.sorted { $0.key < $1.key }.map { key, status in
-      PolicyStatus(
+      let selected = endpoints.filter { subjects[key]?.contains($0.identity) ?? false }
+      let audited = selected.count(where: \.isAudit)
+      // Of the whole node it stands in the status already.
+      let watched = audited == 0 || configuration.audit ? [] : [AuditMode.issue(audited: audited, of: selected.count)]
+      return PolicyStatus(
         kind: key.kind, namespace: key.namespace, name: key.name,
         state: status.state == .accepted ? .accepted : status.state == .partial ? .partly : .rejected,
-        problems: status.issues.map { .init(path: $0.path, message: $0.message) },
-        endpointCount: endpoints.count { subjects[key]?.contains($0.identity) ?? false }, revision: revision)
+        problems: (status.issues + watched).map { .init(path: $0.path, message: $0.message) },
+        endpointCount: selected.count, revision: revision)
     }
   }
 

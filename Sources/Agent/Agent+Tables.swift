@@ -81,7 +81,7 @@ extension Agent {
       }
       denied = problems
       do {
-        for usage in try datapath.mapUsage() {
+        for usage in try await mapUsage() {
           let wasNearlyFull = tables.set(usage)
           if usage.isNearlyFull, !wasNearlyFull {
             let percent = Int(MapUsage.watermark * 100)
@@ -98,6 +98,9 @@ extension Agent {
       try? await Task.sleep(for: .seconds(5))
     }
   }
+
+  /// The tables that can run full.
+  func mapUsage() async throws -> [MapUsage] { try datapath.mapUsage() + (await services.tables) }
 
   private func reportFull(_ map: String, _ message: String) {
     if tables.isToReport(map) { logger.warning("\(message)") }

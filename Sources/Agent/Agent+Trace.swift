@@ -7,42 +7,14 @@ import JSON
 import NodeAPI
 import Policy
 import ProxyRules
-
-/// A connection, and what is said on it, as the loaded program and the rules of the proxy judged it.
-struct Judgement {
-  /// What one part of the way said; `direction` is nil for the judgement of what is said.
-  struct Stage {
-    let direction: Direction?
-    let step: TraceResult.Step
-    /// The rules that judged what is said.
-    var ruleSet: RuleSet?
-  }
-
-  let source: TraceEnd
-  let destination: TraceEnd
-  let ipProtocol: UInt8
-  let result: TraceResult.Verdict
-  let stages: [Stage]
-
-  /// Between a node that no policy selects and the outside.
-  static func unjudged(
-    _ request: TraceRequest, _ source: TraceEnd, _ destination: TraceEnd, _ ipProtocol: UInt8
-  ) -> Judgement {
-    let direction: Direction = source.isNode ? .egress : .ingress
-    let step = TraceResult.Step(
-      stage: direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)", verdict: .allowed,
-      reason: "no policy selects this node", rule: nil)
-    return Judgement(
-      source: source, destination: destination, ipProtocol: ipProtocol, result: .allowed,
-      stages: [Stage(direction: direction, step: step)])
-  }
-}
+import Services
 
 extension Agent {
   /// What the loaded program says about a connection, and the proxy's rules about what is said on it.
   func trace(_ request: TraceRequest) async throws -> TraceResult {
-    let judgement = try await judge(request)
-    return TraceResult(verdict: judgement.result, steps: judgement.stages.map(\.step))
+    let judgements = try await judge(request)
+    return TraceResult(
+      verdict: TraceResult.Verdict(of: judgements.map(\.result)), steps: judgements.flatMap { $0.stages.map(\.step) })
   }
 
   /// As `trace`, of one question or of an array of them; what can not be answered is `{"error": …}` among the answers.
@@ -56,48 +28,124 @@ extension Agent {
     return .array(answers)
   }
 
-  /// Asks the loaded program about a connection, and the proxy's rules about what is said on it.
-  func judge(_ request: TraceRequest) async throws -> Judgement {
-    guard let transport = TransportProtocol(name: request.protocol) else {
-      throw TraceError(description: "protocol \(request.protocol) is not known; TCP, UDP, SCTP, ICMP or ICMPv6")
+  /// Asks the loaded program about a connection, and the proxy's rules about what is said on it. Where the destination is a
+  /// Service's address, there is a judgement for each group of its backends that are judged alike.
+  func judge(_ request: TraceRequest) async throws -> [Judgement] {
+    let question = try await question(request)
+    guard let translation = await translation(of: question) else { return [try await judge(question)] }
+    let service = "service \(translation.service)"
+    let kinds = translation.kinds.names.joined(separator: ", ")
+    guard case .backends(let backends) = translation.outcome else {
+      guard case .nobody(let reason) = translation.outcome else { return [] }
+      return [
+        Judgement(
+          question, .denied,
+          [.init(direction: nil, step: .init(stage: service, verdict: .denied, reason: reason, rule: nil))])
+      ]
     }
-    let wantsIPv6 = IPAddress(request.from)?.isIPv6 ?? IPAddress(request.to)?.isIPv6 ?? (transport == .icmpv6)
-    let source = try await end(request.from, wantsIPv6: wantsIPv6)
-    let destination = try await end(request.to, wantsIPv6: wantsIPv6)
+    var order: [BackendKind] = []
+    var groups: [BackendKind: [BackendAddress]] = [:]
+    for backend in backends {
+      let kind = try await kind(of: backend)
+      if groups[kind] == nil { order.append(kind) }
+      groups[kind, default: []].append(backend)
+    }
+    var judgements: [Judgement] = []
+    for kind in order {
+      guard let members = groups[kind], let first = members.first else { continue }
+      var part = question
+      part.to = try await end(first.address)
+      part.toName = directory.owner(address: first.address).map { "\($0.namespace)/\($0.pod)" } ?? "\(first.address)"
+      part.port = first.port
+      var judgement = try await judge(part)
+      let named = members.prefix(4).map { "\($0.address.bracketed):\($0.port)" }.joined(separator: ", ")
+      let reason =
+        "\(kinds), leads to \(named)" + (members.count > 4 ? " and \(members.count - 4) more" : "")
+        + (order.count > 1 ? " (\(members.count) of \(backends.count) backends)" : "")
+      judgement.stages.insert(
+        .init(
+          direction: nil, step: .init(stage: service, verdict: judgement.result, reason: reason, rule: nil)), at: 0)
+      judgements.append(judgement)
+    }
+    return judgements
+  }
+
+  /// What of a backend decides about connections to it.
+  private struct BackendKind: Hashable {
+    let identity: UInt32
+    let endpoint: UInt32?
+    let port: UInt16
+  }
+
+  private func kind(of backend: BackendAddress) async throws -> BackendKind {
+    let endpoint = await endpoints.endpoint(address: backend.address)
+    let identity = try endpoint?.identity ?? datapath.ipcache.identity(of: backend.address)
+    // Pods of this node that are alike may still differ in audit mode, or be the client itself.
+    return BackendKind(identity: identity?.rawValue ?? 0, endpoint: endpoint.map(\.id), port: backend.port)
+  }
+
+  private func translation(of question: TraceQuestion) async -> ServiceTranslation? {
+    // A pod's own address is nobody's service, and asking is not free.
+    guard question.to.endpoint == nil else { return nil }
+    let key = FrontendKey(address: question.to.address, port: question.port, protocol: question.transport)
+    let identity = (try? datapath.ipcache.identity(of: question.to.address)) ?? nil
+    let isNode =
+      question.to.isNode || identity == ReservedIdentity.remoteNode.identity
+      || identity == ReservedIdentity.kubeAPIServer.identity
+      || identity.map { NumericIdentity.nodeRange.contains($0.rawValue) } == true
+    return await services.translation(
+      of: key, isNode: isNode,
+      for: question.from.endpoint != nil || question.from.isNode ? .inside : .outside(question.from.address))
+  }
+
+  /// Judges a connection whose destination is no Service's.
+  private func judge(_ question: TraceQuestion) async throws -> Judgement {
+    let (source, destination) = (question.from, question.to)
+    if let own = source.endpoint?.id, own == destination.endpoint?.id {
+      return Judgement(question, .allowed, sayingAlways: "a pod reaches itself")
+    }
+    if source.isNode, destination.isNode {
+      return Judgement(question, .allowed, sayingAlways: "what the node says to itself is not judged")
+    }
     let hasHostPolicy = try datapath.hasHostPolicy()
     func isJudged(_ end: TraceEnd) -> Bool { end.endpoint != nil || end.isNode && hasHostPolicy }
     if !isJudged(source), !isJudged(destination), source.isNode != destination.isNode {
-      return Judgement.unjudged(request, source, destination, transport.rawValue)
+      let direction: Direction = source.isNode ? .egress : .ingress
+      let step = TraceResult.Step(
+        stage: question.stage(direction), verdict: .allowed, reason: "no policy selects this node", rule: nil)
+      return Judgement(question, .allowed, [.init(direction: direction, step: step)])
     }
-    let verdict = try datapath.trace(from: source, to: destination, ipProtocol: transport.rawValue, port: request.port)
+    let verdict = try datapath.trace(
+      from: source, to: destination, ipProtocol: question.transport.rawValue, port: question.port)
     let sides = TraceSides(verdict: verdict, from: isJudged(source), to: isJudged(destination)).sides
     var stages = sides.map { side in
-      let stage = side.direction == .egress ? "egress of \(request.from)" : "ingress of \(request.to)"
-      return Judgement.Stage(direction: side.direction, step: step(side, stage, verdict))
+      Judgement.Stage(direction: side.direction, step: step(side, question.stage(side.direction), verdict))
     }
-    func judgement(_ result: TraceResult.Verdict) -> Judgement {
-      Judgement(
-        source: source, destination: destination, ipProtocol: transport.rawValue, result: result, stages: stages)
-    }
-    guard verdict.dropReason == 0 else { return judgement(.denied) }
-    guard verdict.verdict == .proxy else { return judgement(.allowed) }
-    guard let asked = request.spoken else { return judgement(.redirected) }
+    guard verdict.dropReason == 0 else { return Judgement(question, .denied, stages) }
+    guard verdict.verdict == .proxy else { return Judgement(question, .allowed, stages) }
+    guard let asked = question.spoken else { return Judgement(question, .redirected, stages) }
     // In the order in which the proxy asks them. It stops at the first that denies; who asks why wants to know of both.
-    var asking = [(set: verdict.proxyRules, of: "")]
+    var asking = [(set: verdict.proxyRules, of: "", direction: verdict.direction)]
     if verdict.egressProxyRules != 0 {
-      asking = [(verdict.egressProxyRules, " of \(request.from)"), (verdict.proxyRules, " of \(request.to)")]
+      asking = [
+        (verdict.egressProxyRules, " of \(question.fromName)", .egress),
+        (verdict.proxyRules, " of \(question.toName)", .ingress),
+      ]
     }
     var result = TraceResult.Verdict.allowed
-    for (id, owner) in asking {
+    for (id, owner, direction) in asking {
       let set = try await rules(id)
       let spoken = try SpokenVerdict(asked, by: set)
+      let end = direction == .egress ? source : destination
+      let isAudited = spoken.verdict == .denied && (configuration.audit || end.endpoint?.isAudit == true)
       let step = TraceResult.Step(
-        stage: spoken.stage + owner, verdict: spoken.verdict, reason: spoken.reason,
-        rule: spoken.rule.flatMap { citation($0) })
+        stage: spoken.stage + owner, verdict: isAudited ? .allowed : spoken.verdict,
+        reason: isAudited ? "audited: \(spoken.reason)" : spoken.reason,
+        rule: spoken.rule.flatMap { citation($0) }, isAudited: isAudited)
       stages.append(Judgement.Stage(direction: nil, step: step, ruleSet: set))
-      if spoken.verdict == .denied { result = .denied }
+      if step.verdict == .denied { result = .denied }
     }
-    return judgement(result)
+    return Judgement(question, result, stages)
   }
 
   private func rules(_ id: UInt32) async throws -> RuleSet {
@@ -110,42 +158,22 @@ extension Agent {
     let reason = DropReason.name(verdict.dropReason)
     let text: String =
       switch side.outcome {
+      case _ where side.isAudited:
+        side.rule != 0 ? "audited: a rule denies it, or can not be applied to it" : "audited: no rule allows it"
       case .denied where side.rule != 0: "a rule denies it (\(reason))"
       case .denied where verdict.dropReason == UInt8(MARTLET_DROP_POLICY_DENIED.rawValue):
         "no rule allows it (\(reason))"
       case .denied: "it is dropped before policy is asked (\(reason))"
       case .redirected: "a rule allows it by what is said on it"
-      case .allowed:
+      case .allowed, .mixed:
         if let origin, origin.object == nil { origin.description } else { "a rule allows it" }
       }
-    return TraceResult.Step(stage: stage, verdict: side.outcome, reason: text, rule: citation(side.rule))
+    return TraceResult.Step(
+      stage: stage, verdict: side.outcome, reason: text, rule: citation(side.rule), isAudited: side.isAudited)
   }
 
   private func citation(_ rule: UInt32) -> RuleCitation? {
     guard let origin = directory.origin(rule: rule), let object = origin.object else { return nil }
     return RuleCitation(object: object.description, path: origin.path)
-  }
-
-  private func end(_ text: String, wantsIPv6: Bool) async throws -> TraceEnd {
-    if let address = IPAddress(text) {
-      return TraceEnd(
-        address: address, endpoint: await endpoints.endpoint(address: address)?.datapath,
-        isNode: try datapath.ipcache.identity(of: address) == ReservedIdentity.host.identity)
-    }
-    if text == NodeDirectory.hostName {
-      guard let address = await policy.hostAddresses.first(where: { $0.isIPv6 == wantsIPv6 }) else {
-        throw TraceError(description: "this node has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
-      }
-      return TraceEnd(address: address, endpoint: nil, isNode: true)
-    }
-    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    let (namespace, name) = parts.count == 2 ? (parts[0], parts[1]) : ("default", text)
-    guard let endpoint = await endpoints.endpoint(namespace: namespace, pod: name) else {
-      throw TraceError(description: "no pod \(namespace)/\(name) on this node, and \"\(text)\" is no IP address")
-    }
-    guard let address = endpoint.attachment.addresses.first(where: { $0.isIPv6 == wantsIPv6 }) else {
-      throw TraceError(description: "\(text) has no \(wantsIPv6 ? "IPv6" : "IPv4") address")
-    }
-    return TraceEnd(address: address, endpoint: endpoint.datapath)
   }
 }

@@ -7,27 +7,41 @@ import ProxyRules
 extension Agent {
   /// Puts a judgement into words: which policies had a say, what each of their rules says, and what would have to change.
   func explain(_ request: TraceRequest) async throws -> Explanation {
-    let judgement = try await judge(request)
+    let judgements = try await judge(request)
     let known = await policy.knownIdentities
-    let source = try await end(judgement.source, request.from, known)
-    let destination = try await end(judgement.destination, request.to, known)
+    var parts: [Explanation] = []
+    for judgement in judgements { parts.append(try await explain(judgement, known)) }
+    guard let first = parts.first else { throw TraceError(description: "nothing judges it") }
+    return Explanation(
+      verdict: TraceResult.Verdict(of: parts.map(\.verdict)), source: first.source, destination: first.destination,
+      stages: parts.flatMap(\.stages),
+      remedies: parts.flatMap(\.remedies).reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+  }
+
+  private func explain(
+    _ judgement: Judgement, _ known: [NumericIdentity: IdentityLabels]
+  ) async throws -> Explanation {
+    let question = judgement.question
+    let source = try await end(question.from, question.fromName, known)
+    let destination = try await end(question.to, question.toName, known)
     var stages: [Explanation.Stage] = []
     var remedies: [Explanation.Remedy] = []
     for stage in judgement.stages {
       guard let direction = stage.direction else {
-        let (policies, remedy) = try explain(request.spoken, stage.step, stage.ruleSet)
+        let (policies, remedy) = try explain(question.spoken, stage.step, stage.ruleSet)
         stages.append(Explanation.Stage(step: stage.step, policies: policies))
         if let remedy { remedies.append(remedy) }
         continue
       }
       let (subject, peer) = direction == .egress ? (source, destination) : (destination, source)
       let readings = await policy.readings(
-        of: subject.identity, direction, peer: peer.identity, protocol: judgement.ipProtocol, port: request.port)
+        of: subject.identity, direction, peer: peer.identity, protocol: question.transport.rawValue, port: question.port
+      )
       stages.append(Explanation.Stage(step: stage.step, policies: readings.map(Explanation.Policy.init)))
-      guard stage.step.verdict == .denied else { continue }
+      guard stage.step.verdict == .denied || stage.step.isAudited else { continue }
       remedies += Remedies(
         subject: subject, peer: peer, direction: direction,
-        ipProtocol: judgement.ipProtocol, port: request.port
+        ipProtocol: question.transport.rawValue, port: question.port
       ).connection(readings)
     }
     return Explanation(
@@ -57,7 +71,7 @@ extension Agent {
         object: object, description: descriptions[object] ?? "", deniesByDefault: true, rules: rules[object] ?? [],
         problems: [])
     }
-    guard step.verdict == .denied, spoken.stage == set.kind.rawValue else { return (policies, nil) }
+    guard step.verdict == .denied || step.isAudited, spoken.stage == set.kind.rawValue else { return (policies, nil) }
     let (object, path) = (order.first, order.first.flatMap { rules[$0]?.first?.path })
     switch spoken {
     case .http(let asked):

@@ -69,7 +69,7 @@ public final class Agent: Sendable {
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
-      logger: logger
+      auditedNode: configuration.audit ? configuration.nodeName : nil, logger: logger
     ) { reporter.report($0) }
     var serviceSettings = ServiceSettings()
     serviceSettings.nodePorts = configuration.nodePorts

@@ -40,6 +40,7 @@ struct FlowPipeline: Sendable {
     var source: UInt32
     var destination: UInt32
     var rule: UInt32
+    var ruleSet: UInt32
     var isEgress: Bool
     var isDenied: Bool
     var isAudited = false
@@ -48,21 +49,21 @@ struct FlowPipeline: Sendable {
     init(_ record: AccessRecord) {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
-      (rule, isEgress) = (record.rule, record.isEgress)
+      (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, record.isEgress)
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
     }
 
     init(_ record: TLSAccessRecord) {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
-      (rule, isEgress) = (record.rule, record.isEgress)
+      (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, record.isEgress)
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
     }
 
     init(_ record: DNSRecord) {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
-      (rule, isEgress) = (record.rule, true)
+      (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, true)
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
       ipProtocol = record.isTCP ? .tcp : .udp
     }
@@ -106,6 +107,7 @@ struct FlowPipeline: Sendable {
     flow.destination.port = common.server.port
     if common.isDenied || common.isAudited { flow.dropReason = DropReason.policyDenied }
     cite(common.rule, &flow)
+    if common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
     flow.nodeName = nodeName
     return flow
   }

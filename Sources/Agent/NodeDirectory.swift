@@ -1,6 +1,7 @@
 import Addressing
 import Flows
 import Identity
+import KubernetesAPI
 import Policy
 import Services
 import Synchronization
@@ -18,6 +19,10 @@ final class NodeDirectory: FlowResolver {
     var goneInOrder: [UInt32] = []
     var rules: RuleTable?
     var services: [UInt32: Flow.Service] = [:]
+    /// By subject: the policies that close its ingress, and its egress.
+    var closing: [UInt32: (ingress: [Flow.PolicyReference], egress: [Flow.PolicyReference])] = [:]
+    /// Who selects whom, by rule set: the policies whose rules are in it.
+    var ruleSets: [UInt32: [Flow.PolicyReference]] = [:]
   }
 
   /// What this node is called where an end of a connection is asked for.
@@ -100,6 +105,30 @@ final class NodeDirectory: FlowResolver {
       }
     }
   }
+
+  func closing(identity: UInt32, _ direction: Flow.Direction) -> [Flow.PolicyReference] {
+    state.withLock { state in
+      state.closing[identity].map { direction == .ingress ? $0.ingress : $0.egress } ?? []
+    }
+  }
+
+  /// - Parameter changes: by subject; without any policy: it is closed by none.
+  func setClosing(_ changes: [NumericIdentity: (ingress: [ObjectKey], egress: [ObjectKey])]) {
+    func references(_ keys: [ObjectKey]) -> [Flow.PolicyReference] {
+      keys.map { Flow.PolicyReference(kind: $0.kind, namespace: $0.namespace ?? "", name: $0.name, rule: "") }
+    }
+    state.withLock { state in
+      for (identity, keys) in changes {
+        state.closing[identity.rawValue] =
+          keys.ingress.isEmpty && keys.egress.isEmpty ? nil : (references(keys.ingress), references(keys.egress))
+      }
+    }
+  }
+
+  /// The policies of which a rule set has rules.
+  func authors(ruleSet: UInt32) -> [Flow.PolicyReference] { state.withLock { $0.ruleSets[ruleSet] ?? [] } }
+
+  func setAuthors(of ruleSets: [UInt32: [Flow.PolicyReference]]) { state.withLock { $0.ruleSets = ruleSets } }
 
   func setRules(_ rules: RuleTable) { state.withLock { $0.rules = rules } }
 }

@@ -51,6 +51,14 @@ extension PolicyController {
         isMissing: true)
       for object in compiler.policies(selecting: host) { issues[object] = [issue] }
     }
+    if let auditedNode {
+      for identity in compiler.maps.keys {
+        for object in compiler.policies(selecting: identity)
+        where issues[object]?.last != AuditMode.issue(node: auditedNode) {
+          issues[object, default: []].append(AuditMode.issue(node: auditedNode))
+        }
+      }
+    }
     for (identity, problem) in refusals.problems.sorted(by: { $0.key < $1.key }) {
       let except = identity == host ? " but that of its loopback, and of devices that nobody named," : ""
       let issue = PolicyIssue(path: "spec", message: "identity \(identity) is denied all traffic\(except): \(problem)")

@@ -1,6 +1,7 @@
 import Addressing
 import Datapath
 import Files
+import Flows
 import Identity
 import KubernetesAPI
 import Logging
@@ -17,6 +18,8 @@ actor PolicyController {
   let logger: Logger
   /// Names of the node's devices, on which its own traffic is judged.
   let devices: [String]
+  /// This node's name, where it is in audit mode as a whole.
+  let auditedNode: String?
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
   private var proxy: ProxyConfigurationFile
@@ -31,13 +34,15 @@ actor PolicyController {
   private(set) var times = PolicyTimes()
 
   init(
-    datapath: Datapath, directory: NodeDirectory, state: StateDirectory, devices: [String], logger: Logger,
+    datapath: Datapath, directory: NodeDirectory, state: StateDirectory, devices: [String], auditedNode: String? = nil,
+    logger: Logger,
     report: @escaping @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   ) {
     self.datapath = datapath
     self.directory = directory
     self.logger = logger
     self.devices = devices
+    self.auditedNode = auditedNode
     self.report = report
     proxy = ProxyConfigurationFile(state.proxy)
     nameTablePath = state.proxy.nameTable
@@ -56,6 +61,9 @@ actor PolicyController {
   var hostAddresses: [IPAddress] {
     compiler.nodes.addresses.filter { $0.value == ReservedIdentity.host.identity }.keys.sorted()
   }
+
+  /// The addresses of all nodes, and their identities.
+  var nodeAddresses: [IPAddress: NumericIdentity] { compiler.nodes.addresses }
 
   /// Which addresses have which identities by their names, and which patterns are in use.
   var namePolicy: NameIdentities { compiler.allocations.names }
@@ -82,6 +90,7 @@ actor PolicyController {
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
   func start(_ snapshot: PolicySnapshot) async {
     times.compileAll(PolicyDelta(snapshot), with: &compiler)
+    nameClosing()
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
     writeKernel(Set(compiler.maps.keys), comparing: true)
@@ -128,6 +137,7 @@ actor PolicyController {
     let began = ContinuousClock.now
     defer { times.countApplied(since: began) }
     let change = times.compile(delta, with: &compiler)
+    nameClosing()
     for (identity, details) in delta.changedIdentities { directory.setLabels(identity, details.labels) }
     for identity in delta.removedIdentities where delta.changedIdentities[identity] == nil {
       directory.retireLabels(identity)
@@ -157,6 +167,17 @@ actor PolicyController {
     var status: [ObjectKey: PolicyObjectStatus] = [:]
     for object in change.status { status[object] = compiler.status[object] }
     finish(status)
+  }
+
+  /// Tells those who make flows by which policies subjects are closed.
+  private func nameClosing() {
+    let changed = compiler.takeReselected()
+    guard !changed.isEmpty else { return }
+    directory.setClosing(
+      Dictionary(
+        uniqueKeysWithValues: changed.map {
+          ($0, (compiler.policies(closing: $0, .ingress), compiler.policies(closing: $0, .egress)))
+        }))
   }
 
   private func nameBlocks() {
@@ -195,6 +216,8 @@ actor PolicyController {
         authors[rule] = author
       }
     }
+    directory.setAuthors(
+      of: Dictionary(uniqueKeysWithValues: sets.map { ($0.id, PolicyController.policies(of: $0, authors)) }))
     do {
       try proxy.write(ruleSets: sets, authors: authors)
       if await !proxy.acknowledged(within: .milliseconds(500)) {
@@ -203,6 +226,16 @@ actor PolicyController {
     } catch {
       logger.error("the proxy's configuration can not be written: \(error)")
     }
+  }
+
+  private static func policies(of set: RuleSet, _ authors: [UInt32: RuleAuthor]) -> [Flow.PolicyReference] {
+    var policies: [Flow.PolicyReference] = []
+    for author in set.rules.ids.compactMap({ authors[$0] }) {
+      let policy = Flow.PolicyReference(
+        kind: author.kind, namespace: author.namespace ?? "", name: author.name, rule: "")
+      if !policies.contains(policy) { policies.append(policy) }
+    }
+    return policies
   }
 
   /// Tells the proxy which identities it may give to addresses by itself; after the kernel has their policy.

@@ -18,12 +18,21 @@ struct Remedies {
     let denying = readings.flatMap { reading in
       reading.terms.filter { $0.effect == .deny && $0.matches }.map { (reading.object, $0.path) }
     }
-    if !denying.isEmpty {
-      return denying.map {
-        .init(text: "narrow or remove \($0.1) of \($0.0): a deny rule wins over every rule that allows")
+    // What can not be read says nothing of what its author wants: everything else about it would be a guess.
+    let rejected = readings.filter(\.isRejected)
+    let repairs = rejected.flatMap { reading in
+      reading.issues.filter { !$0.isMissing }.map {
+        Explanation.Remedy(text: "repair \($0.path) of \(reading.object): \($0.message)")
       }
     }
-    var remedies: [Explanation.Remedy] = []
+    if !denying.isEmpty {
+      let broken = Set(rejected.map(\.object))
+      return repairs
+        + denying.filter { !broken.contains($0.0) }.map {
+          .init(text: "narrow or remove \($0.1) of \($0.0): a deny rule wins over every rule that allows")
+        }
+    }
+    var remedies = repairs
     for reading in readings {
       for term in reading.terms where term.effect != .deny {
         if term.matchesPort, !term.matchesPeer, let pattern = named(term.unmet) {
@@ -42,7 +51,9 @@ struct Remedies {
       }
     }
     let target =
-      readings.first { $0.deniesByDefault }.map { "add this to \($0.object), or to another policy that selects" }
+      readings.first { $0.deniesByDefault && !$0.isRejected }.map {
+        "add this to \($0.object), or to another policy that selects"
+      }
       ?? "add this to a policy that selects"
     remedies.append(.init(text: "\(target) \(subject.name)", yaml: rule))
     return remedies

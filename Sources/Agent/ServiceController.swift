@@ -69,9 +69,22 @@ actor ServiceController {
   /// The Services that there are.
   var names: Set<ServiceName> { book.names }
 
+  /// How full the kernel's tables of services are.
+  var tables: [MapUsage] { reconciler?.usage ?? [] }
+
   /// Every Service, by its name.
   var models: [ServiceModel] {
     book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
+  }
+
+  /// What becomes of a connection to a Service's address.
+  func translation(of key: FrontendKey, isNode: Bool, for client: ServiceTranslation.Client) -> ServiceTranslation? {
+    book.translation(of: key, isNode: isNode, for: client)
+  }
+
+  /// The Service's port of this name.
+  func port(named name: String, at address: IPAddress, _ transport: TransportProtocol) -> UInt16? {
+    book.port(named: name, at: address, transport)
   }
 
   /// The Services whose health checks are not answered, and why.

@@ -9,6 +9,8 @@ struct TraceSides: Hashable {
     let outcome: TraceResult.Verdict
     /// The author; 0 where no rule decided.
     let rule: UInt32
+    /// It is allowed for the sake of audit mode alone.
+    var isAudited = false
   }
 
   let sides: [Side]
@@ -21,10 +23,15 @@ struct TraceSides: Hashable {
       return verdict.dropReason != 0 ? .denied : verdict.verdict == .proxy ? .redirected : .allowed
     }
     var sides: [Side] = []
-    if from { sides.append(Side(direction: .egress, outcome: outcome(.egress), rule: verdict.egressRule)) }
+    func side(_ direction: Direction, _ rule: UInt32) -> Side {
+      let isAudited = verdict.audited.contains(direction)
+      return Side(
+        direction: direction, outcome: isAudited ? .allowed : outcome(direction), rule: rule, isAudited: isAudited)
+    }
+    if from { sides.append(side(.egress, verdict.egressRule)) }
     // A drop on egress leaves nothing to say about ingress.
     if to, sides.first?.outcome != .denied {
-      sides.append(Side(direction: .ingress, outcome: outcome(.ingress), rule: verdict.ingressRule))
+      sides.append(side(.ingress, verdict.ingressRule))
     }
     self.sides = sides
   }

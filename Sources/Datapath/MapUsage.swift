@@ -26,14 +26,15 @@ public struct MapUsage: Hashable, Sendable {
 }
 
 extension Datapath {
-  /// The tables that can run full, counted now. Not among them: those that forget the oldest instead.
+  /// The tables that can run full, counted now. Not among them: those of services, which ``ServiceReconciler/usage`` has, and
+  /// those that forget the oldest instead.
   public func mapUsage() throws(BPFError) -> [MapUsage] {
-    try [
+    [
       MapUsage(.connections, entries: try connections.count(), capacity: connections.capacity),
       MapUsage(.endpoints, entries: try endpoints.count(), capacity: endpoints.capacity),
       MapUsage(.ipcache, entries: try ipcache.count(), capacity: ipcache.capacity),
       MapUsage(.nat, entries: try translations.count(), capacity: translations.capacity),
       MapUsage(.policy, entries: try policy.identities().count, capacity: policy.capacity),
-    ] + services.usage()
+    ]
   }
 }

@@ -17,11 +17,14 @@ public struct TraceVerdict: Hashable, Sendable {
   public let proxyRules: UInt32
   /// The initiator's rule set when both ends have one, and `proxyRules` is the responder's; else 0.
   public let egressProxyRules: UInt32
+  /// The sides that would have dropped it, were their ends not in audit mode.
+  public let audited: Set<Direction>
 
   public init(
     verdict: Verdict?, dropReason: UInt8, direction: Direction, egressRule: UInt32, ingressRule: UInt32,
-    proxyRules: UInt32, egressProxyRules: UInt32 = 0
+    proxyRules: UInt32, egressProxyRules: UInt32 = 0, audited: Set<Direction> = []
   ) {
+    self.audited = audited
     self.verdict = verdict
     self.dropReason = dropReason
     self.direction = direction
@@ -99,7 +102,11 @@ extension Datapath {
       direction: Direction(rawValue: side) ?? .ingress,
       egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
       proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)],
-      egressProxyRules: words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)])
+      egressProxyRules: words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)],
+      audited: Set(
+        Direction.allCases.filter {
+          decision >> UInt32(MARTLET_TRACE_AUDITED_SHIFT) & 1 << UInt32($0.rawValue) != 0
+        }))
   }
 }
 

@@ -11,8 +11,8 @@ extension Datapath {
     let present = try configuration.lookup(0)?.maglev_size ?? 0
     if present != 0, present != UInt32(maglevSize) { try change { $0.maglev_size = 0 } }
     var reconciler = try ServiceReconciler(services, maglevSize: maglevSize)
-    // Without BTF nobody can be told anything anyway.
-    let clients = (try? socketTermination.sockets()) ?? []
+    // With new maps nobody was led anywhere; without the kernel's BTF nobody can be told anything.
+    let clients = adopted ? (try? socketTermination.sockets()) ?? [] : []
     reconciler.start(with: all, clients: Set(clients.map { BackendClient($0) }), now: now)
     try change { $0.maglev_size = UInt32(maglevSize) }
     return reconciler

@@ -1,16 +1,17 @@
-import BPF
 import KernelABI
 
-extension ServiceMaps {
-  /// How full each of them is, counted now; not those that forget the oldest instead.
-  public func usage() throws(BPFError) -> [MapUsage] {
-    [
-      MapUsage(.frontends, entries: try frontends.count(), capacity: Int(frontends.info.maxEntries)),
-      MapUsage(.services, entries: try services.count(), capacity: Int(services.info.maxEntries)),
-      MapUsage(.serviceSlots, entries: try slots.count(), capacity: Int(slots.info.maxEntries)),
-      MapUsage(.backends, entries: try backends.count(), capacity: Int(backends.info.maxEntries)),
-      MapUsage(.maglev, entries: try maglev.entries().count, capacity: Int(maglev.raw.info.maxEntries)),
-      MapUsage(.sourceRanges, entries: try ranges.count(), capacity: Int(ranges.info.maxEntries)),
+extension ServiceReconciler {
+  /// How full each of the maps is, as it is followed: to count tens of thousands of entries in the kernel takes a tenth of a
+  /// second. Not those that forget the oldest instead.
+  public var usage: [MapUsage] {
+    let (used, room) = (held.used, store.room)
+    return [
+      MapUsage(.frontends, entries: used.frontends, capacity: room.frontends),
+      MapUsage(.services, entries: used.services, capacity: room.services),
+      MapUsage(.serviceSlots, entries: used.slots, capacity: room.slots),
+      MapUsage(.backends, entries: used.backends, capacity: room.backends),
+      MapUsage(.maglev, entries: used.maglev, capacity: room.maglev),
+      MapUsage(.sourceRanges, entries: used.ranges, capacity: room.ranges),
     ]
   }
 }

@@ -140,6 +140,8 @@ public struct Flow: Hashable, Sendable {
   public var ingressAllowedBy: [PolicyReference] = []
   public var egressDeniedBy: [PolicyReference] = []
   public var ingressDeniedBy: [PolicyReference] = []
+  /// Where no rule decided: the policies that select the denied side's subject, and so deny what no rule allows.
+  public var deniedByDefaultOf: [PolicyReference] = []
   public var http: HTTP?
   public var dns: DNS?
   /// The name that a TLS client asks for (SNI), where a rule read it; empty when it asked for none.

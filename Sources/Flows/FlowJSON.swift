@@ -41,6 +41,8 @@ extension Flow {
     cite("ingress_allowed_by", ingressAllowedBy)
     cite("egress_denied_by", egressDeniedBy)
     cite("ingress_denied_by", ingressDeniedBy)
+    // Hubble's fields are about rules that deny; it has none for these.
+    cite("denied_by_default_of", deniedByDefaultOf)
     if !policyLog.isEmpty { flow["policy_log"] = .array(policyLog.map(JSONValue.string)) }
     return ["flow": .object(flow), "node_name": .string(nodeName), "time": .string(Timestamp.text(time))]
   }
@@ -85,10 +87,11 @@ extension Flow.Endpoint {
 
 extension Flow.PolicyReference {
   fileprivate var json: JSONValue {
-    [
-      "kind": .string(kind), "namespace": .string(namespace), "name": .string(name),
-      "labels": [.string("martlet.io/rule=\(rule)")],
-    ]
+    let object: JSONValue = ["kind": .string(kind), "namespace": .string(namespace), "name": .string(name)]
+    if rule.isEmpty { return object }
+    var cited = object
+    cited["labels"] = [.string("martlet.io/rule=\(rule)")]
+    return cited
   }
 }
 

@@ -35,6 +35,14 @@ extension Flow {
     return "\(direction.rawValue.lowercased()) \(detail)"
   }
 
+  /// By whom the subject is closed; a line has room for some.
+  private var selectors: String {
+    guard !deniedByDefaultOf.isEmpty else { return "" }
+    let named = deniedByDefaultOf.prefix(3).map(\.text).joined(separator: ", ")
+    let more = deniedByDefaultOf.count > 3 ? " and \(deniedByDefaultOf.count - 3) more" : ""
+    return "; \(http == nil && dns == nil && serverName == nil ? "selected by" : "by the rules of") \(named)\(more)"
+  }
+
   private var why: String {
     if let http, !http.failure.isEmpty { return " (\(http.failure))" }
     let denied = egressDeniedBy + ingressDeniedBy
@@ -43,7 +51,7 @@ extension Flow {
     switch (verdict, cited.isEmpty) {
     case (.dropped, true) where dropReason == DropReason.policyDenied,
       (.audit, true) where dropReason == DropReason.policyDenied:
-      return " (\(DropReason.name(dropReason)): no rule allows it)"
+      return " (\(DropReason.name(dropReason)): no rule allows it\(selectors))"
     case (.dropped, true): return dropReason == 0 ? "" : " (\(DropReason.name(dropReason)))"
     case (.dropped, false) where dropReason != 0: return " (\(DropReason.name(dropReason)): \(cited))"
     case (_, false): return " (\(cited))"

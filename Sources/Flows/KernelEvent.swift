@@ -10,6 +10,8 @@ public protocol FlowResolver: Sendable {
   func owner(address: IPAddress) -> (namespace: String, pod: String)?
   /// The author of a verdict; nil for the reserved rules, which no object wrote.
   func author(rule: UInt32) -> Flow.PolicyReference?
+  /// The policies by which a subject is denied, in a direction, what no rule allows; without rules.
+  func closing(identity: UInt32, _ direction: Flow.Direction) -> [Flow.PolicyReference]
   /// What the kernel's number of a service means; nil when it means nothing (any more).
   func service(number: UInt32) -> Flow.Service?
 }
@@ -69,10 +71,23 @@ extension Flow {
     let rule = resolver.author(rule: event.rule).map { [$0] } ?? []
     let other = resolver.author(rule: event.other_rule).map { [$0] } ?? []
     switch (verdict == .dropped || verdict == .audit, direction) {
-    case (true, .egress): egressDeniedBy = rule
-    case (true, .ingress): (ingressDeniedBy, egressAllowedBy) = (rule, other)
+    case (true, .egress):
+      egressDeniedBy = rule
+      citeClosing(resolver)
+    case (true, .ingress):
+      (ingressDeniedBy, egressAllowedBy) = (rule, other)
+      citeClosing(resolver)
     case (false, .egress): (egressAllowedBy, ingressAllowedBy) = (rule, other)
     case (false, .ingress): (ingressAllowedBy, egressAllowedBy) = (rule, other)
     }
+  }
+
+  /// Names the policies that close the subject's side, where no rule decided.
+  public mutating func citeClosing(_ resolver: some FlowResolver) {
+    guard dropReason == DropReason.policyDenied, verdict == .dropped || verdict == .audit else { return }
+    let denied = direction == .egress ? egressDeniedBy : ingressDeniedBy
+    guard denied.isEmpty else { return }
+    let subject = direction == .egress ? source : destination
+    deniedByDefaultOf = resolver.closing(identity: subject.identity, direction)
   }
 }

@@ -131,6 +131,8 @@ extension Entity {
 
 extension IdentityRequirement: CustomStringConvertible {
   public var description: String {
-    LabelRequirement(key: key.description, operation: operation).description
+    // Only labels of Kubernetes have values; the others are written by their key alone.
+    if case .in([""]) = operation, let source = key.source, source != .kubernetes { return key.description }
+    return LabelRequirement(key: key.description, operation: operation).description
   }
 }

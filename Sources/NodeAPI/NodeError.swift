@@ -9,11 +9,12 @@ public enum NodeError: Error, Hashable, Sendable {
   /// The answer is not what the node API promises; most likely another version runs.
   case malformed(String)
 
-  /// What a command exits with (3: can not reach the agent; 1: anything else).
+  /// What a command exits with: 2 for what was asked wrongly, 3 where no agent answers, or none that can be understood.
+  /// Never 1, which is for answers that are no.
   public var exitCode: Int32 {
     switch self {
-    case .unreachable, .timedOut: 3
-    case .refused, .malformed: 1
+    case .unreachable, .timedOut, .malformed: 3
+    case .refused: 2
     }
   }
 }

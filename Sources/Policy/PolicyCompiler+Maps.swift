@@ -11,6 +11,7 @@ extension PolicyCompiler {
     var unions: [[Int]: RuleList] = [:]
     for (identity, dirt) in marked.sorted(by: { $0.key < $1.key }) {
       guard let subject = subjects[identity] else { continue }
+      if case .all = dirt { reselected.insert(identity) }
       let ordered = subject.policies.sorted { ranks[$0, default: 0] < ranks[$1, default: 0] }
       var builder = SubjectMap(subject: identity, compiler: self)
       switch dirt {

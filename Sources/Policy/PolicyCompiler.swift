@@ -38,6 +38,9 @@ public struct PolicyCompiler: Sendable {
   public internal(set) var cidrIdentities: [CIDR: CIDRIdentity] = [:]
   public private(set) var nodes = NodeIdentities()
 
+  /// See ``takeReselected()``.
+  var reselected: Set<NumericIdentity> = []
+
   var selectors = SelectorCache()
   /// Only of identities that have some; sorted.
   var namedPorts: [NumericIdentity: [NamedPort]] = [:]
@@ -126,6 +129,7 @@ public struct PolicyCompiler: Sendable {
       guard let subject = subjects.removeValue(forKey: identity) else { continue }
       maps[identity] = nil
       dirty[identity] = nil
+      reselected.insert(identity)
       change.removedMaps.insert(identity)
       release(subject.slots, &change)
     }

@@ -14,6 +14,8 @@ public struct PolicyReading: Hashable, Sendable {
   public let terms: [Term]
   /// What of the object is not enforced as it is written.
   public let issues: [PolicyIssue]
+  /// None of its rules is enforced.
+  public let isRejected: Bool
 
   /// One protocol and port of one rule.
   public struct Term: Hashable, Sendable {
@@ -65,7 +67,7 @@ extension PolicyCompiler {
       }.first
       return PolicyReading(
         object: policy.key, description: description ?? "", deniesByDefault: deniesByDefault, terms: terms,
-        issues: status[policy.key]?.issues ?? [])
+        issues: status[policy.key]?.issues ?? [], isRejected: status[policy.key]?.state == .rejected)
     }
   }
 

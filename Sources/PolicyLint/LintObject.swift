@@ -5,7 +5,7 @@ import Policy
 /// One object of a file, with where its fields were written and as much of its meaning as could be read.
 struct LintObject {
   let file: String
-  let value: JSONValue
+  var value: JSONValue
   let key: ObjectKey?
   private let locations: SourceLocations
   /// Where the object is in its document: `items[2]` in a list, else empty.
@@ -62,14 +62,16 @@ struct LintObject {
   }
 
   /// Reads what the object means; throws the field that is wrong.
-  mutating func decode() throws(FieldError) {
+  ///
+  /// - Parameter context: what it can refer to.
+  mutating func decode(in context: PolicyContext = PolicyContext()) throws(FieldError) {
     switch value["kind"]?.stringValue {
     case CiliumNetworkPolicy.resource.kind:
       let policy = try CiliumNetworkPolicy(value)
-      (rules, document) = (policy.rules, PolicyDocument(policy))
+      (rules, document) = (policy.rules, PolicyDocument(policy, in: context))
     case CiliumClusterwideNetworkPolicy.resource.kind:
       let policy = try CiliumClusterwideNetworkPolicy(value)
-      (rules, document) = (policy.rules, PolicyDocument(policy))
+      (rules, document) = (policy.rules, PolicyDocument(policy, in: context))
     case NetworkPolicy.resource.kind:
       let policy = try NetworkPolicy(value)
       (networkPolicy, document) = (policy, PolicyDocument(policy))

@@ -35,16 +35,49 @@ public struct PolicyLinter {
       findings.append(error(FieldError(path: "", message: "must be an object, is \(object.value.typeName)")))
       return
     }
-    let problems = schema(object.value) ?? []
-    findings += problems.map(error)
+    let served = schema(object.value)
+    if served == nil, let kind = object.value["kind"]?.stringValue,
+      let version = object.value["apiVersion"]?.stringValue,
+      let problem = KindCheck.problem(kind: kind, apiVersion: version)
+    {
+      findings.append(error(FieldError(path: "kind", message: problem)))
+    }
+    let problems = served ?? []
+    findings += problems.map { error(PolicyLinter.explained($0, object)) }
     do throws(FieldError) {
       try object.decode()
-    } catch let problem {
-      // The first of what decoding refuses is often what the schema refused already.
-      let isKnown = problems.contains { $0.path.hasPrefix(problem.path) || problem.path.hasPrefix($0.path) }
-      if !isKnown { findings.append(error(problem)) }
+    } catch {
+      for problem in object.decodingErrors {
+        // What decoding refuses is often what the schema refused already.
+        let isKnown = problems.contains {
+          PolicyLinter.isWithin($0.path, problem.path) || PolicyLinter.isWithin(problem.path, $0.path)
+        }
+        if !isKnown {
+          findings.append(
+            Finding(
+              .error, .schema, at: object.place(problem.path), object: object.key,
+              PolicyLinter.explained(problem, object).message))
+        }
+      }
     }
     objects.append(object)
+  }
+
+  /// Whether a path is `outer`, or a field of it.
+  private static func isWithin(_ path: String, _ outer: String) -> Bool {
+    path == outer || path.hasPrefix(outer) && [".", "["].contains(path.dropFirst(outer.count).first)
+  }
+
+  /// What people who leave quotes out need to hear.
+  private static func explained(_ error: FieldError, _ object: LintObject) -> FieldError {
+    let kind: String? =
+      switch object.written(error.path) {
+      case .bool: "a boolean"
+      case .integer, .number: "a number"
+      default: nil
+      }
+    guard let kind, error.message.contains("string") else { return error }
+    return FieldError(path: error.path, message: "\(error.message); YAML reads this as \(kind): write it in quotes")
   }
 
   /// How many objects were policies, and how many something else.
@@ -58,8 +91,22 @@ public struct PolicyLinter {
   ]
 
   /// Everything that was found, in the order of the files.
-  public func report(live: LiveCluster? = nil) -> [Finding] {
-    var report = Report(objects: objects)
+  ///
+  /// - Parameters:
+  ///   - live: the pods of a running node.
+  ///   - referred: the Services, their EndpointSlices and Endpoints, and the CiliumCIDRGroups of the cluster; nil when it
+  ///     was not asked. Those of the files come in their place.
+  public func report(live: LiveCluster? = nil, referred: [JSONValue]? = nil) -> [Finding] {
+    var known = ReferredObjects()
+    for object in referred ?? [] { known.add(object) }
+    for object in objects { known.add(object.value) }
+    let objects = objects.map { object in
+      guard let references = object.document?.references, !references.isEmpty else { return object }
+      var lowered = object
+      do throws(FieldError) { try lowered.decode(in: known.context) } catch { return object }
+      return lowered
+    }
+    var report = Report(objects: objects, asksCluster: referred != nil)
     report.checkNames()
     for index in objects.indices {
       report.checkEnforcement(index)
@@ -84,9 +131,14 @@ public struct PolicyLinter {
 /// The findings in the making.
 struct Report {
   let objects: [LintObject]
+  /// What policies refer to was looked for in the cluster too.
+  let asksCluster: Bool
   private(set) var findings: [Finding] = []
 
-  init(objects: [LintObject]) { self.objects = objects }
+  init(objects: [LintObject], asksCluster: Bool) {
+    self.objects = objects
+    self.asksCluster = asksCluster
+  }
 
   mutating func warn(
     _ check: Finding.Check, _ index: Int, _ path: String, _ message: String, related: [Finding.Place] = [],
@@ -130,7 +182,9 @@ struct Report {
       // A pattern that can not be read matches nothing: no API would want to keep it.
       let isPattern = issue.message.contains("regular expression")
       warn(
-        isPattern ? .schema : .notEnforced, index, issue.path, issue.message + (isPattern ? hint(issue, index) : ""),
+        isPattern ? .schema : .notEnforced, index, issue.path,
+        issue.message + (isPattern ? hint(issue, index) : "")
+          + (issue.isMissing && !asksCluster ? " (no cluster was asked, only the files)" : ""),
         severity: isPattern ? .error : .warning)
     }
   }

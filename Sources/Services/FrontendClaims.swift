@@ -37,6 +37,11 @@ struct FrontendClaims: Sendable {
     }
   }
 
+  /// Everybody who asks for it.
+  func claimants(_ key: FrontendKey) -> [ServiceName] {
+    contested[key]?.sorted() ?? holders[key].map { [$0] } ?? []
+  }
+
   /// Everybody who asks for it, where there are several.
   func contenders(_ key: FrontendKey) -> Set<ServiceName>? { contested[key] }
 }

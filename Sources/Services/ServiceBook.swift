@@ -116,6 +116,21 @@ public struct ServiceBook: Sendable {
     return lost
   }
 
+  /// The Services that ask for a frontend; one of them has it.
+  func claimants(_ key: FrontendKey) -> [ServiceName] { claims.claimants(key) }
+
+  /// The number of a Service's port that has a name, where the Service has this address.
+  public func port(named name: String, at address: IPAddress, _ transport: TransportProtocol) -> UInt16? {
+    for spec in services.values.compactMap(\.spec) {
+      let named = spec.ports.filter { $0.name == name }.map(\.id)
+      let wish = spec.wishes.first { key, wish in
+        key.address == address && key.protocol == transport && named.contains(wish.port)
+      }
+      if let wish { return wish.key.port }
+    }
+    return nil
+  }
+
   private static func key(_ key: ObjectKey) -> String { "\(key.namespace ?? "default")/\(key.name)" }
 
   private mutating func setUnreadable(_ key: ObjectKey, _ error: FieldError) {

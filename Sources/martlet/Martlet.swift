@@ -16,6 +16,10 @@ struct Main {
     // Runtimes start it without arguments, by a link `martlet` in their folder of plugins.
     let isPlugin = arguments.isEmpty && getenv("CNI_COMMAND") != nil
     if isPlugin || arguments == ["cni"] { CNICommandLine.run() }
+    if let word = HelpRequest.unknownVerb(in: arguments) {
+      complain("there is no verb \"\(word)\"; `martlet help` lists them")
+      exit(2)
+    }
     do {
       var command = try Martlet.parseAsRoot()
       if var command = command as? any AsyncParsableCommand {
@@ -28,6 +32,20 @@ struct Main {
       complain(Martlet.fullMessage(for: error))
       exit(2)
     }
+  }
+}
+
+/// `martlet help VERB…`: the library answers what it does not know with the help of what it does.
+enum HelpRequest {
+  static func unknownVerb(in arguments: some Sequence<String>) -> String? {
+    let words = arguments.filter { !$0.hasPrefix("-") }
+    guard words.first == "help" else { return nil }
+    var command: any ParsableCommand.Type = Martlet.self
+    for word in words.dropFirst() where word != "help" {
+      guard let next = command.configuration.subcommands.first(where: { $0._commandName == word }) else { return word }
+      command = next
+    }
+    return nil
   }
 }
 

@@ -25,7 +25,8 @@ import Testing
     _ peer: ExplainedEnd, _ direction: Direction, _ terms: [PolicyReading.Term], port: UInt16 = 80
   ) -> [Explanation.Remedy] {
     let key = ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")
-    let reading = PolicyReading(object: key, description: "", deniesByDefault: true, terms: terms, issues: [])
+    let reading = PolicyReading(
+      object: key, description: "", deniesByDefault: true, terms: terms, issues: [], isRejected: false)
     return Remedies(subject: pod(["app": "web"]), peer: peer, direction: direction, ipProtocol: 6, port: port)
       .connection([reading])
   }
@@ -48,6 +49,23 @@ import Testing
     let told = Self.remedies(Self.pod([:]), .ingress, [Self.term(.deny, peer: true), Self.term(port: false)])
     #expect(told.count == 1)
     #expect(told[0].text.contains("narrow or remove spec.ingress[0]") && told[0].yaml == nil)
+  }
+
+  /// Of a policy that can not be read: neither its deny rule, which stands in for it, nor a rule to add to it.
+  @Test(arguments: [PolicyReading.Term.Effect.deny, .allow]) func `a broken policy is to be repaired`(
+    _ effect: PolicyReading.Term.Effect
+  ) throws {
+    let key = ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")
+    let issue = PolicyIssue(path: "spec.ingress[0].fromEndpoint", message: "unknown field")
+    let reading = PolicyReading(
+      object: key, description: "", deniesByDefault: true, terms: [Self.term(effect, peer: effect == .deny)],
+      issues: [issue], isRejected: true)
+    let told = Remedies(
+      subject: Self.pod(["app": "web"]), peer: Self.pod([:]), direction: .ingress, ipProtocol: 6, port: 80
+    ).connection([reading])
+    #expect(told.first?.text == "repair spec.ingress[0].fromEndpoint of CiliumNetworkPolicy default/p: unknown field")
+    #expect(told.count == (effect == .deny ? 1 : 2))
+    #expect(told.dropFirst().allSatisfy { $0.text.hasPrefix("add this to a policy that selects") })
   }
 
   private static let labels: [(IdentityRequirement, String?)] = [

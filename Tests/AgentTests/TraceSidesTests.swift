@@ -37,6 +37,21 @@ import Testing
     #expect(sides.map(\.outcome) == [.redirected, .redirected])
   }
 
+  /// What an audited end would have dropped is allowed, and said to be so; the other end is judged all the same.
+  @Test(arguments: [
+    (Set([Direction.egress]), nil as Direction?, [TraceResult.Verdict.allowed, .allowed]),
+    ([.ingress], nil, [.allowed, .allowed]), ([.egress, .ingress], nil, [.allowed, .allowed]),
+    ([.egress], .ingress, [.allowed, .denied]), ([.ingress], .egress, [.denied]),
+  ])
+  func audit(_ audited: Set<Direction>, _ denied: Direction?, _ outcomes: [TraceResult.Verdict]) {
+    let verdict = TraceVerdict(
+      verdict: denied == nil ? .allow : .deny, dropReason: denied == nil ? 0 : 133, direction: denied ?? .ingress,
+      egressRule: 0, ingressRule: 0, proxyRules: 0, audited: audited)
+    let sides = TraceSides(verdict: verdict, from: true, to: true).sides
+    #expect(sides.map(\.outcome) == outcomes)
+    #expect(Set(sides.filter(\.isAudited).map(\.direction)) == (denied == .egress ? [] : audited))
+  }
+
   @Test func anEndElsewhereSaysNothing() {
     let verdict = TraceVerdict(
       verdict: .allow, dropReason: 0, direction: .ingress, egressRule: 5, ingressRule: 0, proxyRules: 0)

@@ -169,13 +169,19 @@ extension EndToEnd {
         #expect(try node.surprises([.refused(.pod("sleep"))]) == [])
         #expect(try martlet(node, "endpoint audit default/ratings on").status == 0)
         #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
+        for verb in ["why sleep ratings:9080", "policy trace --from sleep --to ratings --port 9080/TCP"] {
+          let told = try martlet(node, verb)
+          #expect(told.status == 0 && told.output.contains("audited: no rule allows it"), "\(told)")
+        }
+        #expect(try martlet(node, "status").output.contains("1 of "))
+        #expect(try martlet(node, "policy get").output.contains("are audited, not enforced"))
         let seen = try eventually(within: 5) {
           try !martlet(node, "observe --verdict AUDIT --last 10 -o json").text.isEmpty
         }
         #expect(seen)
         #expect(try martlet(node, "endpoint audit default/ratings off").status == 0)
         #expect(try node.surprises([.refused(.pod("sleep"))]) == [])
-        #expect(try martlet(node, "endpoint audit default/nobody on").status == 1)
+        #expect(try martlet(node, "endpoint audit default/nobody on").status == 2)
       }
     }
 

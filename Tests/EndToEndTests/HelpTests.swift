@@ -49,6 +49,7 @@ extension EndToEnd {
       ["up", "--api-address", "localhost"], ["up", "--config", "/nowhere.yaml"], ["status", "--timeout", "soon"],
       ["observe", "-o", "table"], ["endpoint", "get"], ["policy", "trace", "--from", "a"],
       ["logs"], ["exec"], ["down", "--timeout", "x"], ["agent"],
+      ["help", "foo"], ["help", "policy", "foo"], ["why", "a", "b:-"], ["policy", "trace", "--port", "a_b"],
     ]) func `wrong use is exit code 2`(_ arguments: [String]) throws {
       let outcome = try command(
         [Node.binary] + arguments, environment: ["MARTLET_STATE_DIR": "/tmp/martlet-e2e-nothing"])

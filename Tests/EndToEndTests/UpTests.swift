@@ -133,7 +133,7 @@ extension EndToEnd {
 
     @Test func `a device of the host is accepted, and what that does is said`() throws {
       try Node.with(["--device", "world"]) { node in
-        #expect(node.log.contains("is a device to the outside"), "\(node.log)")
+        #expect(node.log.contains("world (192.0.2.1, 2001:db8::1) is a device to the outside"), "\(node.log)")
       }
     }
 

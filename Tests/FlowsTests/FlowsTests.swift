@@ -15,6 +15,11 @@ private struct Names: FlowResolver {
 }
 
 extension Names {
+  func closing(identity: UInt32, _ direction: Flow.Direction) -> [Flow.PolicyReference] {
+    guard identity == 301, direction == .ingress else { return [] }
+    return [.init(kind: "CiliumNetworkPolicy", namespace: "default", name: "l7-rule", rule: "")]
+  }
+
   func service(number: UInt32) -> Flow.Service? {
     number == 4 ? .init(namespace: "default", name: "web", port: 80) : nil
   }
@@ -56,7 +61,7 @@ private func dropEvent(
     (
       "10.0.0.1", "10.0.0.2", UInt32(0), UInt8(133),
       "Sep  9 01:46:40.000: default/a:40312 (ID:300) -> 10.0.0.2:9080 (ID:301) ingress TCP SYN DROPPED "
-        + "(POLICY_DENIED: no rule allows it)"
+        + "(POLICY_DENIED: no rule allows it; selected by CiliumNetworkPolicy default/l7-rule)"
     ),
     (
       "fd00::1", "fd00::2", UInt32(9), UInt8(181),
@@ -85,6 +90,9 @@ private func dropEvent(
     #expect(flow[path: "source", "pod_name"] == "a")
     #expect(flow["drop_reason_desc"] == "POLICY_DENY")
     #expect(flow["ingress_denied_by"]?.arrayValue?.first?["name"] == "p")
+    let closed = try #require(try drop("10.0.0.1", "10.0.0.2", rule: 0, reason: 133).json["flow"])
+    #expect(closed["denied_by_default_of"]?.arrayValue?.first?["name"] == "l7-rule")
+    #expect(closed["ingress_denied_by"] == nil && flow["denied_by_default_of"] == nil)
     #expect(flow["time"] == "2001-09-09T01:46:40.000000005Z")
   }
 

@@ -61,7 +61,10 @@ struct AuditCase: CustomTestStringConvertible {
     try node.watch(scenario.audited)
     try node.rules(Peer.a, scenario.egress)
     try node.rules(Peer.b, scenario.ingress)
-    let outcome = try node.leaves(node.frame(family, from: node.a, to: node.b, Proto.sctp, sctp(4000, 53)))
+    let frame = node.frame(family, from: node.a, to: node.b, Proto.sctp, sctp(4000, 53))
+    let watched = scenario.events.filter(\.isAudit).reduce(into: UInt32(0)) { $0 |= 1 << UInt32($1.side.rawValue) }
+    #expect(try node.traceLeaving(frame).control[0] >> UInt32(MARTLET_TRACE_AUDITED_SHIFT) == watched)
+    let outcome = try node.leaves(frame)
     #expect(outcome.code == (scenario.passes ? redirected : shot))
     let events = outcome.events.map {
       AuditCase.Event(

@@ -211,6 +211,7 @@ import Testing
     let outcome = try stage.node.leaves(stage.sent(by: stage.node.a, from: 4000, to: stage.vip, .tcp, syn))
     #expect(outcome.reason == 133)
     #expect(outcome.events.map(\.service) == [Balancer.number])
+    #expect(try stage.nat.entries().isEmpty)
   }
 
   /// A connection stays where it is, whatever becomes of the service; what begins, and each datagram, needs a living backend.

@@ -33,8 +33,7 @@ struct Pod {
 /// the only one that is everywhere, and a third on a device that is not there.
 final class Node {
   let loaded: LoadedObject
-  /// The programs of the node's own devices, over the same maps.
-  let host: LoadedObject
+  private var loadedHost: LoadedObject?
   /// Tells the stack of the proxy's listeners, over the same maps.
   let proxy: LoadedObject
   let config: BPFMap<UInt32, martlet_config>
@@ -79,7 +78,6 @@ final class Node {
     specification["martlet_fragments"]?.maxEntries = 64
     specification["martlet_events"]?.maxEntries = ringBytes
     loaded = try specification.load()
-    host = try Node.hostSpecification().load(reusing: loaded.maps)
     proxy = try Node.proxySpecification().load(reusing: loaded.maps)
     config = try loaded.map("martlet_config")
     endpoints = try loaded.map("martlet_endpoints")
@@ -109,6 +107,14 @@ final class Node {
       for family in Family.allCases { try endpoints.update(abi(pod.address(family)), endpoint) }
     }
     for identity in [Peer.a, Peer.b] { try rules(identity, [Rule(.egress, .allow, 1), Rule(.ingress, .allow, 2)]) }
+  }
+
+  /// The programs of the node's own devices, over the same maps.
+  func host() throws -> LoadedObject {
+    if let loadedHost { return loadedHost }
+    let object = try Node.hostSpecification().load(reusing: loaded.maps)
+    loadedHost = object
+    return object
   }
 
   enum Side: UInt8 {

@@ -52,7 +52,7 @@ extension Node {
   func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
     var context = SocketBufferContext(mark: mark, interfaceIndex: outside?.index ?? 1)
     context.ingressInterfaceIndex = ingress
-    let program = try (program.hasSuffix("_netdev") ? host : loaded).program(program)
+    let program = try (program.hasSuffix("_netdev") ? host() : loaded).program(program)
     let result: TestRunResult
     if let outside {
       let initial = context

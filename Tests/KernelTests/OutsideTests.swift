@@ -129,6 +129,22 @@ import Testing
     #expect(try gateway.enters(gateway.frame(gateway.client, gateway.nodePlace, .tcp)).reason == 167)
   }
 
+  /// An answer to a pod is judged as what the pod asked, and rewritten after that, at the pod.
+  @Test(arguments: Family.allCases) func answersToPodsAreLeftToThePod(_ family: Family) throws {
+    let gateway = try Gateway(family)
+    let (stage, a) = (gateway.stage, gateway.node.a)
+    try stage.balance(Proto.tcp, to: [gateway.backend])
+    #expect(
+      try gateway.node.leaves(stage.sent(by: a, from: 4000, to: stage.vip, .tcp, syn)).bytes
+        == stage.sent(by: a, from: 4000, to: gateway.backend, .tcp, syn).bytes)
+    let answer = gateway.frame(gateway.backend, Place(address: a.address(family), port: 4000), .tcp, synAck)
+    let entered = try gateway.enters(answer)
+    #expect(entered.code == passed && entered.bytes == answer.bytes)
+    #expect(
+      try gateway.node.arrives(stage.brought(to: a, port: 4000, from: gateway.backend, .tcp, synAck)).bytes
+        == stage.brought(to: a, port: 4000, from: stage.vip, .tcp, synAck).bytes)
+  }
+
   /// A pod of another node is a client of the cluster.
   @Test(arguments: Family.allCases) func podsElsewhereAreOfTheCluster(_ family: Family) throws {
     let gateway = try Gateway(family)

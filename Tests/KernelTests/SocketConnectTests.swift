@@ -52,7 +52,7 @@ import Testing
   @Test(arguments: ClientForm.allCases) func otherProcessesAreLeftAlone(_ form: ClientForm) throws {
     let stage = try SocketStage()
     try stage.balance(form.family, Proto.tcp, servers: [1])
-    let client = try TestSocket(form.socketFamily, SOCK_STREAM, in: stage.namespace)
+    let client = try TestCgroup.outside { try TestSocket(form.socketFamily, SOCK_STREAM, in: stage.namespace) }
     #expect(client.connect(SocketStage.vip(form.family)) == ENETUNREACH)
   }
 

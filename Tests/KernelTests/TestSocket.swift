@@ -32,6 +32,11 @@ final class TestCgroup: Sendable {
     }
   }
 
+  /// Runs `body` while the process is in none of the tests' groups.
+  static func outside<Result>(_ body: () throws -> Result) rethrows -> Result {
+    try moving.withLock { _ in try body() }
+  }
+
   private static func home() throws -> String {
     let file = try #require(fopen("/proc/self/cgroup", "r"))
     defer { fclose(file) }

@@ -82,7 +82,7 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
       let pair = try Pair { _ in .error("no endpoint default/x", code: 404) }
       defer { pair.close() }
       let error = try #require(throws: NodeError.self) { try pair.client.get("/") }
-      #expect(error == .refused(code: 404, message: "no endpoint default/x") && error.exitCode == 1)
+      #expect(error == .refused(code: 404, message: "no endpoint default/x") && error.exitCode == 2)
       #expect(throws: error) { try pair.client.stream("/") { _ in true } }
     }
   }

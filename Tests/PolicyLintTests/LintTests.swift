@@ -1,4 +1,5 @@
 import JSON
+import KubernetesAPI
 import Testing
 
 @testable import PolicyLint
@@ -196,5 +197,85 @@ struct LintCase: CustomTestStringConvertible {
     linter.read("kind: Thing\nspec:\n  x:\n  - {z: 1}\n", file: "f")
     #expect(linter.report().map(\.description) == ["f:4:5: error: unknown field [spec.x[0].y]"])
     #expect(linter.counts == (0, 1))
+  }
+
+  @Test(arguments: [
+    ("CiliumNetworkPolcy", "cilium.io/v2", "; did you mean CiliumNetworkPolicy?"),
+    ("networkpolicy", "networking.k8s.io/v1", "; did you mean NetworkPolicy?"),
+    ("Thing", "cilium.io/v2", ""), ("Ingress", "networking.k8s.io/v1", nil), ("Thing", "example.org/v1", nil),
+  ])
+  func `kinds that nobody has`(_ kind: String, _ version: String, _ hint: String?) {
+    var linter = PolicyLinter { _ in nil }
+    linter.read("apiVersion: \(version)\nkind: \(kind)\nmetadata: {name: p}\n", file: "f")
+    let group = version.split(separator: "/")[0]
+    let expected = hint.map { ["f:2:7: error: there is no kind \"\(kind)\" in \(group)\($0) [kind]"] } ?? []
+    #expect(linter.report().map(\.description) == expected)
+  }
+
+  @Test(arguments: ["y", "N", "yes", "no", "on", "off", "true", "1"])
+  func `label values that are no text`(_ value: String) {
+    func messages(_ written: String) -> [String] {
+      report(LintCase("", spec: "endpointSelector: {matchLabels: {app: \(written)}}\ningress: [{}]").text)
+        .map(\.description)
+    }
+    let found = messages(value)
+    #expect(found.count == 1 && found[0].contains("write it in quotes"), "\(found)")
+    #expect(found.first?.hasSuffix("[spec.endpointSelector.matchLabels.app]") == true, "\(found)")
+    #expect(messages("\"\(value)\"").isEmpty)
+  }
+
+  @Test func `a mark of the byte order is nothing`() {
+    #expect(report("\u{FEFF}" + LintCase("", spec: LintCase.subject + "ingress: [{}]").text).isEmpty)
+  }
+
+  @Test func `every rule that can not be read is named, and once`() {
+    let spec = """
+      endpointSelector: {}
+      ingress:
+      - fromEndpoints: 1
+      - fromEntities: [all]
+      - fromCIDR: [nonsense]
+      egressDeny:
+      - toPorts: [{ports: [{port: "99999"}]}]
+      """
+    let found = report(LintCase("", spec: spec).text).map { "\($0.place.position.line) \($0.check.rawValue)" }
+    #expect(found == ["7 schema", "9 schema", "11 schema"])
+  }
+
+  @Test func `a selector that can not be read hides no rule`() {
+    let spec = "endpointSelector: {matchLabels: 1}\ningress:\n- fromCIDR: [nonsense]"
+    #expect(report(LintCase("", spec: spec).text).map(\.place.position.line) == [5, 7])
+  }
+
+  private static let references = LintCase(
+    "",
+    spec: """
+      endpointSelector: {}
+      egress:
+      - toServices: [{k8sService: {serviceName: web, namespace: default}}]
+      - toCIDRSet: [{cidrGroupRef: blocks}]
+      """
+  ).text
+
+  private static let group =
+    "apiVersion: cilium.io/v2\nkind: CiliumCIDRGroup\nmetadata: {name: blocks}\nspec: {externalCIDRs: [192.0.2.0/24]}\n"
+  private static let service =
+    "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\nspec: {selector: {app: web}, ports: [{port: 80}]}\n"
+
+  /// What policies name is looked for in the files and in the cluster.
+  @Test(
+    arguments: [
+      ([], nil, 2), ([service], nil, 1), ([service, group], nil, 0), ([], [], 2), ([], [group], 1),
+      ([service], [group], 0),
+    ] as [([String], [String]?, Int)])
+  func references(_ files: [String], _ cluster: [String]?, _ missing: Int) throws {
+    var linter = PolicyLinter { _ in [] }
+    // After the policy, too: files have no order.
+    linter.read(LintTests.references, file: "f")
+    for (index, file) in files.enumerated() { linter.read(file, file: "g\(index)") }
+    let objects = try cluster?.flatMap { try YAMLDocument.parse($0).map(\.value) }
+    let findings = linter.report(referred: objects)
+    #expect(findings.map(\.check) == Array(repeating: .notEnforced, count: missing), "\(findings)")
+    #expect(findings.allSatisfy { $0.message.contains("no cluster was asked") == (cluster == nil) })
   }
 }

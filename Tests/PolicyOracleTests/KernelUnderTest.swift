@@ -118,7 +118,7 @@ final class KernelUnderTest {
     _ = try program.testRun(data: packet.bytes, context: &context)
     let words = context.controlBlock
     let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
-    switch decision >> UInt32(MARTLET_TRACE_REASON_SHIFT) {
+    switch decision >> UInt32(MARTLET_TRACE_REASON_SHIFT) & 0xFF {
     case 0: break
     case MARTLET_DROP_POLICY_DENY.rawValue: return .denied
     case MARTLET_DROP_POLICY_DENIED.rawValue: return .notAllowed

@@ -503,10 +503,12 @@ enum martlet_listener {
  */
 #define MARTLET_TRACE_INGRESS_IFINDEX 0xffffffffU
 /* enum martlet_verdict in 8 bits; the side (enum martlet_direction) that denied, or that sends to
- * the proxy, in 8; the drop reason or 0 in 16 */
+ * the proxy, in 8; the drop reason or 0 in 8; bit d: direction d would have dropped it, but its end
+ * is in audit mode */
 #define MARTLET_TRACE_CB_VERDICT 0
 #define MARTLET_TRACE_DIRECTION_SHIFT 8
 #define MARTLET_TRACE_REASON_SHIFT 16
+#define MARTLET_TRACE_AUDITED_SHIFT 24
 #define MARTLET_TRACE_CB_EGRESS_PROXY_RULES 1 /* as in martlet_ct_entry */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3

@@ -37,6 +37,8 @@ public struct YAMLDocument: Sendable {
   public static func parse(_ text: String) throws(YAMLError) -> [YAMLDocument] {
     var documents: [YAMLDocument] = []
     do {
+      // Editors put it there, and to YAML it means nothing.
+      let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
       var nodes = try Yams.compose_all(yaml: text)
       while let node = nodes.next() {
         var reader = YAMLReader()

@@ -44,6 +44,12 @@ struct YAMLReader {
   }
 
   private func scalar(_ scalar: Yams.Node.Scalar, _ node: Yams.Node) throws(YAMLError) -> JSONValue {
+    // Yams leaves these to be text; kubectl does not.
+    if scalar.style == .plain, ["y", "Y", "n", "N"].contains(scalar.string),
+      node.tag.description == Tag.Name.str.rawValue
+    {
+      return .bool(scalar.string.lowercased() == "y")
+    }
     switch Tag.Name(rawValue: node.tag.description) {
     case .null: return .null
     case .bool:

@@ -6,6 +6,8 @@ public struct TraceRequest: NodeModel {
   public let from: String
   public let to: String
   public let port: UInt16
+  /// The name of a port of the destination's, instead of its number.
+  public let portName: String?
   /// `TCP`, `UDP`, `SCTP`, `ICMP`.
   public let `protocol`: String
   /// nil asks about the connection alone.
@@ -19,8 +21,10 @@ public struct TraceRequest: NodeModel {
 
   public init(
     from: String, to: String, port: UInt16, protocol: String = "TCP", method: String? = nil, path: String? = nil,
-    headers: [String: String] = [:], query: String? = nil, serverName: String? = nil
+    headers: [String: String] = [:], query: String? = nil, serverName: String? = nil,
+    portName: String? = nil
   ) {
+    self.portName = portName
     self.from = from
     self.to = to
     self.port = port
@@ -35,17 +39,18 @@ public struct TraceRequest: NodeModel {
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     self.init(
       from: try cursor.required("from").string(), to: try cursor.required("to").string(),
-      port: try cursor.number("port"), protocol: try cursor.optionalText("protocol") ?? "TCP",
+      port: try cursor.member("portName") == nil ? cursor.number("port") : 0,
+      protocol: try cursor.optionalText("protocol") ?? "TCP",
       method: try cursor.optionalText("method"), path: try cursor.optionalText("path"),
       headers: try cursor.texts("headers"), query: try cursor.optionalText("query"),
-      serverName: try cursor.optionalText("serverName"))
+      serverName: try cursor.optionalText("serverName"), portName: try cursor.optionalText("portName"))
   }
 
   public var json: JSONValue {
     .compact([
       "from": .string(from), "to": .string(to), "port": .number(port), "protocol": .string(`protocol`),
       "method": .text(method), "path": .text(path), "headers": .texts(headers), "query": .text(query),
-      "serverName": .text(serverName),
+      "serverName": .text(serverName), "portName": .text(portName),
     ])
   }
 }
@@ -78,10 +83,15 @@ public struct TraceResult: NodeModel {
     case denied
     /// The connection goes through the proxy, which judges each request; nothing was asked about but the connection.
     case redirected
+    /// A Service's backends are not judged alike.
+    case mixed
+
+    /// Whether a packet may be dropped, or a request refused.
+    public var mayBeDenied: Bool { self == .denied || self == .mixed }
   }
 
   public struct Step: NodeModel {
-    /// `egress of default/a`, `ingress of default/b`, `http`, `dns`, `tls`; where both ends' rules
+    /// `service default/b` (and what is judged is one group of its backends), `egress of default/a`, `ingress of default/b`, `http`, `dns`, `tls`; where both ends' rules
     /// read along, `http of default/a`.
     public let stage: String
     public let verdict: Verdict
@@ -89,8 +99,11 @@ public struct TraceResult: NodeModel {
     public let reason: String
     /// nil where no rule decided.
     public let rule: RuleCitation?
+    /// It is allowed for the sake of audit mode alone.
+    public let isAudited: Bool
 
-    public init(stage: String, verdict: Verdict, reason: String, rule: RuleCitation?) {
+    public init(stage: String, verdict: Verdict, reason: String, rule: RuleCitation?, isAudited: Bool = false) {
+      self.isAudited = isAudited
       self.stage = stage
       self.verdict = verdict
       self.reason = reason
@@ -100,13 +113,14 @@ public struct TraceResult: NodeModel {
     public init(decoding cursor: JSONCursor) throws(FieldError) {
       self.init(
         stage: try cursor.text("stage"), verdict: try cursor.choice("verdict"), reason: try cursor.text("reason"),
-        rule: try cursor.member("rule").map { (rule) throws(FieldError) in try RuleCitation(decoding: rule) })
+        rule: try cursor.member("rule").map { (rule) throws(FieldError) in try RuleCitation(decoding: rule) },
+        isAudited: try cursor.member("audited")?.bool() ?? false)
     }
 
     public var json: JSONValue {
       .compact([
         "stage": .string(stage), "verdict": .string(verdict.rawValue), "reason": .string(reason),
-        "rule": rule?.json ?? .null,
+        "rule": rule?.json ?? .null, "audited": isAudited ? true : .null,
       ])
     }
   }

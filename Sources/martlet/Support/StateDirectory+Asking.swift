@@ -10,6 +10,7 @@ extension StateDirectory {
       return try question(NodeClient(socketPath: agentSocket))
     } catch {
       complain("\(error)")
+      if case .malformed = error { throw ExitCode(error.exitCode) }
       if error.exitCode == 3 {
         complain("is `martlet up` running? --state-dir or $MARTLET_STATE_DIR names its directory")
       }

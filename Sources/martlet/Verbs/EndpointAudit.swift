@@ -38,7 +38,9 @@ extension EndpointVerb {
           ["metadata": ["annotations": ["policy.martlet.io/audit": value]]])
       } catch {
         complain("\(error)")
-        throw Exit.no
+        if error.isNotFound { throw Exit.usage }
+        if error.code == nil { complain("is `martlet up` running?") }
+        throw error.code == nil ? Exit.unreachable : Exit.no
       }
       try await wait(for: name)
     }

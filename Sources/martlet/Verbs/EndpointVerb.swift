@@ -66,7 +66,7 @@ struct EndpointVerb: ParsableCommand {
         let found = endpoints.first(where: { "\($0.namespace)/\($0.pod)" == name || String($0.id) == endpoint })
       else {
         complain("no endpoint \(endpoint) on this node; `martlet endpoint list` shows them")
-        throw Exit.no
+        throw Exit.usage
       }
       output.print(found.json) { _ in YAMLText.of(found.json) }
     }

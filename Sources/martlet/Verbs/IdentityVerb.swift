@@ -40,7 +40,7 @@ struct IdentityVerb: ParsableCommand {
     func run() throws {
       guard let found = try IdentityVerb.all(instance).first(where: { $0.id == id }) else {
         complain("no identity \(id) is known here; `martlet identity list` shows them")
-        throw Exit.no
+        throw Exit.usage
       }
       output.print(found.json) { _ in YAMLText.of(found.json) }
     }

@@ -84,8 +84,6 @@ struct Observe: ParsableCommand {
       }
     } catch let error as NodeError {
       complain("\(error)")
-      // The agent refuses a filter that it can not read.
-      if case .refused(code: 400, _) = error { throw Exit.usage }
       throw ExitCode(error.exitCode)
     }
   }

@@ -77,13 +77,13 @@ struct PolicyVerb: ParsableCommand {
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
 
-    @Option(help: "NAMESPACE/POD or an IP address.")
+    @Option(help: "NAMESPACE/POD, an IP address, or host, remote-node, kube-apiserver, world.")
     var from: String?
 
-    @Option(help: "NAMESPACE/POD or an IP address.")
+    @Option(help: "NAMESPACE/POD, an IP address, or host, remote-node, kube-apiserver, world.")
     var to: String?
 
-    @Option(help: "PORT/PROTOCOL: 9080/TCP, 53/UDP; for ICMP the type: 8/ICMP.")
+    @Option(help: "PORT/PROTOCOL: 9080/TCP, http/TCP, 53/UDP; for ICMP the type: 8/ICMP.")
     var port: String?
 
     @Option(help: "The request's method.")
@@ -117,13 +117,14 @@ struct PolicyVerb: ParsableCommand {
         throw ValidationError("--server-name is about TLS: leave --dns, --method and --path out")
       }
       let parts = port.split(separator: "/", omittingEmptySubsequences: false)
-      guard let number = UInt16(parts[0]), parts.count <= 2 else {
-        throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP")
+      let number = UInt16(parts[0])
+      guard number != nil || isPortName(parts[0]), parts.count <= 2 else {
+        throw ValidationError("--port: \"\(port)\" is not PORT/PROTOCOL, as in 9080/TCP or http/TCP")
       }
       let request = TraceRequest(
-        from: from, to: to, port: number, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
+        from: from, to: to, port: number ?? 0, protocol: parts.count == 2 ? String(parts[1]) : "TCP",
         method: method ?? (path == nil ? nil : "GET"), path: path, headers: try headerFields(headers), query: dns,
-        serverName: serverName)
+        serverName: serverName, portName: number == nil ? String(parts[0]) : nil)
       let result = try instance.directory.ask { client throws(NodeError) in
         try client.post("/v1/trace", request, as: TraceResult.self)
       }
@@ -131,9 +132,9 @@ struct PolicyVerb: ParsableCommand {
         result.steps.map { step in
           let cited = step.rule.map { "\n    by \($0.object) \($0.path)" } ?? ""
           return "\(step.stage): \(step.verdict.rawValue), \(step.reason)\(cited)"
-        }.joined(separator: "\n") + "\nverdict: \(result.verdict.rawValue)"
+        }.joined(separator: "\n") + "\nverdict: \(result.verdict.title(result.steps))"
       }
-      if result.verdict == .denied { throw Exit.no }
+      if result.verdict.mayBeDenied { throw Exit.no }
     }
 
     /// One answer a line, in the order of the questions.

@@ -48,7 +48,7 @@ struct ServiceVerb: ParsableCommand {
       let wanted = name.contains("/") ? name : "default/\(name)"
       guard let found = try ServiceVerb.all(instance).first(where: { "\($0.namespace)/\($0.name)" == wanted }) else {
         complain("no Service \(wanted) is known here; `martlet service list` shows them")
-        throw Exit.no
+        throw Exit.usage
       }
       output.print(found.json) { _ in YAMLText.of(found.json) }
     }

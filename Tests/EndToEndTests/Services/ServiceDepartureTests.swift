@@ -90,18 +90,16 @@ extension EndToEnd.ServiceChangeTests {
     #expect(again)
   }
 
-  /// kill -9 while endpoints become ready and not ready ten times a second: nobody's connection notices, new ones find a
+  /// kill -9 while an endpoint becomes ready and not ready fifty times a second: nobody's connection notices, new ones find a
   /// backend at any moment, and in the end the tables are as they should be.
   @Test func `the agent is killed in the middle of updates`() throws {
     let node = try SharedNode.node
     try startServers()
     let steady = try keep(until: "steady", from: [Self.client, .host])
     let leaving = try keep(until: "leaving", from: [Self.client, .host])
-    let script = try flapping()
     let stop = node.directory + "/stop"
     let flapping = try Child(
-      ["ip", "netns", "exec", node.name, "bash", "-c", script], output: node.directory + "/log",
-      errors: node.directory + "/log")
+      node.invocation(try flapping(), at: .host), output: node.directory + "/flaps", errors: node.directory + "/flaps")
     defer {
       flapping.signal(SIGKILL)
       flapping.wait()
@@ -117,7 +115,8 @@ extension EndToEnd.ServiceChangeTests {
       }
     }
     try write("", to: stop)
-    #expect(flapping.wait() == 0)
+    #expect(flapping.wait() == 0, "\(read(node.directory + "/flaps"))")
+    print(read(node.directory + "/flaps").trimmed)
     for kept in steady { #expect(try kept.client.say() == "steady", "\(kept.what)") }
     for kept in leaving where !kept.transport.isUnconnected {
       #expect(try kept.client.say() == "leaving", "\(kept.what)")
@@ -144,32 +143,37 @@ extension EndToEnd.ServiceChangeTests {
     }
   }
 
-  /// Writes both slices over and over, with one server ready, then both, until there is a file `stop`.
-  private func flapping() throws -> String {
+  /// Arguments of a program that has one server be ready and not ready, in both families, fifty times a second, until there
+  /// is a file `stop`. It fails when a write is not taken.
+  private func flapping() throws -> [String] {
     let node = try SharedNode.node
-    var commands: [String] = []
-    for isReady in [false, true] {
-      for family in Family.allCases {
-        let body: JSONValue = [
-          "endpoints": .array(
-            try [("steady", true), ("leaving", isReady)].map { server, ready in
-              [
-                "addresses": [.string(try node.address(of: server, family))],
-                "conditions": ["ready": .bool(ready)],
-              ]
-            })
-        ]
-        let file = "\(node.directory)/slice-\(family)-\(isReady)"
-        try write(body.text(), to: file)
-        commands.append(
-          """
-          curl -skf -o /dev/null -X PATCH -H "Authorization: Bearer \(node.token)" --data @\(file) \
-            -H "Content-Type: application/merge-patch+json" \
-            https://127.0.0.1:6443/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/\(name)-\(family) || exit 1
-          """)
+    let writes = try [false, true].flatMap { isReady in
+      try Family.allCases.map { family -> JSONValue in
+        let endpoints = try [("steady", true), ("leaving", isReady)].map { server, ready -> JSONValue in
+          ["addresses": [.string(try node.address(of: server, family))], "conditions": ["ready": .bool(ready)]]
+        }
+        return ["slice": .string("\(name)-\(family)"), "endpoints": .array(endpoints)]
       }
     }
-    return "while [ ! -e \(node.directory)/stop ]; do\n\(commands.joined(separator: "\n"))\ndone"
+    try write(JSONValue.array(writes).text(), to: node.directory + "/flaps.json")
+    let program = """
+      import http.client, json, os, ssl, sys, time
+      directory, token = sys.argv[1:]
+      server = http.client.HTTPSConnection("127.0.0.1", 6443, context=ssl._create_unverified_context())
+      headers = {"Authorization": "Bearer " + token, "Content-Type": "application/merge-patch+json"}
+      flaps, writes, begun = 0, json.load(open(directory + "/flaps.json")), time.monotonic()
+      while not os.path.exists(directory + "/stop"):
+          for write in writes:
+              path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/" + write["slice"]
+              server.request("PATCH", path, json.dumps({"endpoints": write["endpoints"]}), headers)
+              answer = server.getresponse()
+              answer.read()
+              if answer.status != 200: sys.exit("the API answers " + str(answer.status))
+          flaps += 1
+          time.sleep(max(0, begun + flaps / 50 - time.monotonic()))
+      print("services:", round(flaps / (time.monotonic() - begun), 1), "flaps a second")
+      """
+    return ["python3", "-c", program, node.directory, node.token]
   }
 }
 

@@ -33,6 +33,13 @@ extension EndToEnd.ServiceTests {
     #expect(text.contains("default/web") && text.contains("0.0.0.0:30080/TCP"), "\(text)")
   }
 
+  @Test func `the status says once what is balanced`() throws {
+    let components = try SharedNode.node.martlet("status", "-o", "json").json()["components"]?.arrayValue ?? []
+    let names = components.compactMap { $0["name"]?.stringValue }
+    #expect(names.contains("KubeProxyReplacement") && Set(names).count == names.count, "\(names)")
+    #expect(components.filter { $0["ok"] != true } == [])
+  }
+
   @Test func `backends, clients and tables are listed`() throws {
     let node = try SharedNode.node
     func list(_ section: String) throws -> [JSONValue] {
@@ -48,9 +55,13 @@ extension EndToEnd.ServiceTests {
       return !backends.isEmpty && backends.allSatisfy { $0["isLocal"] == true && $0["slots"] == 1 }
     }
     #expect(isListed, "\(backends)")
-    _ = try node.ask(node.clusterIP("sticky", .ipv4), 8001, from: .pod("client"))
-    let clients = try list("--affinity").filter { $0["service"] == "default/sticky" }
-    #expect(clients.contains { $0["networkNamespaceCookie"] != .null && $0["expiresInSeconds"] != 0 }, "\(clients)")
+    var clients: [JSONValue] = []
+    let isKept = try eventually(within: 5) {
+      _ = try node.ask(node.clusterIP("sticky", .ipv4), 8001, from: .pod("client"))
+      clients = try list("--affinity").filter { $0["service"] == "default/sticky" }
+      return clients.contains { $0["networkNamespaceCookie"] != .null && $0["expiresInSeconds"] != 0 }
+    }
+    #expect(isKept, "\(clients)")
     let tables = try list("--maglev")
     #expect(tables.count == 2, "one for each family: \(tables)")
     for table in tables {

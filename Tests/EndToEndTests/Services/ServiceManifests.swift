@@ -38,7 +38,7 @@ enum ServiceManifests {
     spec:
       ipFamilyPolicy: RequireDualStack
       sessionAffinity: ClientIP
-      sessionAffinityConfig: {clientIP: {timeoutSeconds: 2}}
+      sessionAffinityConfig: {clientIP: {timeoutSeconds: 5}}
       selector: {app: web}
       ports:
         - {name: dns, port: 53, protocol: UDP, targetPort: dns}

@@ -24,6 +24,12 @@ extension EndToEnd.ServiceTests {
       #expect(allowed.names == servers, "\(allowed)")
       let refused = try node.ask(address, 80, from: .pod("stranger"), ["timeout": 0.3])
       #expect(refused.names == ["ETIMEDOUT"], "\(refused)")
+      // What is said of the Service's address is what becomes of packets to it.
+      for (pod, port, status) in [("client", "80", Int32(0)), ("stranger", "80", 1), ("client", "81", 1)] {
+        let told = try node.martlet(
+          "policy", "trace", "--from", pod, "--to", address, "--port", "\(port)/TCP")
+        #expect(told.status == status && told.text.contains("service default/web"), "\(pod) \(port): \(told)")
+      }
       // The Service's port 81 is their port 9000, which nobody may use.
       let otherPort = try node.ask(address, 81, from: .pod("client"), ["timeout": 0.3])
       #expect(otherPort.names == ["ETIMEDOUT"], "\(otherPort)")
@@ -50,6 +56,11 @@ extension EndToEnd.ServiceTests {
       let tally = try node.ask(
         try node.clusterIP("web", family), 80, from: .pod("client"), times: 24, ["timeout": 0.1])
       #expect(tally.names == ["web-1", "web-2", "ETIMEDOUT"], "\(tally)")
+      let told = try node.martlet(
+        "policy", "trace", "--from", "client", "--to", try node.clusterIP("web", family), "--port", "80/TCP")
+      #expect(
+        told.status == 1 && told.text.contains("2 of 3 backends") && told.text.contains("1 of 3 backends")
+          && told.text.contains("verdict: allowed or denied"), "\(told)")
     }
     try node.delete(policy)
   }
