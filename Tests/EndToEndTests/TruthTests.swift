@@ -100,7 +100,7 @@ extension EndToEnd {
       case "allowed": return .allowed
       case "denied":
         let stage = trace["steps"]?.arrayValue?.last?["stage"]?.stringValue
-        return stage == "http" || stage == "dns" ? .refused : .silent
+        return ["http", "dns"].contains { stage?.hasPrefix($0) == true } ? .refused : .silent
       default: return nil
       }
     }
