@@ -13,26 +13,29 @@ extension Node {
   }
 }
 
+/// A server to which one of two clients may send GET.
+func prepareRatings(_ node: Node) throws {
+  try node.runServer("ratings", labels: "app=ratings")
+  try node.runPod("reviews", labels: "app=reviews")
+  try node.runPod("sleep", labels: "app=sleep")
+  try node.apply(
+    """
+    apiVersion: cilium.io/v2
+    kind: CiliumNetworkPolicy
+    metadata: {name: ratings}
+    spec:
+      endpointSelector: {matchLabels: {app: ratings}}
+      ingress:
+        - fromEndpoints: [{matchLabels: {app: reviews}}]
+          toPorts: [{ports: [{port: "9080", protocol: TCP}], rules: {http: [{method: GET}]}}]
+    """)
+}
+
 extension EndToEnd {
   /// What Prometheus finds.
   @Suite(
     .serialized,
-    .node { node in
-      try node.runServer("ratings", labels: "app=ratings")
-      try node.runPod("reviews", labels: "app=reviews")
-      try node.runPod("sleep", labels: "app=sleep")
-      try node.apply(
-        """
-        apiVersion: cilium.io/v2
-        kind: CiliumNetworkPolicy
-        metadata: {name: ratings}
-        spec:
-          endpointSelector: {matchLabels: {app: ratings}}
-          ingress:
-            - fromEndpoints: [{matchLabels: {app: reviews}}]
-              toPorts: [{ports: [{port: "9080", protocol: TCP}], rules: {http: [{method: GET}]}}]
-        """)
-    })
+    .node(prepareRatings))
   struct MetricsTests {
     @Test func `the agent counts what the kernel does`() throws {
       let node = try SharedNode.node

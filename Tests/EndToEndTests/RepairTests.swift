@@ -5,22 +5,7 @@ extension EndToEnd {
   /// What others remove of the datapath comes back by itself.
   @Suite(
     .serialized,
-    .node(upArguments: ["--device", "world"]) { node in
-      try node.runServer("ratings", labels: "app=ratings")
-      try node.runPod("reviews", labels: "app=reviews")
-      try node.runPod("sleep", labels: "app=sleep")
-      try node.apply(
-        """
-        apiVersion: cilium.io/v2
-        kind: CiliumNetworkPolicy
-        metadata: {name: ratings}
-        spec:
-          endpointSelector: {matchLabels: {app: ratings}}
-          ingress:
-            - fromEndpoints: [{matchLabels: {app: reviews}}]
-              toPorts: [{ports: [{port: "9080", protocol: TCP}], rules: {http: [{method: GET}]}}]
-        """)
-    })
+    .node(upArguments: ["--device", "world"], prepareRatings))
   struct RepairTests {
     private static let attempts = [
       Attempt.refused(.pod("sleep"), .pod("ratings")), .allowed(.pod("reviews"), .pod("ratings")),
