@@ -8,12 +8,17 @@ extension PolicyController {
   /// Makes the kernel hold the maps of `identities` and, if asked to, the blocks of addresses; asks again for all that it
   /// refused before.
   ///
-  /// - Parameter comparing: leaves maps alone that are right already.
-  func writeKernel(_ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false) {
+  /// - Parameters:
+  ///   - comparing: Leaves maps alone that are right already.
+  ///   - settling: Returns when no packet is under way that may still be judged by an old map. Blocks of addresses that go
+  ///     always wait for that.
+  func writeKernel(
+    _ identities: Set<NumericIdentity>, writesIPCache: Bool = true, comparing: Bool = false, settling: Bool = true
+  ) {
     // Judged when its policy is there; also where the kernel refused it, as then the node is denied.
     defer { setHostPolicy(compiler.maps[ReservedIdentity.host.identity] != nil) }
     guard writesIPCache || refusals.missingBlocks > 0 else {
-      writeMaps(identities.union(refusals.maps.keys), comparing: comparing)
+      writeMaps(identities.union(refusals.maps.keys), comparing: comparing, settling: settling)
       return
     }
     let before = Set(refusals.gaps.keys)
@@ -123,7 +128,8 @@ extension PolicyController {
   /// Returns what ``PolicyTables/forget(_:)`` is to be told when the blocks of `going` are gone.
   @discardableResult
   private func writeMaps(
-    _ identities: Set<NumericIdentity>, comparing: Bool, keeping going: [NumericIdentity: NumericIdentity] = [:]
+    _ identities: Set<NumericIdentity>, comparing: Bool, keeping going: [NumericIdentity: NumericIdentity] = [:],
+    settling: Bool = true
   ) -> [NumericIdentity: [PolicyKey]] {
     var policies: [NumericIdentity: PolicyMapState] = [:]
     for identity in identities {
@@ -131,7 +137,7 @@ extension PolicyController {
       if policies[identity] == nil { refusals.maps[identity] = nil }
     }
     if comparing { policies = policies.filter { (try? datapath.policy.state($0.key)) != $0.value } }
-    let (refused, kept) = datapath.policy.replace(policies, keeping: going)
+    let (refused, kept) = datapath.policy.replace(policies, keeping: going, settling: settling)
     for (identity, error) in refused {
       if refusals.maps.updateValue("\(error)", forKey: identity) != "\(error)" {
         logger.error("the policy of identity \(identity) can not be written, it is denied everything: \(error)")

@@ -154,7 +154,10 @@ actor PolicyController {
       attempt("forget the policy of identity \(identity)") { try datapath.policy.remove(identity) }
     }
     let writesIPCache = !change.cidrs.isEmpty || change.nodes
-    writeKernel(change.maps.subtracting(patch(change, writesIPCache)), writesIPCache: writesIPCache)
+    // What was judged by an old map is judged again at the next revision, except by a rule set that is about to go.
+    writeKernel(
+      change.maps.subtracting(patch(change, writesIPCache)), writesIPCache: writesIPCache,
+      settling: !change.removedRuleSets.isEmpty)
     writeAddresses(change.addresses)
     if change.names { writeNameTable() }
     // Addresses come and go with answers: no connection is judged otherwise for that.

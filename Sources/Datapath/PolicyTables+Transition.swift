@@ -20,10 +20,10 @@ extension PolicyTables {
     }
   }
 
-  /// As ``replace(_:)``, with maps that say of each identity that goes what they say of the one that its addresses will
-  /// have. ``forget(_:)`` takes that out again.
+  /// As ``replace(_:settling:)``, with maps that say of each identity that goes what they say of the one that its addresses
+  /// will have. ``forget(_:)`` takes that out again.
   public func replace(
-    _ policies: [NumericIdentity: PolicyMapState], keeping going: [NumericIdentity: NumericIdentity]
+    _ policies: [NumericIdentity: PolicyMapState], keeping going: [NumericIdentity: NumericIdentity], settling: Bool = true
   ) -> (refused: [NumericIdentity: any Error], kept: [NumericIdentity: [PolicyKey]]) {
     var kept: [NumericIdentity: [PolicyKey]] = [:]
     var larger = policies
@@ -33,7 +33,7 @@ extension PolicyTables {
       larger[subject] = state.merging(copies) { $1 }
       kept[subject] = Array(copies.keys)
     }
-    let refused = replace(larger)
+    let refused = replace(larger, settling: settling)
     return (refused, kept.filter { refused[$0.key] == nil })
   }
 

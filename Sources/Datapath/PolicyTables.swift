@@ -31,13 +31,17 @@ public struct PolicyTables: Sendable {
     if let error = replace([identity: state])[identity] { throw error }
   }
 
-  /// As the above for many identities, each by itself; returns those that were refused, and why. When maps are replaced, it
-  /// waits until no packet is under way that may still use an old one, some 10 ms: once for all of a batch.
-  public func replace(_ policies: [NumericIdentity: PolicyMapState]) -> [NumericIdentity: any Error] {
+  /// As the above for many identities, each by itself; returns those that were refused, and why.
+  ///
+  /// - Parameter settling: Returns only when no packet is under way that may still use an old map, some 10 ms later: once for
+  ///   all of a batch. Else as soon as each packet that comes meets the new ones.
+  public func replace(
+    _ policies: [NumericIdentity: PolicyMapState], settling: Bool = true
+  ) -> [NumericIdentity: any Error] {
     var refused: [NumericIdentity: any Error] = [:]
     var batch: [NumericIdentity: RawMap] = [:]
     func flush() {
-      do { try put(batch) } catch {
+      do { try put(batch, settling: settling) } catch {
         for (identity, inner) in batch {
           do { try outer.update(identity.rawValue, inner) } catch { refused[identity] = error }
         }
@@ -53,13 +57,16 @@ public struct PolicyTables: Sendable {
     return refused
   }
 
-  private func put(_ batch: [NumericIdentity: RawMap]) throws(BPFError) {
+  private func put(_ batch: [NumericIdentity: RawMap], settling: Bool) throws(BPFError) {
     let inners = batch.map { (key: $0.key.rawValue, inner: $0.value) }
-    for key in batch.keys where try outer.innerID(key.rawValue) != nil { return try outer.update(inners) }
+    if settling {
+      // Where there was no map, no packet can be under way that uses it.
+      for key in batch.keys where try outer.innerID(key.rawValue) != nil { return try outer.update(inners) }
+    }
     try GracePeriod.skipping { [outer] () throws(BPFError) in
       try outer.update(inners)
     } until: { () throws(BPFError) in
-      for (key, _) in inners where try outer.innerID(key) == nil { return false }
+      for (key, inner) in inners where try outer.innerID(key) != inner.info.id { return false }
       return true
     }
   }

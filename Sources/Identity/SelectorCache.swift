@@ -43,7 +43,8 @@ public struct SelectorCache: Sendable {
 
   /// Whether a registered selector matches an identity.
   public func matches(_ id: ID, _ identity: NumericIdentity) -> Bool {
-    entry(id)?.matches.contains(identity) ?? false
+    // Asked most often of all: a copy of the entry would count three references up and down.
+    id.number < entries.count && entries[id.number]?.matches.contains(identity) ?? false
   }
 
   public var selectorCount: Int { ids.count }

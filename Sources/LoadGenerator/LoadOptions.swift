@@ -4,6 +4,8 @@ public enum LoadProtocol: Hashable, Sendable {
   case http(method: String, headers: [String], body: [UInt8])
   /// That many bytes to a server that sends them back.
   case echo(bytes: Int)
+  /// Nothing: a TCP connection that is open is the answer, and ended by a reset.
+  case connect
   /// Queries by UDP.
   case dns(DNSQuestion)
 
@@ -23,7 +25,7 @@ public struct LoadOptions: Sendable {
   /// Nanoseconds before that, with the same load.
   public var warmUp: UInt64 = 2_000_000_000
   /// A connection for each request instead of keeping them.
-  public var newConnections = false
+  public var newConnections: Bool
   /// Nanoseconds after which a request counts as failed.
   public var timeout: UInt64 = 10_000_000_000
   public var threads = 1
@@ -31,6 +33,7 @@ public struct LoadOptions: Sendable {
   public init(target: LoadTarget, traffic: LoadProtocol) {
     self.target = target
     self.traffic = traffic
+    newConnections = traffic == .connect
   }
 
   /// Refuses what can not run, with the name of the field.
@@ -41,7 +44,7 @@ public struct LoadOptions: Sendable {
     guard timeout > 0 else { throw LoadError("timeout: must be above 0") }
     if let rate, !(rate > 0 && rate <= 1e7) { throw LoadError("rate: \(rate) is not within 0 to 10,000,000") }
     switch traffic {
-    case .dns: break
+    case .dns, .connect: break
     case .echo(let bytes):
       guard bytes > 0 else { throw LoadError("payload: \(bytes) is not above 0") }
     case .http(let method, let headers, _):
@@ -61,6 +64,7 @@ public struct LoadOptions: Sendable {
     switch traffic {
     case .dns(let question): return question.datagram
     case .echo(let bytes): return [UInt8](repeating: 0x78, count: bytes)
+    case .connect: return []
     case .http(let method, let headers, let body):
       let names = Set(headers.map { $0.prefix { $0 != ":" }.lowercased() })
       var text = "\(method) \(target.path) HTTP/1.1\r\n"

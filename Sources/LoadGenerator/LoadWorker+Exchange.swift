@@ -102,6 +102,10 @@ extension LoadWorker {
       return false
     }
     connections[index].state = .waiting
+    if case .connect = options.traffic {
+      finish(index, peerClosed: false)
+      return false
+    }
     return true
   }
 
@@ -150,6 +154,7 @@ extension LoadWorker {
       connections[index].echoed += bytes.count
       if connections[index].echoed > wanted { return .malformed("more bytes came back than were sent") }
       return connections[index].echoed == wanted ? .complete : .more
+    case .connect: return .malformed("bytes where none were asked for")
     case .dns:
       // Another number is that of a query which was given up.
       guard let code = DNSQuestion.code(of: bytes, to: connections[index].query) else { return .more }
@@ -162,6 +167,7 @@ extension LoadWorker {
     switch options.traffic {
     case .http: connections[index].reader.readEnd()
     case .echo: .malformed("closed before all bytes came back")
+    case .connect: .malformed("closed by the server")
     case .dns: .malformed("an empty datagram")
     }
   }
@@ -193,12 +199,12 @@ extension LoadWorker {
   private func status(_ index: Int) -> Int {
     switch options.traffic {
     case .http: connections[index].reader.status
-    case .echo: 200
+    case .echo, .connect: 200
     case .dns: connections[index].code
     }
   }
 
-  /// An echo server does not know which bytes were the last: a reset leaves no port in TIME_WAIT on either side.
+  /// Such a server does not know when it is to close: a reset leaves no port in TIME_WAIT on either side.
   private func reset(_ index: Int) {
     var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
     setsockopt(

@@ -50,6 +50,12 @@ struct SubjectMap {
     _ rule: ResolvedPolicy.Rule, to table: inout PeerTable, _ only: Set<NumericIdentity>?,
     requires: [SelectorCache.ID], _ compiler: PolicyCompiler
   ) {
+    // Most rules are about none of the few peers that come or go.
+    if let only, let peers = rule.peers, rule.wide.isEmpty,
+      !only.contains(where: { peer in peers.contains { compiler.selectors.matches($0, peer) } })
+    {
+      return
+    }
     let usesPeersPorts = rule.direction == .egress && rule.hasNamedPorts
     let atoms = rule.atoms(usesPeersPorts ? [] : compiler.namedPorts[subject] ?? [])
     guard rule.peers != nil else {

@@ -56,6 +56,19 @@ import Threads
     #expect(result.failures.isEmpty)
   }
 
+  @Test(arguments: ["127.0.0.1", "[::1]"])
+  func `connections are opened and ended`(host: String) async throws {
+    let target = try LoadTarget(url: "http://\(host):\(try Self.serve(.echo))/")
+    var options = LoadOptions(target: target, traffic: .connect)
+    options.duration = 300_000_000
+    options.warmUp = 50_000_000
+    options.connections = 4
+    let result = try await LoadRun(options).run()
+    #expect(result.answered > 100)
+    #expect(result.opened + 4 >= result.answered && result.opened <= result.answered + 4)
+    #expect(result.failures.isEmpty)
+  }
+
   @Test func `a request body is sent and skipped by the server`() async throws {
     var options = try Self.options(try Self.serve(.http(bodyBytes: 0)))
     options.traffic = .http(method: "POST", headers: [], body: [UInt8](repeating: 0x61, count: 200_000))

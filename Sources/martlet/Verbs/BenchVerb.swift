@@ -6,7 +6,7 @@ struct BenchVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure: a load generator, and a server that is no bottleneck.",
     discussion: "Example: martlet bench serve --port 8080",
-    subcommands: [HTTP.self, TCP.self, DNS.self, Serve.self])
+    subcommands: [HTTP.self, TCP.self, Connect.self, DNS.self, Serve.self])
 
   struct HTTP: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -58,6 +58,21 @@ struct BenchVerb: ParsableCommand {
 
     func run() async throws {
       try await load.measure(.echo(bytes: payload)) { () throws(LoadError) in try LoadTarget(endpoint: endpoint) }
+    }
+  }
+
+  struct Connect: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "connect", abstract: "Open TCP connections, end each at once, and print how long it took to open them.",
+      discussion: "Example: martlet bench connect 10.96.0.10:80 --connections 16 --duration 5s")
+
+    @OptionGroup var load: LoadArguments
+
+    @Argument(help: "HOST:PORT")
+    var endpoint: String
+
+    func run() async throws {
+      try await load.measure(.connect) { () throws(LoadError) in try LoadTarget(endpoint: endpoint) }
     }
   }
 
@@ -160,7 +175,7 @@ struct LoadArguments: ParsableArguments {
       options.warmUp = nanoseconds(warmUp)
       options.timeout = nanoseconds(timeout)
       options.threads = threads
-      options.newConnections = newConnections
+      if newConnections { options.newConnections = true }
       run = try LoadRun(options)
     } catch {
       complain("\(error)")
