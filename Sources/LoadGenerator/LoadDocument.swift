@@ -54,7 +54,7 @@ public struct LoadDocument: Sendable {
     let authority = options.target.authority
     return switch options.traffic {
     case .http: ("HTTP", "http://\(authority)\(options.target.path)")
-    case .echo: ("TCP", "tcp://\(authority)")
+    case .echo, .connect: ("TCP", "tcp://\(authority)")
     case .dns(let question): ("DNS", "dns://\(authority)/\(question.name)")
     }
   }
