@@ -2,18 +2,14 @@ import ProxyRules
 
 /// A request on its way to a cluster: what changes of it.
 public struct Forwarding: Hashable, Sendable {
-  public enum Authority: Hashable, Sendable {
-    case text([UInt8])
-    /// The name of the endpoint that is chosen, if it has one.
-    case endpoint
-  }
-
   /// As the configuration or a header of the request names it; nil where that header is missing.
   public let cluster: String?
   /// Path and query, where they change.
   public let path: [UInt8]?
   /// The authority, where it changes.
-  public let authority: Authority?
+  public let authority: [UInt8]?
+  /// The name of the endpoint that is chosen becomes the authority, if it has one.
+  public let usesEndpointName: Bool
   public let headers: HeaderEdits
 }
 
@@ -25,40 +21,49 @@ extension RouteChoice {
     let cluster = clusterName(action, request)
     var context = TemplateContext(request, routeName: route.name)
     context.cluster = cluster.map { Array($0.utf8) } ?? []
-    for mutations in levels(\.requestHeaders) {
-      var headers = context.request
-      headers.apply(mutations) { template, headers in
-        var context = context
-        context.request = headers
-        return context.text(template)
-      }
-      context.request = headers
+    if let weightedCluster {
+      context.applyToRequest(weightedCluster.requestHeaders)
+      context.authority = weightedCluster.hostRewrite.map { Array($0.utf8) }
     }
-    let authority = authority(action, context)
-    if let authority, case .text = authority {
-      if action.appendsForwardedHost { appendForwardedHost(&context.request, request) }
-      if marksOriginal, let host = request.http.host { context.request.edits.set("x-envoy-original-host", Array(host)) }
+    for level in levels { context.applyToRequest(level.requestHeaders) }
+    if let authority = rewrittenAuthority(action, context) {
+      let before = context.authority ?? Array(request.http.host ?? .empty)
+      if action.appendsForwardedHost { appendForwardedHost(&context.request, before) }
+      if marksOriginal, !before.isEmpty { context.request.edits.set("x-envoy-original-host", before) }
+      context.authority = authority
     }
     let path = rewrittenPath(action, request)
     if marksOriginal, path != nil { context.request.edits.set("x-envoy-original-path", Array(request.http.path)) }
-    return Forwarding(cluster: cluster, path: path, authority: authority, headers: context.request.edits)
+    return Forwarding(
+      cluster: cluster, path: path, authority: context.authority, usesEndpointName: action.hostRewrite == .endpoint,
+      headers: context.request.edits)
   }
 
   /// How the response's headers change. `forwarding` is what ``forwarding(_:marksOriginal:)`` gave for the request.
   public func responseEdits(
     _ request: RequestView, forwarding: Forwarding?, status: UInt16, headers: UnsafeBufferPointer<HTTPHeaderFacts>
   ) -> HeaderEdits {
-    let levels = levels(\.responseHeaders)
-    guard !levels.isEmpty else { return HeaderEdits() }
     var context = TemplateContext(request, routeName: route.name)
     context.status = status
     context.cluster = forwarding?.cluster.map { Array($0.utf8) } ?? []
     context.path = forwarding?.path
-    if case .text(let host)? = forwarding?.authority { context.authority = host }
+    context.authority = forwarding?.authority
     context.request.edits = forwarding?.headers ?? HeaderEdits()
-    var response = EditedHeaders(original: headers)
-    for mutations in levels {
-      response.apply(mutations) { template, headers in
+    return responseEdits(context, EditedHeaders(original: headers))
+  }
+
+  /// How the headers of the proxy's own answer change.
+  public func responseEdits(_ request: RequestView, to response: LocalResponse) -> HeaderEdits {
+    var context = TemplateContext(request, routeName: route.name)
+    context.path = response.path
+    let none = UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0)
+    return responseEdits(context, EditedHeaders(original: none))
+  }
+
+  private func responseEdits(_ context: TemplateContext, _ headers: EditedHeaders) -> HeaderEdits {
+    var response = headers
+    for level in (weightedCluster.map { [.weighted($0)] } ?? []) + levels {
+      response.apply(level.responseHeaders) { template, headers in
         var context = context
         context.response = headers
         return context.text(template)
@@ -85,33 +90,26 @@ extension RouteChoice {
     }
   }
 
-  private func authority(_ action: RouteAction, _ context: TemplateContext) -> Forwarding.Authority? {
-    switch action.hostRewrite {
-    case .literal(let host): return .text(Array(host.utf8))
-    case .endpoint: return .endpoint
-    case .header(let name):
-      guard let value = context.request.first(name), !value.isEmpty else { return weightedAuthority }
-      return .text(value)
-    case .path(let substitution):
-      let host = substitution.replacement.applied(to: context.http.path.withoutQuery)
-      return host.isEmpty ? weightedAuthority : .text(host)
-    case nil: return weightedAuthority
-    }
+  private func rewrittenAuthority(_ action: RouteAction, _ context: TemplateContext) -> [UInt8]? {
+    let host: [UInt8]? =
+      switch action.hostRewrite {
+      case .literal(let host): Array(host.utf8)
+      case .header(let name): context.requestHeader(name)
+      case .path(let substitution): substitution.replacement.applied(to: context.http.path.withoutQuery)
+      case .endpoint, nil: nil
+      }
+    return host.flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  private var weightedAuthority: Forwarding.Authority? {
-    weightedCluster?.hostRewrite.map { .text(Array($0.utf8)) }
-  }
-
-  private func appendForwardedHost(_ headers: inout EditedHeaders, _ request: RequestView) {
-    guard let host = request.http.host, !host.isEmpty else { return }
+  private func appendForwardedHost(_ headers: inout EditedHeaders, _ host: [UInt8]) {
+    guard !host.isEmpty else { return }
     let name = "x-forwarded-host"
     guard let known = headers.joined(name), !known.isEmpty else {
-      headers.edits.set(name, Array(host))
+      headers.edits.set(name, host)
       return
     }
     let last = known.split(separator: UInt8(ascii: ",")).last?.trimmingSpaces
-    if last?.elementsEqual(host) != true { headers.edits.set(name, known + [UInt8(ascii: ",")] + Array(host)) }
+    if last?.elementsEqual(host) != true { headers.edits.set(name, known + [UInt8(ascii: ",")] + host) }
   }
 
   private func rewrittenPath(_ action: RouteAction, _ request: RequestView) -> [UInt8]? {

@@ -116,7 +116,8 @@ struct TemplateContext {
     case .routeName: Array(routeName.utf8)
     case .upstreamCluster: cluster
     case .hostname: Array(connection.hostname.utf8)
-    case .responseCode: status.map { Array(String($0).utf8) } ?? []
+    // Of its own answers Envoy does not know the status yet.
+    case .responseCode: Array(String(status ?? 0).utf8)
     case .remoteAddress: address(connection.remoteAddress, connection.remotePort)
     case .remoteAddressWithoutPort: Array(connection.remoteAddress.utf8)
     case .remotePort: Array(String(connection.remotePort).utf8)
@@ -126,7 +127,19 @@ struct TemplateContext {
     }
   }
 
-  private func requestHeader(_ name: String) -> [UInt8]? {
+  /// Changes the request's headers by one level of the configuration.
+  mutating func applyToRequest(_ mutations: HeaderMutations) {
+    if mutations.isEmpty { return }
+    var headers = request
+    headers.apply(mutations) { template, headers in
+      var context = self
+      context.request = headers
+      return context.text(template)
+    }
+    request = headers
+  }
+
+  func requestHeader(_ name: String) -> [UInt8]? {
     switch name {
     case ":method": Array(http.method)
     case ":path": path ?? Array(http.path)

@@ -12,6 +12,11 @@ public struct LocalResponse: Hashable, Sendable {
   /// No route is for the request.
   public static let notFound = LocalResponse(status: 404, location: nil, body: [], path: nil)
 
+  /// The cluster that a route names is not there.
+  public static func noCluster(_ action: RouteAction) -> LocalResponse {
+    LocalResponse(status: action.clusterNotFoundStatus, location: nil, body: [], path: nil)
+  }
+
   /// To the same address with https.
   public static func redirectToTLS(_ request: RequestView) -> LocalResponse {
     let location = Array("https://".utf8) + Array(request.http.host ?? .empty) + Array(request.http.path)
@@ -49,6 +54,8 @@ extension RouteChoice {
       location += RouteChoice.host(request, scheme: scheme, hasPort: redirect.port != nil)
     }
     location += port.utf8
+    // Else the path would go on with the authority.
+    if path.first != UInt8(ascii: "/"), !path.isEmpty { location.append(UInt8(ascii: "/")) }
     let query = path.firstIndex(of: UInt8(ascii: "?")).map { path[$0...] } ?? []
     if case .literal(let text) = redirect.path {
       // A query of its own is kept and stands in the place of the request's.

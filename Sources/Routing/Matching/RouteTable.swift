@@ -88,12 +88,10 @@ public struct RouteChoice: Sendable {
     return clusters.clusters[weighted]
   }
 
-  /// The levels that change headers, in the order in which they do.
-  func levels(_ mutations: (HeaderLevel) -> HeaderMutations) -> [HeaderMutations] {
-    var levels: [HeaderLevel] = [.route(route), .host(host.host), .table(table.configuration)]
-    if table.configuration.mostSpecificHeadersWin { levels.reverse() }
-    if let weightedCluster { levels.insert(.weighted(weightedCluster), at: 0) }
-    return levels.map(mutations).filter { !$0.isEmpty }
+  /// The levels that change headers, in the order in which they do; a weighted cluster is before all of them.
+  var levels: [HeaderLevel] {
+    let levels: [HeaderLevel] = [.route(route), .host(host.host), .table(table.configuration)]
+    return table.configuration.mostSpecificHeadersWin ? levels.reversed() : levels
   }
 }
 

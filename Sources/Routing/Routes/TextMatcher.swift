@@ -37,6 +37,9 @@ public struct TextMatcher: Hashable, Sendable {
       default: .regex(try SafeRegex(member))
       }
     ignoresCase = try message.bool("ignore_case")
+    if ignoresCase, case .regex = pattern {
+      throw try message.required("ignore_case").error("has no effect on safe_regex, which says (?i) itself")
+    }
   }
 }
 
