@@ -78,6 +78,7 @@ let package = Package(
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
     target("Services", ["Addressing", "JSON", "KubernetesAPI"]),
+    target("Routing", ["Automata", "JSON", "ProxyRules"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
     target(
@@ -190,6 +191,7 @@ let package = Package(
         "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
         "ProxyRules",
       ]),
+    tests("RoutingTests", ["TestSupport", "Routing", "Addressing", "Automata", "JSON", "ProxyRules", "Threads"]),
     tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(

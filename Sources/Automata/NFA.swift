@@ -79,6 +79,7 @@ struct NFA {
       return try alternatives(starts)
     case .repetition(let operand, let minimum, let maximum):
       return try compileRepetition(of: operand, minimum, maximum, next)
+    case .lazy(let node), .group(_, let node): return try compile(node, next)
     }
   }
 

@@ -37,7 +37,8 @@ extension Regex: CustomStringConvertible {
   public var description: String { pattern }
 }
 
-/// The syntax tree. Greedy or lazy and capturing or not are forgotten: they never change whether a text matches.
+/// The syntax tree. Capturing groups and lazy repetitions matter only to ``RegexReplacement``: they never change whether a
+/// text matches.
 indirect enum RegexNode: Sendable {
   case empty
   /// One character out of a set.
@@ -49,6 +50,10 @@ indirect enum RegexNode: Sendable {
   case alternation([RegexNode])
   /// Between `minimum` and `maximum` times; any number of times from `minimum` on when `maximum` is nil.
   case repetition(RegexNode, minimum: Int, maximum: Int?)
+  /// A repetition that prefers to end early.
+  case lazy(RegexNode)
+  /// A capturing group by its number, from 1 on.
+  case group(Int, RegexNode)
 }
 
 /// A condition on the place between two bytes.

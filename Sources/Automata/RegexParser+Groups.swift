@@ -3,6 +3,7 @@ extension RegexParser {
   mutating func openGroup() throws(RegexSyntaxError) {
     let start = position
     let outside = flags
+    var captures = true
     position += 1
     if current == "?" {
       position += 1
@@ -14,12 +15,15 @@ extension RegexParser {
         try groupName(start)
       } else if try flagGroup(start) {
         return
+      } else {
+        captures = false
       }
     }
     guard frames.count < RegexParser.maximumDepth else {
       throw error("groups nested deeper than \(RegexParser.maximumDepth)", at: start)
     }
-    frames.append(Frame(start: start, flagsAfter: outside))
+    if captures { groupCount += 1 }
+    frames.append(Frame(start: start, flagsAfter: outside, group: captures ? groupCount : nil))
   }
 
   mutating func closeGroup() throws(RegexSyntaxError) {
@@ -55,7 +59,7 @@ extension RegexParser {
       case "i": flags.foldsCase = !isNegated
       case "m": flags.multipleLines = !isNegated
       case "s": flags.dotMatchesNewline = !isNegated
-      case "U": break  // Swaps greedy and lazy, which never changes whether a text matches.
+      case "U": flags.swapsLaziness = !isNegated
       case "-" where !isNegated:
         isNegated = true
         sawFlag = false

@@ -2,12 +2,13 @@ extension RegexParser {
   struct Bounds {
     var minimum: Int
     var maximum: Int?
+    var isLazy = false
   }
 
   /// Reads `* + ? {n} {n,} {n,m}` and a `?` behind it; nil, with nothing read, when a brace is only a literal.
   mutating func repetitionBounds() throws(RegexSyntaxError) -> Bounds? {
     let start = position
-    let bounds: Bounds
+    var bounds: Bounds
     switch current {
     case "*": bounds = Bounds(minimum: 0, maximum: nil)
     case "+": bounds = Bounds(minimum: 1, maximum: nil)
@@ -25,7 +26,11 @@ extension RegexParser {
       bounds = braces
     }
     position += 1
-    if current == "?" { position += 1 }  // Lazy: matters only for where a match ends.
+    bounds.isLazy = flags.swapsLaziness
+    if current == "?" {
+      bounds.isLazy.toggle()
+      position += 1
+    }
     return bounds
   }
 
@@ -66,7 +71,7 @@ extension RegexParser {
         throw error("nested repetitions amount to more than \(RegexParser.maximumRepeat)", at: start)
       }
     }
-    push(node)
+    push(bounds.isLazy ? .lazy(node) : node)
   }
 }
 
@@ -75,6 +80,7 @@ extension RegexNode {
   func fits(repeats budget: Int) -> Bool {
     switch self {
     case .empty, .scalar, .anyByte, .assertion: true
+    case .lazy(let node), .group(_, let node): node.fits(repeats: budget)
     case .concatenation(let parts), .alternation(let parts): parts.allSatisfy { $0.fits(repeats: budget) }
     case .repetition(let operand, let minimum, let maximum):
       // `*`, `+` and `?` do not multiply.

@@ -7,6 +7,8 @@ struct RegexParser {
   /// What is open: the pattern itself first, then each group that has not ended.
   var frames: [Frame] = [Frame(start: 0, flagsAfter: Flags())]
   var names: Set<String> = []
+  /// How many capturing groups have begun.
+  var groupCount = 0
 
   /// RE2 allows 1000; a tree of this depth is walked recursively, on stacks of half a megabyte too.
   static let maximumDepth = 200
@@ -16,6 +18,7 @@ struct RegexParser {
     var foldsCase = false
     var multipleLines = false
     var dotMatchesNewline = false
+    var swapsLaziness = false
   }
 
   struct Frame {
@@ -23,12 +26,15 @@ struct RegexParser {
     let start: Int
     /// The flags that hold after the group.
     let flagsAfter: Flags
+    /// The number of a capturing group.
+    var group: Int?
     var alternatives: [RegexNode] = []
     var items: [RegexNode] = []
 
     var node: RegexNode {
       let last = RegexParser.concatenation(items)
-      return alternatives.isEmpty ? last : .alternation(alternatives + [last])
+      let content = alternatives.isEmpty ? last : .alternation(alternatives + [last])
+      return group.map { .group($0, content) } ?? content
     }
   }
 

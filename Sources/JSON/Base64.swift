@@ -1,7 +1,7 @@
 /// RFC 4648, section 4, with line breaks tolerated as in files.
-enum Base64 {
+public enum Base64 {
   /// nil for text that is not base64.
-  static func decode(_ text: String) -> [UInt8]? {
+  public static func decode(_ text: String) -> [UInt8]? {
     var bytes: [UInt8] = []
     var accumulator: UInt32 = 0
     var bits = 0
@@ -23,6 +23,14 @@ enum Base64 {
     }
     guard count % 4 == 0, padding <= 2, padding * 2 == bits else { return nil }
     return bytes
+  }
+
+  /// As ``decode(_:)``, also for the alphabet of URLs (section 5) and without padding: what protobuf's JSON mapping allows.
+  public static func decodeLeniently(_ text: String) -> [UInt8]? {
+    var text = text.replacing("-", with: "+").replacing("_", with: "/")
+    let digits = text.utf8.count { $0 != 0x0A && $0 != 0x0D }
+    if digits % 4 > 1 { text += String(repeating: "=", count: 4 - digits % 4) }
+    return decode(text)
   }
 
   private static func value(of byte: UInt8) -> UInt32? {

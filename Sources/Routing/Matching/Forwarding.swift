@@ -1,0 +1,149 @@
+import ProxyRules
+
+/// A request on its way to a cluster: what changes of it.
+public struct Forwarding: Hashable, Sendable {
+  /// As the configuration or a header of the request names it; nil where that header is missing.
+  public let cluster: String?
+  /// Path and query, where they change.
+  public let path: [UInt8]?
+  /// The authority, where it changes.
+  public let authority: [UInt8]?
+  /// The name of the endpoint that is chosen becomes the authority, if it has one.
+  public let usesEndpointName: Bool
+  public let headers: HeaderEdits
+}
+
+extension RouteChoice {
+  /// How the request goes on; nil where the proxy answers itself. With `marksOriginal` what was rewritten is told in
+  /// `x-envoy-original-path` and `x-envoy-original-host`, as Envoy's router does unless `suppress_envoy_headers` is set.
+  public func forwarding(_ request: RequestView, marksOriginal: Bool = true) -> Forwarding? {
+    guard case .forward(let action) = route.action else { return nil }
+    let cluster = clusterName(action, request)
+    var context = TemplateContext(request, routeName: route.name)
+    context.cluster = cluster.map { Array($0.utf8) } ?? []
+    if let weightedCluster {
+      context.applyToRequest(weightedCluster.requestHeaders)
+      context.authority = weightedCluster.hostRewrite.map { Array($0.utf8) }
+    }
+    for level in levels { context.applyToRequest(level.requestHeaders) }
+    if let authority = rewrittenAuthority(action, context) {
+      let before = context.authority ?? Array(request.http.host ?? .empty)
+      if action.appendsForwardedHost { appendForwardedHost(&context.request, before) }
+      if marksOriginal, !before.isEmpty { context.request.edits.set("x-envoy-original-host", before) }
+      context.authority = authority
+    }
+    let path = rewrittenPath(action, request)
+    if marksOriginal, path != nil { context.request.edits.set("x-envoy-original-path", Array(request.http.path)) }
+    return Forwarding(
+      cluster: cluster, path: path, authority: context.authority, usesEndpointName: action.hostRewrite == .endpoint,
+      headers: context.request.edits)
+  }
+
+  /// How the response's headers change. `forwarding` is what ``forwarding(_:marksOriginal:)`` gave for the request.
+  public func responseEdits(
+    _ request: RequestView, forwarding: Forwarding?, status: UInt16, headers: UnsafeBufferPointer<HTTPHeaderFacts>
+  ) -> HeaderEdits {
+    var context = TemplateContext(request, routeName: route.name)
+    context.status = status
+    context.cluster = forwarding?.cluster.map { Array($0.utf8) } ?? []
+    context.path = forwarding?.path
+    context.authority = forwarding?.authority
+    context.request.edits = forwarding?.headers ?? HeaderEdits()
+    return responseEdits(context, EditedHeaders(original: headers))
+  }
+
+  /// How the headers of the proxy's own answer change.
+  public func responseEdits(_ request: RequestView, to response: LocalResponse) -> HeaderEdits {
+    var context = TemplateContext(request, routeName: route.name)
+    context.path = response.path
+    let none = UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0)
+    return responseEdits(context, EditedHeaders(original: none))
+  }
+
+  private func responseEdits(_ context: TemplateContext, _ headers: EditedHeaders) -> HeaderEdits {
+    var response = headers
+    for level in (weightedCluster.map { [.weighted($0)] } ?? []) + levels {
+      response.apply(level.responseHeaders) { template, headers in
+        var context = context
+        context.response = headers
+        return context.text(template)
+      }
+    }
+    return response.edits
+  }
+
+  private func clusterName(_ action: RouteAction, _ request: RequestView) -> String? {
+    func named(by header: String) -> String? {
+      request.withHeader(Array(header.utf8)) { value in
+        value.flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }
+      }
+    }
+    switch action.destination {
+    case .cluster(let cluster): return cluster.name
+    case .header(let name): return named(by: name)
+    case .weighted:
+      switch weightedCluster?.name {
+      case .cluster(let cluster): return cluster.name
+      case .header(let name): return named(by: name)
+      case nil: return nil
+      }
+    }
+  }
+
+  private func rewrittenAuthority(_ action: RouteAction, _ context: TemplateContext) -> [UInt8]? {
+    let host: [UInt8]? =
+      switch action.hostRewrite {
+      case .literal(let host): Array(host.utf8)
+      case .header(let name): context.requestHeader(name)
+      case .path(let substitution): substitution.replacement.applied(to: context.http.path.withoutQuery)
+      case .endpoint, nil: nil
+      }
+    return host.flatMap { $0.isEmpty ? nil : $0 }
+  }
+
+  private func appendForwardedHost(_ headers: inout EditedHeaders, _ host: [UInt8]) {
+    guard !host.isEmpty else { return }
+    let name = "x-forwarded-host"
+    guard let known = headers.joined(name), !known.isEmpty else {
+      headers.edits.set(name, host)
+      return
+    }
+    let last = known.split(separator: UInt8(ascii: ",")).last?.trimmingSpaces
+    if last?.elementsEqual(host) != true { headers.edits.set(name, known + [UInt8(ascii: ",")] + host) }
+  }
+
+  private func rewrittenPath(_ action: RouteAction, _ request: RequestView) -> [UInt8]? {
+    switch action.pathRewrite {
+    case .matched(let text): replacingMatched(request.http.path, with: text)
+    case .regex(let substitution): PathRewriting.replacing(request.http.path, substitution)
+    case nil: nil
+    }
+  }
+
+  /// The path with what the route matched replaced: its prefix, or all but the query.
+  func replacingMatched(_ path: UnsafeRawBufferPointer, with text: String) -> [UInt8] {
+    let matched =
+      switch route.match.path {
+      case .prefix(let prefix), .separatedPrefix(let prefix): prefix.utf8.count
+      case .exact, .regex: path.withoutQuery.count
+      }
+    return Array(text.utf8) + path[min(matched, path.count)...]
+  }
+}
+
+enum PathRewriting {
+  /// The path with every match of an expression replaced, and its query as it was.
+  static func replacing(_ path: UnsafeRawBufferPointer, _ substitution: RegexSubstitution) -> [UInt8] {
+    let plain = path.withoutQuery
+    return substitution.replacement.applied(to: plain) + path[plain.count...]
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// Without spaces and tabs at both ends.
+  fileprivate var trimmingSpaces: ArraySlice<UInt8> {
+    var rest = drop { $0 == 0x20 || $0 == 0x09 }
+    while let last = rest.last, last == 0x20 || last == 0x09 { rest.removeLast() }
+    return rest
+  }
+}

@@ -1,0 +1,138 @@
+import Automata
+import JSON
+
+/// Finds the routes whose path may match, in their order, without asking each of them.
+struct PathIndex: Sendable {
+  /// Routes with literal paths, compared in one way.
+  private struct Literals: Sendable {
+    let index: LiteralIndex
+    /// For text i its lists in `routes`: prefixes at 3i, whole paths at 3i + 1, separated prefixes at 3i + 2. Each is a
+    /// range up to the next one's beginning.
+    let starts: [UInt32]
+    let routes: [UInt32]
+
+    init(_ paths: [(text: String, kind: Int, route: UInt32)], ignoresCase: Bool) {
+      index = LiteralIndex(paths.map(\.text), LiteralIndex.Folding(ignoresCase: ignoresCase))
+      var lists = Array(repeating: [UInt32](), count: index.count * 3)
+      for path in paths {
+        if let text = index.index(of: path.text) { lists[text * 3 + path.kind].append(path.route) }
+      }
+      routes = lists.flatMap { $0 }
+      starts = lists.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) }
+    }
+  }
+
+  /// Regular expressions that share an automaton.
+  private struct Expressions: Sendable {
+    let dfa: DFA
+    /// For set i of `dfa.acceptSets` the range of its routes.
+    let starts: [UInt32]
+    let routes: [UInt32]
+  }
+
+  /// What is left of a list of routes.
+  private struct Rest {
+    var position: Int
+    var end: Int
+    /// 0 and 1 for the literals, from 2 on for the expressions.
+    var source: Int
+  }
+
+  private let exactCase: Literals
+  private let anyCase: Literals
+  private let expressions: [Expressions]
+  private let capacity: Int
+
+  /// As in the matchers of rules: an automaton is shared as long as it stays small.
+  private static let sharedLimits = DFALimits(maximumStates: 1_000, maximumSetEntries: 100_000)
+
+  init(_ routes: [Route]) throws(FieldError) {
+    var literals: [[(text: String, kind: Int, route: UInt32)]] = [[], []]
+    var regexes: [(SafeRegex, UInt32)] = []
+    for (index, route) in routes.enumerated() {
+      let group = route.match.isCaseSensitive ? 0 : 1
+      switch route.match.path {
+      case .prefix(let text): literals[group].append((text, 0, UInt32(index)))
+      case .exact(let text): literals[group].append((text, 1, UInt32(index)))
+      case .separatedPrefix(let text): literals[group].append((text, 2, UInt32(index)))
+      case .regex(let regex): regexes.append((regex, UInt32(index)))
+      }
+    }
+    exactCase = Literals(literals[0], ignoresCase: false)
+    anyCase = Literals(literals[1], ignoresCase: true)
+    expressions = regexes.isEmpty ? [] : try PathIndex.compile(regexes[...])
+    capacity = 3 * (exactCase.index.maximumDepth + anyCase.index.maximumDepth) + expressions.count
+  }
+
+  private static func compile(_ regexes: ArraySlice<(SafeRegex, UInt32)>) throws(FieldError) -> [Expressions] {
+    let shared = try? DFA(set: regexes.map(\.0.regex), limits: sharedLimits)
+    let alone = shared == nil && regexes.count == 1
+    if let dfa = alone ? try regexes[regexes.startIndex].0.automaton() : shared {
+      let lists = dfa.acceptSets.map { set in set.map { regexes[regexes.startIndex + Int($0)].1 } }
+      return [
+        Expressions(
+          dfa: dfa, starts: lists.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) },
+          routes: lists.flatMap { $0 })
+      ]
+    }
+    let middle = regexes.startIndex + regexes.count / 2
+    return try compile(regexes[..<middle]) + compile(regexes[middle...])
+  }
+
+  /// The first route whose path matches and whom `accepts` takes.
+  func first(_ path: UnsafeRawBufferPointer, where accepts: (Int) -> Bool) -> Int? {
+    withUnsafeTemporaryAllocation(of: Rest.self, capacity: max(capacity, 1)) { rests in
+      var count = 0
+      func add(_ starts: [UInt32], _ list: Int, _ source: Int) {
+        let rest = Rest(position: Int(starts[list]), end: Int(starts[list + 1]), source: source)
+        guard rest.position < rest.end, count < rests.count else { return }
+        rests.initializeElement(at: count, to: rest)
+        count += 1
+      }
+      func addAll(_ literals: borrowing Literals, _ source: Int) {
+        var text = literals.index.count == 0 ? nil : literals.index.longestPrefix(of: path)
+        while let found = text {
+          let length = literals.index.length(found)
+          add(literals.starts, found * 3, source)
+          if length == path.count { add(literals.starts, found * 3 + 1, source) }
+          if length == path.count || path[length] == UInt8(ascii: "/") { add(literals.starts, found * 3 + 2, source) }
+          text = literals.index.parent(found)
+        }
+      }
+      addAll(exactCase, 0)
+      addAll(anyCase, 1)
+      for (index, part) in expressions.enumerated() {
+        add(part.starts, part.dfa.acceptSetIndex(of: part.dfa.step(part.dfa.start, path)), index + 2)
+      }
+      return merge(rests, count, accepts)
+    }
+  }
+
+  /// Walks the lists together, in the order of the routes.
+  private func merge(
+    _ rests: UnsafeMutableBufferPointer<Rest>, _ count: Int, _ accepts: (Int) -> Bool
+  ) -> Int? {
+    while true {
+      var best = -1
+      var route = UInt32.max
+      for index in 0..<count where rests[index].position < rests[index].end {
+        let candidate = self.route(rests[index])
+        if candidate < route {
+          route = candidate
+          best = index
+        }
+      }
+      guard best >= 0 else { return nil }
+      if accepts(Int(route)) { return Int(route) }
+      rests[best].position += 1
+    }
+  }
+
+  private func route(_ rest: Rest) -> UInt32 {
+    switch rest.source {
+    case 0: exactCase.routes[rest.position]
+    case 1: anyCase.routes[rest.position]
+    default: expressions[rest.source - 2].routes[rest.position]
+    }
+  }
+}

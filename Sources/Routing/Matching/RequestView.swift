@@ -1,0 +1,100 @@
+import ProxyRules
+
+/// A request and what is known of its connection. Only views: valid as long as the reader's buffer is.
+public struct RequestView {
+  public var http: HTTPRequestFacts
+  public var connection: ConnectionFacts
+
+  public init(_ http: HTTPRequestFacts, connection: ConnectionFacts) {
+    self.http = http
+    self.connection = connection
+  }
+
+  /// Calls `body` with the value of a header, lines of the same name joined by commas; nil where there is none. `name` is in
+  /// lower case, and may be a pseudo header's.
+  func withHeader<Result>(_ name: [UInt8], _ body: (UnsafeRawBufferPointer?) -> Result) -> Result {
+    if name.first == UInt8(ascii: ":") || name.count == 4 {
+      if name.elementsEqual(":method".utf8) { return body(http.method) }
+      if name.elementsEqual(":path".utf8) { return body(http.path) }
+      if name.elementsEqual(":authority".utf8) || name.elementsEqual("host".utf8) { return body(http.host) }
+      if name.elementsEqual(":scheme".utf8) {
+        return connection.scheme.utf8.withContiguousStorageIfAvailable { body(UnsafeRawBufferPointer($0)) } ?? body(nil)
+      }
+    }
+    var first: UnsafeRawBufferPointer?
+    var length = 0
+    var lines = 0
+    for header in http.headers where RequestView.isName(header.name, name) {
+      if lines == 0 { first = header.value }
+      lines += 1
+      length += header.value.count + 1
+    }
+    guard lines > 1 else { return body(first) }
+    return withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { joined in
+      var end = 0
+      for header in http.headers where RequestView.isName(header.name, name) {
+        UnsafeMutableRawBufferPointer(rebasing: joined[end...]).copyMemory(from: header.value)
+        end += header.value.count
+        joined[end] = UInt8(ascii: ",")
+        end += 1
+      }
+      return body(UnsafeRawBufferPointer(rebasing: joined[..<(end - 1)]))
+    }
+  }
+
+  /// Calls `body` with the value of each line of a name, or once with all of them, joined.
+  func forEachValue(of name: [UInt8], isJoined: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+    if isJoined || name.first == UInt8(ascii: ":") || name.elementsEqual("host".utf8) {
+      withHeader(name) { if let value = $0 { body(value) } }
+      return
+    }
+    for header in http.headers where RequestView.isName(header.name, name) { body(header.value) }
+  }
+
+  /// Whether a header's name is `lowercased`, in whatever case it was sent.
+  static func isName(_ name: UnsafeRawBufferPointer, _ lowercased: [UInt8]) -> Bool {
+    guard name.count == lowercased.count else { return false }
+    let expected = lowercased.span
+    for index in 0..<name.count where name[index].asciiLowercased != expected[index] { return false }
+    return true
+  }
+}
+
+/// What a request's headers may be told of its connection.
+public struct ConnectionFacts: Hashable, Sendable {
+  /// `http` or `https`: whether the client speaks TLS.
+  public var scheme: String
+  /// `HTTP/1.1`
+  public var `protocol`: String
+  /// The client's address as text, without brackets.
+  public var remoteAddress: String
+  public var remotePort: UInt16
+  /// The address that the client connected to.
+  public var localAddress: String
+  public var localPort: UInt16
+  /// The node's name.
+  public var hostname: String
+
+  public init(
+    scheme: String = "http", protocol: String = "HTTP/1.1", remoteAddress: String = "", remotePort: UInt16 = 0,
+    localAddress: String = "", localPort: UInt16 = 0, hostname: String = ""
+  ) {
+    self.scheme = scheme
+    self.protocol = `protocol`
+    self.remoteAddress = remoteAddress
+    self.remotePort = remotePort
+    self.localAddress = localAddress
+    self.localPort = localPort
+    self.hostname = hostname
+  }
+}
+
+/// Headers of which Envoy makes one line when a request has several; of all others each line is a value of its own.
+enum JoinedHeaders {
+  static let names: Set<String> = [
+    "accept", "accept-encoding", "authorization", "cache-control", "connection", "content-length", "content-type",
+    "expect", "grpc-timeout", "keep-alive", "origin", "proxy-connection", "te", "transfer-encoding", "upgrade",
+    "user-agent", "via", "x-client-trace-id", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host",
+    "x-forwarded-port", "x-forwarded-proto", "x-request-id",
+  ]
+}

@@ -1,0 +1,122 @@
+import JSON
+import ProxyRules
+
+/// A ``RouteConfiguration``, compiled: what the proxy asks for each request. Choosing a route allocates nothing and takes
+/// time that does not grow with the number of routes whose paths do not match.
+public final class RouteTable: Sendable {
+  public let configuration: RouteConfiguration
+  private let domains: DomainIndex
+  private let hosts: [CompiledHost]
+
+  /// Virtual hosts that equal one of `previous` are taken from there. Throws for a regular expression that is too large,
+  /// and for two virtual hosts with one name or one domain.
+  public init(_ configuration: RouteConfiguration, reusing previous: RouteTable? = nil) throws(FieldError) {
+    self.configuration = configuration
+    domains = try DomainIndex(configuration.virtualHosts, ignoresPort: configuration.ignoresPort)
+    let known = Dictionary(
+      previous?.hosts.map { ($0.host.name, $0) } ?? [], uniquingKeysWith: { first, _ in first })
+    var names: Set<String> = []
+    var hosts: [CompiledHost] = []
+    for host in configuration.virtualHosts {
+      guard names.insert(host.name).inserted else {
+        throw FieldError(path: "\(host.path).name", message: "\"\(host.name)\" is a virtual host twice")
+      }
+      if let same = known[host.name], same.host == host {
+        hosts.append(same)
+      } else {
+        hosts.append(try CompiledHost(host))
+      }
+    }
+    self.hosts = hosts
+  }
+
+  /// What is to become of a request. `random` decides on fractions and weights: any number, the same for retries.
+  public func choose(_ request: RequestView, random: UInt64) -> RouteResult {
+    guard let index = domains.find(request.http.host) else { return .notFound }
+    let host = hosts[index]
+    if host.host.requiresTLS, request.connection.scheme != "https" { return .redirectToTLS }
+    guard let route = host.first(request, random: random) else { return .notFound }
+    var weighted: Int?
+    if case .forward(let action) = route.route.action, case .weighted(let clusters) = action.destination {
+      weighted = clusters.choose(RouteTable.random(clusters, request) ?? random)
+    }
+    return .route(RouteChoice(table: self, host: host, route: route, weighted: weighted))
+  }
+
+  /// The random number that a header gives.
+  private static func random(_ clusters: WeightedClusters, _ request: RequestView) -> UInt64? {
+    guard let name = clusters.randomHeader else { return nil }
+    return request.withHeader(Array(name.utf8)) { value in
+      guard let value, value.count <= 20 else { return nil }
+      return UInt64(String(decoding: value, as: UTF8.self))
+    }
+  }
+}
+
+/// What a table says about a request.
+public enum RouteResult: Sendable {
+  /// No virtual host, or none of its routes: 404.
+  case notFound
+  /// The virtual host is only for TLS: 301 to the same address with https.
+  case redirectToTLS
+  case route(RouteChoice)
+}
+
+/// The route of a request, and which of its weighted clusters.
+public struct RouteChoice: Sendable {
+  let table: RouteTable
+  let host: CompiledHost
+  let compiled: CompiledRoute
+  let weighted: Int?
+
+  init(table: RouteTable, host: CompiledHost, route: CompiledRoute, weighted: Int?) {
+    self.table = table
+    self.host = host
+    compiled = route
+    self.weighted = weighted
+  }
+
+  public var virtualHost: VirtualHost { host.host }
+  public var route: Route { compiled.route }
+  /// The route's place in the virtual host.
+  public var routeIndex: Int { compiled.index }
+
+  /// The weighted cluster that was chosen.
+  public var weightedCluster: WeightedClusters.Cluster? {
+    guard let weighted, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination
+    else { return nil }
+    return clusters.clusters[weighted]
+  }
+
+  /// The levels that change headers, in the order in which they do; a weighted cluster is before all of them.
+  var levels: [HeaderLevel] {
+    let levels: [HeaderLevel] = [.route(route), .host(host.host), .table(table.configuration)]
+    return table.configuration.mostSpecificHeadersWin ? levels.reversed() : levels
+  }
+}
+
+/// A level of the configuration that changes headers.
+enum HeaderLevel {
+  case weighted(WeightedClusters.Cluster)
+  case route(Route)
+  case host(VirtualHost)
+  case table(RouteConfiguration)
+
+  var requestHeaders: HeaderMutations {
+    switch self {
+    case .weighted(let cluster): cluster.requestHeaders
+    case .route(let route): route.requestHeaders
+    case .host(let host): host.requestHeaders
+    case .table(let table): table.requestHeaders
+    }
+  }
+
+  var responseHeaders: HeaderMutations {
+    switch self {
+    case .weighted(let cluster): cluster.responseHeaders
+    case .route(let route): route.responseHeaders
+    case .host(let host): host.responseHeaders
+    case .table(let table): table.responseHeaders
+    }
+  }
+}

@@ -1,0 +1,34 @@
+import JSON
+
+/// `envoy.config.core.v3.RuntimeFractionalPercent` and `envoy.type.v3.FractionalPercent`: a part of all requests.
+public struct Fraction: Hashable, Sendable {
+  public let numerator: UInt32
+  /// 100, 10,000 or 1,000,000.
+  public let denominator: UInt32
+
+  /// Whether a request with that random number is of the part.
+  public func contains(_ random: UInt64) -> Bool { random % UInt64(denominator) < UInt64(numerator) }
+
+  static let runtimeFields = MessageFields(
+    "envoy.config.core.v3.RuntimeFractionalPercent", read: ["default_value"],
+    // There is no runtime to override the value.
+    withoutEffect: ["runtime_key"])
+  static let fields = MessageFields("envoy.type.v3.FractionalPercent", read: ["numerator", "denominator"])
+
+  init(runtime cursor: JSONCursor) throws(FieldError) {
+    let message = try Message(cursor, Self.runtimeFields)
+    _ = try message.string("runtime_key")
+    self = try Fraction(try message.required("default_value"))
+  }
+
+  init(_ cursor: JSONCursor) throws(FieldError) {
+    let message = try Message(cursor, Self.fields)
+    numerator = try message.uint32("numerator") ?? 0
+    denominator =
+      switch try message.member("denominator")?.protobufEnum(["HUNDRED", "TEN_THOUSAND", "MILLION"]) {
+      case "TEN_THOUSAND": 10_000
+      case "MILLION": 1_000_000
+      default: 100
+      }
+  }
+}

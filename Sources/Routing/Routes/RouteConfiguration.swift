@@ -1,0 +1,94 @@
+import JSON
+
+/// `envoy.config.route.v3.RouteConfiguration`: the virtual hosts that requests are led by.
+public struct RouteConfiguration: Hashable, Sendable {
+  public let name: String
+  public let virtualHosts: [VirtualHost]
+  public let requestHeaders: HeaderMutations
+  public let responseHeaders: HeaderMutations
+  /// Headers are changed by the table first and by the route last; else the other way round.
+  public let mostSpecificHeadersWin: Bool
+  /// `Host: a:8080` is of the domain `a`.
+  public let ignoresPort: Bool
+  public let mirrors: [MirrorPolicy]
+  /// What all of it was decoded from: the form in which it is stored and handed on.
+  public let json: JSONValue
+
+  static let fields = MessageFields(
+    "envoy.config.route.v3.RouteConfiguration",
+    read: [
+      "name", "virtual_hosts", "response_headers_to_add", "response_headers_to_remove", "request_headers_to_add",
+      "request_headers_to_remove", "most_specific_header_mutations_wins", "max_direct_response_body_size_bytes",
+      "request_mirror_policies", "ignore_port_in_host_matching",
+    ],
+    // Clusters that nothing declares are refused in any case.
+    withoutEffect: ["validate_clusters", "metadata"],
+    refused: [
+      "vhds", "internal_only_headers", "cluster_specifier_plugins", "vhost_header",
+      "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "route_specifiers",
+    ])
+
+  /// Decodes the message at `cursor`, which may be packed in an Any.
+  public init(_ cursor: JSONCursor) throws(FieldError) {
+    let message = try Message(cursor, Self.fields, isAny: true)
+    name = try message.string("name")
+    let limit = try message.uint32("max_direct_response_body_size_bytes") ?? 4096
+    virtualHosts = try message.list("virtual_hosts") { (cursor) throws(FieldError) in
+      try VirtualHost(cursor, bodyLimit: limit)
+    }
+    requestHeaders = try HeaderMutations(message, "request")
+    responseHeaders = try HeaderMutations(message, "response")
+    mostSpecificHeadersWin = try message.bool("most_specific_header_mutations_wins")
+    ignoresPort = try message.bool("ignore_port_in_host_matching")
+    mirrors = try message.list("request_mirror_policies", MirrorPolicy.init)
+    json = cursor.value
+  }
+}
+
+/// `envoy.config.route.v3.VirtualHost`: the routes of some domains, of which the first that matches is taken.
+public struct VirtualHost: Hashable, Sendable {
+  public let name: String
+  /// `a.example`, `*.example`, `a.*` or `*`; without regard to case.
+  public let domains: [String]
+  public let routes: [Route]
+  /// Requests that did not come by TLS are redirected to https.
+  public let requiresTLS: Bool
+  public let requestHeaders: HeaderMutations
+  public let responseHeaders: HeaderMutations
+  public let retry: RetryPolicy?
+  public let mirrors: [MirrorPolicy]
+  let path: String
+
+  static let fields = MessageFields(
+    "envoy.config.route.v3.VirtualHost",
+    read: [
+      "name", "domains", "routes", "require_tls", "request_headers_to_add", "request_headers_to_remove",
+      "response_headers_to_add", "response_headers_to_remove", "retry_policy", "request_mirror_policies",
+    ],
+    // They only name statistics; and metadata is for filters that are refused.
+    withoutEffect: ["virtual_clusters", "metadata"],
+    refused: [
+      "matcher", "rate_limits", "cors", "typed_per_filter_config", "include_request_attempt_count",
+      "include_attempt_count_in_response", "retry_policy_typed_config", "hedge_policy",
+      "include_is_timeout_retry_header", "per_request_buffer_limit_bytes", "request_body_buffer_limit",
+      "route_specifiers",
+    ])
+
+  init(_ cursor: JSONCursor, bodyLimit: UInt32) throws(FieldError) {
+    let message = try Message(cursor, Self.fields)
+    name = try message.name("name")
+    domains = try message.list("domains") { (domain) throws(FieldError) in try domain.nonEmpty() }
+    guard !domains.isEmpty else { throw try message.required("domains").error("must not be empty") }
+    routes = try message.list("routes") { (cursor) throws(FieldError) in try Route(cursor, bodyLimit: bodyLimit) }
+    switch try message.member("require_tls")?.protobufEnum(["NONE", "EXTERNAL_ONLY", "ALL"]) {
+    case "ALL": requiresTLS = true
+    case "EXTERNAL_ONLY": throw try message.required("require_tls").error("EXTERNAL_ONLY is not supported")
+    default: requiresTLS = false
+    }
+    requestHeaders = try HeaderMutations(message, "request")
+    responseHeaders = try HeaderMutations(message, "response")
+    retry = try message.map("retry_policy", RetryPolicy.init)
+    mirrors = try message.list("request_mirror_policies", MirrorPolicy.init)
+    path = cursor.path
+  }
+}
