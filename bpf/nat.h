@@ -15,6 +15,7 @@
 #include "conntrack.h"
 #include "flow.h"
 #include "rewrite.h"
+#include "traffic.h"
 
 /* How many source ports are tried, one after the other from a random one on (RFC 6056, 3.3.1). */
 #define NAT_PORT_TRIES 128
@@ -166,6 +167,8 @@ INLINE void nat_take(struct nat_scratch *scratch, struct flow *flow,
 {
 	flow->nat_flags = entry->flags;
 	flow->service = entry->service;
+	if (flow->service)
+		traffic_count(flow, flow->nat_flags & MARTLET_NAT_REPLY);
 	nat_touch(scratch, entry, &flow->packet, config, now);
 	nat_entry_tuple(&scratch->to, entry, flow->packet.tuple.protocol);
 }
@@ -323,6 +326,8 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	nat_entry_tuple(&scratch->to, entry, packet->tuple.protocol);
 	flow->nat_flags = entry->flags;
 	flow->service = entry->service;
+	if (flow->service)
+		traffic_count(flow, false);
 	return 0;
 }
 
