@@ -69,7 +69,9 @@ _Static_assert(sizeof(struct icmp_error) == 8, "RFC 792, RFC 4443");
 
 INLINE __u16 checksum_fold(__u64 sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
 	return (sum & 0xffff) + (sum >> 16);
 }
 
