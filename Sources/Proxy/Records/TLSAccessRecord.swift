@@ -77,7 +77,8 @@ extension TLSAccessRecord {
     self.init(
       time: number(8, UInt64.self), client: SocketAddress(address(32), port: number(28, UInt16.self)),
       server: SocketAddress(address(48), port: number(30, UInt16.self)), sourceIdentity: number(20, UInt32.self),
-      destinationIdentity: number(24, UInt32.self), proxyRules: number(16, UInt32.self), service: number(64, UInt32.self), rule: number(4, UInt32.self),
+      destinationIdentity: number(24, UInt32.self), proxyRules: number(16, UInt32.self),
+      service: number(64, UInt32.self), rule: number(4, UInt32.self),
       isDenied: bytes[3] & AccessRecord.deniedFlag != 0, isAudited: bytes[3] & AccessRecord.auditedFlag != 0,
       isEgress: bytes[3] & AccessRecord.egressFlag != 0,
       name: String(decoding: bytes[Self.headerSize...], as: UTF8.self))
