@@ -8,6 +8,8 @@
  * from.
  */
 
+#include <linux/if_packet.h>
+
 #include "flow.h"
 #include "transport.h"
 
@@ -272,8 +274,7 @@ INLINE bool error_is_due(const struct __sk_buff *skb, const struct packet *packe
 {
 	if (packet->flags & (PACKET_LATER_FRAGMENT | PACKET_RELATED | PACKET_STATELESS))
 		return false;
-	/* To all on the link, or to some. */
-	if (skb->pkt_type == 1 || skb->pkt_type == 2)
+	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST)
 		return false;
 	return !address_is_unspecified(&packet->source) && !address_is_group(&packet->source) &&
 	       !address_is_group(&packet->destination);
