@@ -167,8 +167,6 @@ INLINE void nat_take(struct nat_scratch *scratch, struct flow *flow,
 {
 	flow->nat_flags = entry->flags;
 	flow->service = entry->service;
-	if (flow->service)
-		traffic_count(flow, flow->nat_flags & MARTLET_NAT_REPLY);
 	nat_touch(scratch, entry, &flow->packet, config, now);
 	nat_entry_tuple(&scratch->to, entry, flow->packet.tuple.protocol);
 }
@@ -326,8 +324,6 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	nat_entry_tuple(&scratch->to, entry, packet->tuple.protocol);
 	flow->nat_flags = entry->flags;
 	flow->service = entry->service;
-	if (flow->service)
-		traffic_count(flow, false);
 	return 0;
 }
 
@@ -349,6 +345,8 @@ VERIFIED_ALONE int nat_rewrite(struct __sk_buff *skb, struct flow *flow)
 
 	if (!flow || !scratch)
 		return -MARTLET_DROP_INVALID_PACKET;
+	if (flow->service)
+		traffic_count(flow, flow->nat_flags & MARTLET_NAT_REPLY);
 	return packet_rewrite(skb, &flow->packet, &scratch->to);
 }
 
@@ -371,6 +369,8 @@ VERIFIED_ALONE int nat_back(struct __sk_buff *skb, struct flow *flow)
 		return -MARTLET_DROP_NAT_NO_MAPPING;
 	}
 	nat_take(scratch, flow, entry, config, now);
+	if (flow->service)
+		traffic_count(flow, true);
 	return packet_rewrite(skb, &flow->packet, &scratch->to);
 }
 

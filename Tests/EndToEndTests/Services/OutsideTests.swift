@@ -200,7 +200,7 @@ extension EndToEnd {
       let node = try SharedNode.node
       let manifest = "{apiVersion: v1, kind: Node, metadata: {name: other}}"
       let addresses = try Family.allCases.map { family in
-        #"{"type": "InternalIP", "address": "\(try node.address(of: .world, family))"}"#
+        #"{"type": "InternalIP", "address": "\#(try node.address(of: .world, family))"}"#
       }
       try node.apply(manifest)
       let patched = try node.kubectl(
@@ -213,13 +213,13 @@ extension EndToEnd {
       for family in Family.allCases {
         let own = try node.address(of: "client", family)
         let isNative = try eventually(within: 5) { try clients(family) == [own] }
-        #expect(isNative, "\(family): \(try clients(family))")
+        #expect(isNative, "\(family)")
       }
       try node.delete(manifest)
       for family in Family.allCases {
         let host = try node.address(of: .host, family)
         let isMasqueraded = try eventually(within: 5) { try clients(family) == [host] }
-        #expect(isMasqueraded, "\(family): \(try clients(family))")
+        #expect(isMasqueraded, "\(family)")
       }
     }
 
