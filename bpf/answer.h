@@ -105,7 +105,7 @@ INLINE __u32 ip_header_length(bool ipv4)
 INLINE int answer_begin(struct __sk_buff *skb, const struct packet *packet,
 			struct answer_scratch *answer)
 {
-	__u32 count = packet->end - ETH_HLEN;
+	__u64 count = packet->end - ETH_HLEN;
 
 	if (count > ANSWER_CITED_MAX)
 		count = ANSWER_CITED_MAX;
@@ -284,8 +284,7 @@ INLINE bool error_is_due(const struct __sk_buff *skb, const struct packet *packe
 INLINE __u64 cited_sum(const struct answer_scratch *answer, const struct packet *packet)
 {
 	bool ipv4 = packet->flags & PACKET_IPV4;
-	__u32 at = ip_header_length(ipv4) + checksum_offset(packet->protocol);
-	__u64 sum;
+	__u64 at = ip_header_length(ipv4) + checksum_offset(packet->protocol), sum;
 	__u16 begun;
 
 	if (!answer->unfinished || !protocol_has_ports(packet->protocol))
@@ -294,6 +293,9 @@ INLINE __u64 cited_sum(const struct answer_scratch *answer, const struct packet 
 	 */
 	sum = ipv4 ? bpf_csum_diff(NULL, 0, (void *)answer->cited, sizeof(struct iphdr), 0)
 		   : bpf_csum_diff(NULL, 0, (void *)answer->cited, sizeof(struct ipv6hdr), 0);
+	asm volatile("" : "+r"(at));
+	if (at > ANSWER_CITED_MAX - sizeof(begun))
+		return sum;
 	begun = *(const __u16 *)&answer->cited[at];
 	return sum + (__u16)~begun;
 }
@@ -301,7 +303,7 @@ INLINE __u64 cited_sum(const struct answer_scratch *answer, const struct packet 
 /* Room for `room` octets before the datagram that is cited. */
 INLINE int answer_make_room(struct __sk_buff *skb, struct answer_scratch *answer, __u32 room)
 {
-	__u32 count = answer->count;
+	__u64 count = answer->count;
 
 	asm volatile("" : "+r"(count));
 	if (count < sizeof(struct iphdr) || count > ANSWER_CITED_MAX)
