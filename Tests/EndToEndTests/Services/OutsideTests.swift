@@ -198,7 +198,7 @@ extension EndToEnd {
     /// A node that is known by its object: what it is sent by pods here comes from them.
     @Test func `pods reach other nodes with their own address`() throws {
       let node = try SharedNode.node
-      let manifest = "{apiVersion: v1, kind: Node, metadata: {name: other}}"
+      let manifest = "apiVersion: v1\nkind: Node\nmetadata: {name: other}"
       let addresses = try Family.allCases.map { family in
         #"{"type": "InternalIP", "address": "\#(try node.address(of: .world, family))"}"#
       }
