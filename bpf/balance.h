@@ -212,8 +212,11 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	return balance_choose(scratch, flow, device, now);
 }
 
-/* A packet that enters the node, up to its rewriting. Returns an enum balance or a drop reason. */
-INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
+/*
+ * A packet that enters the node, before its rewriting: with BALANCE_OPEN and BALANCE_REWRITE
+ * scratch->to says what it becomes. Returns an enum balance or a drop reason.
+ */
+INLINE int balance_prepare(struct flow *flow, __u32 device)
 {
 	int result = balance(flow, device), error;
 
@@ -227,8 +230,17 @@ INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device
 			return error;
 	}
 	flow->translation = TRANSLATION_THERE;
-	error = nat_rewrite(skb, flow);
-	return error ?: result;
+	return result;
+}
+
+/* As above, with its rewriting. */
+INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
+{
+	int result = balance_prepare(flow, device);
+
+	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
+		return result;
+	return nat_rewrite(skb, flow) ?: result;
 }
 
 #endif

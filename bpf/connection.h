@@ -125,6 +125,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	error = ct_create(key, &entry, config, &flow->packet, now);
 	if (error)
 		return error;
+	if (flow->service && flow->translation == TRANSLATION_NONE)
+		traffic_count(flow, false);
 	report_verdict(skb, flow, config);
 	return flow->judgement.verdict;
 }
@@ -191,6 +193,9 @@ INLINE int connection_continue(struct __sk_buff *skb, struct flow *flow,
 	if (flow->packet.flags & PACKET_RELATED)
 		return DECISION_ALLOW;
 	ct_touch(entry, config, &flow->packet, flow->reply, now);
+	/* What is translated is counted there. */
+	if (flow->service && !(entry->flags & MARTLET_CT_TRANSLATED))
+		traffic_count(flow, flow->reply);
 	return entry->flags & MARTLET_CT_PROXY ? DECISION_PROXY : DECISION_ALLOW;
 }
 
@@ -240,6 +245,23 @@ INLINE bool connection_is_upstream_reply(struct __sk_buff *skb, struct flow *flo
 	return true;
 }
 
+/*
+ * Whether a pod's packet to an address of its own choice has the ends of a living connection that
+ * was led there by a service: answers to it would be taken for answers of the service.
+ */
+INLINE bool connection_clashes(const struct flow *flow, const struct martlet_ct_entry *entry)
+{
+	const __u32 both = MARTLET_CT_FIN_ORIGIN | MARTLET_CT_FIN_REPLY;
+	__u32 flags = READ_ONCE(entry->flags);
+
+	if (!(flags & MARTLET_CT_TRANSLATED) || flow->translation != TRANSLATION_NONE ||
+	    flow->direction != MARTLET_EGRESS)
+		return false;
+	if (flow->packet.flags & PACKET_RELATED || (flow->reply && !packet_opens(&flow->packet)))
+		return false;
+	return !(flags & MARTLET_CT_RST) && (flags & both) != both;
+}
+
 /* Decides on any parsed packet. Returns an enum decision or a negative drop reason. */
 VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 {
@@ -260,8 +282,13 @@ VERIFIED_ALONE int connection_decide(struct __sk_buff *skb, struct flow *flow)
 	entry = ct_lookup(&key, now);
 	if (packet->flags & PACKET_RELATED && !entry)
 		return connection_judge_once(skb, flow, config);
-	if (entry)
+	if (entry) {
 		flow->reply = ct_is_reply(entry, source_is_b);
+		if (connection_clashes(flow, entry)) {
+			flow->translation = TRANSLATION_REFUSED;
+			return -MARTLET_DROP_NAT_NO_MAPPING;
+		}
+	}
 
 	/* The proxy answers for the server, so a server's own packet is never part of its leg. */
 	direct = entry && !(flow->reply && entry->flags & MARTLET_CT_PROXY);

@@ -16,6 +16,7 @@
 #include "fragment.h"
 #include "maps.h"
 #include "proxy.h"
+#include "refuse.h"
 
 /* 0 for what is IP and ARP, else a negative drop reason. */
 INLINE int check_link_layer(const struct __sk_buff *skb)
@@ -147,8 +148,10 @@ int from_container(struct __sk_buff *skb)
 
 	flow_begin(skb, &flow, MARTLET_EGRESS);
 	result = from_container_decide(skb, &flow);
-	if (result < 0)
-		return drop(skb, &flow, -result);
+	if (result < 0) {
+		drop(skb, &flow, -result);
+		return refuse(skb, &flow) ? TC_ACT_SHOT : neighbor_send_back(skb);
+	}
 	if (!flow.trace && !turned_round)
 		count(0, MARTLET_EGRESS, length);
 	return result;

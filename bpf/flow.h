@@ -12,6 +12,8 @@ enum translation {
 	TRANSLATION_NONE = 0,
 	TRANSLATION_THERE = 1, /* rewritten, on its way to who answers */
 	TRANSLATION_BACK = 2,  /* to be rewritten by nat_back() when it was judged */
+	TRANSLATION_REFUSED =
+	    3, /* its answers would be taken for those of a translated connection */
 };
 
 struct flow {

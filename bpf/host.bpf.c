@@ -14,6 +14,7 @@
 #include "fragment.h"
 #include "maps.h"
 #include "outside.h"
+#include "refuse.h"
 
 /* Neighbours and routers are found in any case (RFC 4861, RFC 3810). */
 INLINE bool is_neighbor_discovery(const struct packet *packet)
@@ -41,6 +42,25 @@ VERIFIED_ALONE int report_turn(struct __sk_buff *skb, struct flow *flow)
 	packet->source = packet->tuple.source = scratch->to.source;
 	packet->tuple.source_port = scratch->to.source_port;
 	return 0;
+}
+
+/* A packet that only turns round here. Returns the program's return code or a negative drop reason.
+ */
+INLINE int turn(struct __sk_buff *skb, struct flow *flow, enum balance balance)
+{
+	int error = turn_prepare(skb, flow);
+
+	if (error) {
+		if (balance == BALANCE_OPEN)
+			nat_forget();
+		return error;
+	}
+	error = nat_rewrite(skb, flow);
+	if (error)
+		return error;
+	if (balance == BALANCE_OPEN)
+		report_turn(skb, flow);
+	return turn_round(skb, flow);
 }
 
 /* Returns 0 or a negative drop reason. */
@@ -87,15 +107,16 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
 		return TC_ACT_OK;
 	if (translates && direction == MARTLET_INGRESS) {
-		result = balance_packet(skb, flow, device);
+		result = balance_prepare(flow, device);
 		if (result < 0)
 			return result;
 		/* To a backend elsewhere, or back to its client. */
-		if (result != BALANCE_NONE && flow->nat_flags & MARTLET_NAT_SOURCE &&
-		    flow->service) {
-			if (result == BALANCE_OPEN)
-				report_turn(skb, flow);
-			return turn_round(skb, flow);
+		if (result != BALANCE_NONE && flow->nat_flags & MARTLET_NAT_SOURCE && flow->service)
+			return turn(skb, flow, result);
+		if (result != BALANCE_NONE) {
+			result = nat_rewrite(skb, flow);
+			if (result)
+				return result;
 		}
 	}
 	if (judged) {
@@ -115,7 +136,11 @@ INLINE int host_judge(struct __sk_buff *skb, __u8 direction)
 
 	flow_begin(skb, &flow, direction);
 	result = host_decide(skb, &flow, direction);
-	return result < 0 ? drop(skb, &flow, -result) : result;
+	if (result >= 0)
+		return result;
+	drop(skb, &flow, -result);
+	return direction == MARTLET_INGRESS && !refuse(skb, &flow) ? answer_leaves(skb)
+								   : TC_ACT_SHOT;
 }
 
 SEC("tc")

@@ -124,6 +124,14 @@ struct {
 } martlet_source_ranges SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 64 * 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32); /* a service */
+	__type(value, struct martlet_service_traffic);
+} martlet_service_traffic SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);

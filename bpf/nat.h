@@ -15,6 +15,7 @@
 #include "conntrack.h"
 #include "flow.h"
 #include "rewrite.h"
+#include "traffic.h"
 
 /* How many source ports are tried, one after the other from a random one on (RFC 6056, 3.3.1). */
 #define NAT_PORT_TRIES 128
@@ -344,6 +345,8 @@ VERIFIED_ALONE int nat_rewrite(struct __sk_buff *skb, struct flow *flow)
 
 	if (!flow || !scratch)
 		return -MARTLET_DROP_INVALID_PACKET;
+	if (flow->service)
+		traffic_count(flow, flow->nat_flags & MARTLET_NAT_REPLY);
 	return packet_rewrite(skb, &flow->packet, &scratch->to);
 }
 
@@ -366,6 +369,8 @@ VERIFIED_ALONE int nat_back(struct __sk_buff *skb, struct flow *flow)
 		return -MARTLET_DROP_NAT_NO_MAPPING;
 	}
 	nat_take(scratch, flow, entry, config, now);
+	if (flow->service)
+		traffic_count(flow, true);
 	return packet_rewrite(skb, &flow->packet, &scratch->to);
 }
 

@@ -5,6 +5,9 @@
 /* Packets that leave the node by a device to the outside: pods' in the node's name, and those that
  * only turn round here. */
 
+#include <linux/udp.h>
+
+#include "answer.h"
 #include "balance.h"
 #include "forward.h"
 
@@ -98,49 +101,106 @@ INLINE int depart_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
 	return result == BALANCE_REWRITE ? nat_rewrite(skb, flow) : result;
 }
 
-/*
- * Sends a translated packet on to where its new destination is. The stack would not: the source is
- * an address of the node's own. Returns the program's return code or a negative drop reason.
- */
-VERIFIED_ALONE int turn_round(struct __sk_buff *skb, struct flow *flow)
+/* Octets of the longest datagram that the packet leaves as: that of one segment. */
+INLINE __u32 turn_length(struct __sk_buff *skb, const struct packet *packet)
 {
-	struct bpf_fib_lookup route = {};
-	struct bpf_redir_neigh hop = {};
-	const struct packet *packet;
-	struct ethhdr *eth;
-	long result;
+	__u32 length = packet->end - ETH_HLEN;
+	__u8 data_offset = 0;
 
-	if (!flow)
+	if (skb->gso_size) {
+		length = packet->l4 - ETH_HLEN + skb->gso_size;
+		if (packet->protocol != IPPROTO_TCP)
+			return length + sizeof(struct udphdr);
+		/* The flags stand behind it, so it can be read. */
+		if (bpf_skb_load_bytes(skb, packet->l4 + 12, &data_offset, sizeof(data_offset)))
+			return length;
+		length += (data_offset >> 4) * 4;
+	}
+	return length > 0xffff ? 0xffff : length;
+}
+
+/*
+ * Finds the way on of a packet that is to become scratch->to, as it still is what its sender sent,
+ * whom refuse() tells if there is none. Returns 0 or a negative drop reason.
+ */
+VERIFIED_ALONE int turn_prepare(struct __sk_buff *skb, struct flow *flow)
+{
+	const struct nat_scratch *scratch = nat_scratch();
+	struct answer_scratch *answer = answer_scratch();
+	struct bpf_fib_lookup route = {};
+	const struct packet *packet;
+
+	if (!flow || !scratch || !answer)
 		return -MARTLET_DROP_INVALID_PACKET;
 	packet = &flow->packet;
 	if (packet->hop_limit <= 1)
 		return -MARTLET_DROP_TTL_EXCEEDED;
 	route.ifindex = skb->ifindex;
 	route.l4_protocol = packet->protocol;
+	route.tot_len = turn_length(skb, packet);
 	if (packet->flags & PACKET_IPV4) {
 		route.family = FAMILY_IPV4;
-		route.ipv4_src = address_word(&packet->source, 3);
-		route.ipv4_dst = address_word(&packet->destination, 3);
+		route.ipv4_src = address_word(&scratch->to.source, 3);
+		route.ipv4_dst = address_word(&scratch->to.destination, 3);
 	} else {
 		route.family = FAMILY_IPV6;
-		__builtin_memcpy(route.ipv6_src, &packet->source, sizeof(route.ipv6_src));
-		__builtin_memcpy(route.ipv6_dst, &packet->destination, sizeof(route.ipv6_dst));
+		__builtin_memcpy(route.ipv6_src, &scratch->to.source, sizeof(route.ipv6_src));
+		__builtin_memcpy(route.ipv6_dst, &scratch->to.destination, sizeof(route.ipv6_dst));
 	}
-	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
-	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
+	switch (bpf_fib_lookup(skb, &route, sizeof(route), 0)) {
+	case BPF_FIB_LKUP_RET_SUCCESS:
+	/* bpf_redirect_neigh() asks for it. */
+	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		break;
+	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		answer->mtu = route.mtu_result;
+		return -MARTLET_DROP_TOO_BIG;
+	case BPF_FIB_LKUP_RET_BLACKHOLE:
+	case BPF_FIB_LKUP_RET_UNREACHABLE:
+	case BPF_FIB_LKUP_RET_PROHIBIT:
+		return -MARTLET_DROP_STALE_OR_UNROUTABLE_IP;
+	default:
 		return -MARTLET_DROP_FIB_LOOKUP_FAILED;
+	}
+	answer->device = route.ifindex;
 	/* Of the gateway's family, which need not be the packet's (RFC 8950). */
-	hop.nh_family = route.family;
+	answer->hop.nh_family = route.family;
 	if (route.family == FAMILY_IPV4)
-		hop.ipv4_nh = route.ipv4_dst;
+		answer->hop.ipv4_nh = route.ipv4_dst;
 	else
-		__builtin_memcpy(hop.ipv6_nh, route.ipv6_dst, sizeof(hop.ipv6_nh));
+		__builtin_memcpy(answer->hop.ipv6_nh, route.ipv6_dst, sizeof(route.ipv6_dst));
+	return 0;
+}
+
+/*
+ * Sends a translated packet on, the way that turn_prepare() has found. The stack would not: the
+ * source is an address of the node's own. Returns the program's return code or a negative drop
+ * reason.
+ */
+VERIFIED_ALONE int turn_round(struct __sk_buff *skb, struct flow *flow)
+{
+	const struct answer_scratch *answer = answer_scratch();
+	struct bpf_redir_neigh hop;
+	struct ethhdr *eth;
+	int error;
+
+	if (!flow || !answer)
+		return -MARTLET_DROP_INVALID_PACKET;
 	eth = (void *)(long)skb->data;
-	result = hop_limit_decrease(eth, (void *)(long)skb->data_end, packet->flags & PACKET_IPV4);
-	if (result)
-		return result;
+	error =
+	    hop_limit_decrease(eth, (void *)(long)skb->data_end, flow->packet.flags & PACKET_IPV4);
+	if (error)
+		return error;
+	hop = answer->hop;
 	mark_set(skb, MARTLET_MARK_TRANSLATED);
-	return bpf_redirect_neigh(route.ifindex, &hop, sizeof(hop), 0);
+	return bpf_redirect_neigh(answer->device, &hop, sizeof(hop), 0);
+}
+
+/* An answer in place of a packet that came in by this device. */
+INLINE int answer_leaves(struct __sk_buff *skb)
+{
+	mark_set(skb, MARTLET_MARK_TRANSLATED);
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 #endif

@@ -107,6 +107,9 @@ VERIFIED_ALONE int proxy_from(struct flow *flow)
 		ct_touch(entry, config, packet, true, now);
 		if (entry->flags & MARTLET_CT_TRANSLATED)
 			flow->translation = TRANSLATION_BACK;
+		flow->service = entry->service;
+		if (flow->service && flow->translation == TRANSLATION_NONE)
+			traffic_count(flow, true);
 		return DECISION_ALLOW;
 	}
 	key.zone = MARTLET_CT_UPSTREAM;

@@ -48,6 +48,7 @@ extension Agent {
     families.append(repairs.family)
     families += await policy.times.families
     families += serviceTraffic.families(await services.names)
+    families += await services.volumes.families
     let endpoints = await self.endpoints.all
     families += [
       MetricFamily(

@@ -41,6 +41,7 @@ struct FlowPipeline: Sendable {
     var destination: UInt32
     var rule: UInt32
     var ruleSet: UInt32
+    var service: UInt32
     var isEgress: Bool
     var isDenied: Bool
     var isAudited = false
@@ -50,6 +51,7 @@ struct FlowPipeline: Sendable {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
       (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, record.isEgress)
+      service = record.service
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
     }
 
@@ -57,6 +59,7 @@ struct FlowPipeline: Sendable {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
       (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, record.isEgress)
+      service = record.service
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
     }
 
@@ -64,6 +67,7 @@ struct FlowPipeline: Sendable {
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
       (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, true)
+      service = record.service
       (isDenied, isAudited) = (record.isDenied, record.isAudited)
       ipProtocol = record.isTCP ? .tcp : .udp
     }
@@ -108,6 +112,7 @@ struct FlowPipeline: Sendable {
     if common.isDenied || common.isAudited { flow.dropReason = DropReason.policyDenied }
     cite(common.rule, &flow)
     if common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
+    if common.service != 0 { flow.service = directory.service(number: common.service) }
     flow.nodeName = nodeName
     return flow
   }

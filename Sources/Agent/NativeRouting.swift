@@ -5,7 +5,7 @@ import Logging
 import Policy
 import Synchronization
 
-/// Where pods go with their own address: to the pods of all nodes, and to what the operator excepts from masquerading.
+/// Where pods go with their own address: to all nodes and their pods, and to what the operator excepts from masquerading.
 final class NativeRouting: Sendable {
   private struct State {
     var nodes: [String: [CIDR]] = [:]
@@ -39,8 +39,8 @@ final class NativeRouting: Sendable {
         isAboutNodes = true
         switch delta {
         case .replaced(let nodes, _):
-          state.nodes = nodes.reduce(into: [:]) { $0[$1.metadata.name] = $1.podCIDRs }
-        case .applied(let node): state.nodes[node.metadata.name] = node.podCIDRs
+          state.nodes = nodes.reduce(into: [:]) { $0[$1.metadata.name] = NativeRouting.blocks($1) }
+        case .applied(let node): state.nodes[node.metadata.name] = NativeRouting.blocks(node)
         case .deleted(let key): state.nodes[key.name] = nil
         // Its pods keep the addresses that they have.
         case .invalid: break
@@ -50,6 +50,8 @@ final class NativeRouting: Sendable {
     }
     if isAboutNodes { write() }
   }
+
+  private static func blocks(_ node: Node) -> [CIDR] { node.podCIDRs + node.internalIPs.map { CIDR($0) } }
 
   /// Tells the kernel what it does not have yet.
   func write() {

@@ -20,6 +20,7 @@ actor ServiceController {
   private var reconciler: ServiceReconciler?
   private var collection: Task<Void, Never>?
   private var reported: Set<ServiceName> = []
+  private var traffic: ServiceVolumes
   private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
   private let health = HealthCheckServer()
 
@@ -30,6 +31,7 @@ actor ServiceController {
   ) {
     self.backendsGone = backendsGone
     self.datapath = datapath
+    traffic = ServiceVolumes(datapath.serviceTraffic)
     self.directory = directory
     self.settings = settings
     self.logger = logger
@@ -74,8 +76,12 @@ actor ServiceController {
 
   /// Every Service, by its name.
   var models: [ServiceModel] {
-    book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler) }
+    let volumes = self.volumes
+    return book.names.sorted().compactMap { book.compiled($0) }.map { ServiceModel($0, reconciler, volumes) }
   }
+
+  /// How much passed for each port of a Service.
+  var volumes: [PortID: ServiceVolume] { traffic.byPort }
 
   /// What becomes of a connection to a Service's address.
   func translation(of key: FrontendKey, isNode: Bool, for client: ServiceTranslation.Client) -> ServiceTranslation? {
@@ -113,7 +119,11 @@ actor ServiceController {
     }
     for name in reported.subtracting(refusals.keys) { logger.info("Service \(name) is in force") }
     reported = Set(refusals.keys)
-    if let changes = reconciler?.takeNewMeanings(), !changes.isEmpty { directory.setServices(changes) }
+    if let changes = reconciler?.takeNewMeanings(), !changes.isEmpty {
+      directory.setServices(changes)
+      traffic.take(changes)
+      traffic.keep(only: book.names)
+    }
     health.set(
       checks.reduce(into: [:]) { found, check in
         found[check.value.port] = HealthCheckAnswer(
@@ -142,7 +152,7 @@ actor ServiceController {
 }
 
 extension ServiceModel {
-  init(_ service: CompiledService, _ reconciler: ServiceReconciler?) {
+  init(_ service: CompiledService, _ reconciler: ServiceReconciler?, _ volumes: [PortID: ServiceVolume]) {
     func members(_ id: BalancerID?) -> [String] {
       (id.flatMap { service.balancers[$0]?.members } ?? []).map {
         "\($0.backend.address.bracketed):\($0.backend.port)"
@@ -152,7 +162,8 @@ extension ServiceModel {
     let frontends = service.frontends.map { frontend in
       Frontend(
         address: frontend.key.address.description, port: frontend.key.port,
-        protocol: frontend.key.protocol.description, kinds: frontend.kinds.names, number: number(frontend.cluster),
+        protocol: frontend.key.protocol.description, kinds: frontend.kinds.names,
+        servicePort: frontend.cluster.port.port, number: number(frontend.cluster),
         externalNumber: number(frontend.external), backends: members(frontend.cluster),
         externalBackends: members(frontend.external))
     }
@@ -165,11 +176,19 @@ extension ServiceModel {
           number: reconciler?.number(endpoint.backend, of: port) ?? 0)
       }
     }
+    let traffic = Set(service.frontends.map(\.cluster.port)).sorted().map { port in
+      let volume = volumes[port] ?? ServiceVolume()
+      return Traffic(
+        port: port.port, protocol: port.protocol.description, packetsToBackends: volume.toBackends.packets,
+        bytesToBackends: volume.toBackends.bytes, packetsToClients: volume.toClients.packets,
+        bytesToClients: volume.toClients.bytes)
+    }
     let balancer = service.balancers.min { $0.key < $1.key }?.value
     self.init(
       namespace: service.name.namespace, name: service.name.name, type: service.type.rawValue,
       algorithm: balancer?.algorithm.rawValue, affinity: balancer?.affinity ?? 0, frontends: frontends,
-      backends: backends, problems: service.problems.map { PolicyStatus.Problem(path: $0.path, message: $0.message) },
+      backends: backends, traffic: traffic,
+      problems: service.problems.map { PolicyStatus.Problem(path: $0.path, message: $0.message) },
       refusal: reconciler?.refusals[service.name])
   }
 }

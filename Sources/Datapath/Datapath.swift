@@ -19,6 +19,7 @@ public final class Datapath: Sendable {
   public let connections: ConnectionTable
   public let counters: DatapathCounters
   public let services: ServiceMaps
+  public let serviceTraffic: ServiceTrafficTable
   public let translations: NATTable
   public let devices: DeviceTable
   public let native: NativeBlocks
@@ -69,6 +70,7 @@ public final class Datapath: Sendable {
     counters = DatapathCounters(
       metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
     services = try ServiceMaps { (name) throws(BPFError) -> RawMap in try object.map(name) }
+    serviceTraffic = ServiceTrafficTable(map: try PerCPUMap(object.map(.serviceTraffic)))
     configuration = try object.map(.configuration)
     translations = NATTable(map: try object.map(.nat), configuration: configuration)
     devices = DeviceTable(map: try object.map(.devices))

@@ -1,6 +1,7 @@
 /// The maps that the programs define (bpf/maps.h), by the names under which they are pinned and listed.
 public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case affinity = "martlet_affinity"
+  case answer = "martlet_answer"
   case backends = "martlet_backends"
   case configuration = "martlet_config"
   case connections = "martlet_conntrack"
@@ -19,6 +20,7 @@ public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case policy = "martlet_policy"
   case scratch = "martlet_scratch"
   case serviceSlots = "martlet_service_slots"
+  case serviceTraffic = "martlet_service_traffic"
   case services = "martlet_services"
   case socketPeers = "martlet_socket_peers"
   case sockets = "martlet_sockets"

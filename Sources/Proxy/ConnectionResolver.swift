@@ -7,6 +7,8 @@ public struct ConnectionPolicy: Hashable, Sendable {
   public var egressProxyRules: UInt32
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
+  /// The service by which the client reached the server, by the kernel's number; 0: directly.
+  public var service: UInt32
   /// The revision of the datapath's policy at which this was found.
   public var revision: UInt32
   /// Requests that `proxyRules` refuse are reported, and let pass.
@@ -16,12 +18,13 @@ public struct ConnectionPolicy: Hashable, Sendable {
 
   public init(
     proxyRules: UInt32, egressProxyRules: UInt32 = 0, sourceIdentity: UInt32, destinationIdentity: UInt32,
-    revision: UInt32 = 0, isAudit: Bool = false, isEgressAudit: Bool = false
+    service: UInt32 = 0, revision: UInt32 = 0, isAudit: Bool = false, isEgressAudit: Bool = false
   ) {
     self.proxyRules = proxyRules
     self.egressProxyRules = egressProxyRules
     self.sourceIdentity = sourceIdentity
     self.destinationIdentity = destinationIdentity
+    self.service = service
     self.revision = revision
     self.isAudit = isAudit
     self.isEgressAudit = isEgressAudit

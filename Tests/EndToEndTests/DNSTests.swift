@@ -53,6 +53,28 @@ extension EndToEnd {
       }
     }
 
+    /// A flow of a query that was led by a Service names it.
+    @Test func `queries' flows tell of the Service`() throws {
+      let node = try SharedNode.node
+      try node.apply(
+        ServiceManifests.dualStack(
+          "names", selector: "app: dns", ["name: udp, port: 53, protocol: UDP", "name: tcp, port: 53"]))
+      try node.waitForService("names", backends: 1)
+      let policy = manifest(#"{matchPattern: "*.example.com"}"#)
+      try node.apply(policy)
+      for family in Family.allCases {
+        let address = try node.clusterIP("names", family)
+        for (transport, name) in [("+notcp", "www.example.com"), ("+tcp", "denied.org")] {
+          _ = try node.run(["dig", "+time=2", "+tries=2", transport, "@\(address)", name], at: .pod("client"))
+          let isTold = try eventually(within: 3) {
+            try node.tells(of: "names", client: family) { $0[path: "l7", "dns", "query"]?.stringValue == name + "." }
+          }
+          #expect(isTold, "\(family) \(name)")
+        }
+      }
+      try node.delete(policy)
+    }
+
     @Test func `names are allowed and refused wherever the server is`() throws {
       let node = try SharedNode.node
       let servers = try self.servers(node)

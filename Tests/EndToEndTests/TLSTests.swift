@@ -87,6 +87,26 @@ extension EndToEnd {
       try check(manifest("client", "egress", Self.names), at: .pod("tls"))
     }
 
+    /// A flow of a connection that was led by a Service names it.
+    @Test func `a policy's flows tell of the Service`() throws {
+      let node = try SharedNode.node
+      try node.apply(ServiceManifests.dualStack("secure", selector: "app: tls", ["port: 8443, targetPort: 8443"]))
+      try node.waitForService("secure", backends: 1)
+      let policy = manifest("client", "egress", Self.names)
+      try node.apply(policy)
+      for family in Family.allCases {
+        let address = try node.clusterIP("secure", family)
+        let end = family == .ipv4 ? "\(address):8443" : "[\(address)]:8443"
+        let script = "echo Q | timeout 5 openssl s_client -connect '\(end)' -servername www.example.com 2>&1"
+        _ = try node.run(["sh", "-c", script], at: .pod("client"))
+        let isTold = try eventually(within: 3) {
+          try node.tells(of: "secure", client: family) { $0["destination_names"] == ["www.example.com"] }
+        }
+        #expect(isTold, "\(family)")
+      }
+      try node.delete(policy)
+    }
+
     @Test func `a client's policy, to the world`() throws {
       let node = try SharedNode.node
       let started = try servers(node).map {

@@ -61,6 +61,8 @@ struct Frame {
   /// Octets; must be a multiple of 8.
   var fragmentOffset = 0
   var moreFragments = false
+  /// IPv4.
+  var dontFragment = false
   var fragmentID: UInt32 = 77
   /// IPv4 options, or IPv6 extension headers without their last next-header; see ``extension(_:_:)``.
   var options: [UInt8] = []
@@ -75,7 +77,7 @@ struct Frame {
     case .ipv4:
       var header: [UInt8] = [0x40 | UInt8(5 + options.count / 4), 0]
       header += be16(UInt16(20 + options.count + payload.count)) + be16(UInt16(fragmentID & 0xffff))
-      header += be16(UInt16(fragmentOffset / 8) | (moreFragments ? 0x2000 : 0))
+      header += be16(UInt16(fragmentOffset / 8) | (moreFragments ? 0x2000 : 0) | (dontFragment ? 0x4000 : 0))
       header += [hopLimit, proto, 0, 0] + source.suffix(4) + destination.suffix(4) + options
       header.replaceSubrange(10..<12, with: be16(checksum(header)))
       return header + payload

@@ -166,7 +166,8 @@ import Testing
     let record = DNSRecord(
       time: 1, latency: 2, client: SocketAddress(IPAddress("192.0.2.1")!, port: 3),
       server: SocketAddress(IPAddress("2001:db8::53")!, port: 53), isTCP: true, sourceIdentity: 4,
-      destinationIdentity: 5, proxyRules: 6, rule: 7, isDenied: true, responseCode: 5, type: 28, name: "a.example",
+      destinationIdentity: 5, proxyRules: 6, service: 8, rule: 7, isDenied: true, responseCode: 5, type: 28,
+      name: "a.example",
       addresses: [IPAddress("192.0.2.9")!, IPAddress("2001:db8::9")!], aliases: ["b.example", "c.example"],
       timeToLive: 60)
     var unanswered = record

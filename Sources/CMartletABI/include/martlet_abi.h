@@ -333,6 +333,22 @@ struct martlet_source_range_key {
 MARTLET_ASSERT_SIZE(struct martlet_source_range_key, 24);
 
 /*
+ * martlet_service_traffic: per-CPU hash, service -> what passed by connections that it led: to
+ * backends, and back. Whole datagrams, from the network header on.
+ */
+struct martlet_counter {
+	__u64 packets;
+	__u64 bytes;
+};
+MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
+
+struct martlet_service_traffic {
+	struct martlet_counter there;
+	struct martlet_counter back;
+};
+MARTLET_ASSERT_SIZE(struct martlet_service_traffic, 32);
+
+/*
  * martlet_sockets: socket storage, which ends with its socket. What a connected socket really talks
  * to, and what its program asked for.
  */
@@ -559,13 +575,8 @@ struct martlet_event {
 };
 MARTLET_ASSERT_SIZE(struct martlet_event, 112);
 
-/* ---- martlet_metrics: per-CPU array, index = reason * 2 + direction -------------------------- */
-
-struct martlet_counter {
-	__u64 packets;
-	__u64 bytes;
-};
-MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
+/* ---- martlet_metrics: per-CPU array of struct martlet_counter, index = reason * 2 + direction -
+ */
 
 #define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons */
 
@@ -590,6 +601,7 @@ enum martlet_drop_reason {
 	MARTLET_DROP_CHECKSUM_L4 = 154,
 	MARTLET_DROP_CT_INSERTION_FAILED = 155,
 	MARTLET_DROP_INVALID_IPV6_EXTENSION = 156,
+	MARTLET_DROP_TOO_BIG = 157, /* for the way on, and nobody here divides it */
 	MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND = 158, /* the service has no backend */
 	MARTLET_DROP_NO_POLICY_CONFIGURATION = 165,
 	MARTLET_DROP_UNSUPPORTED_L2_PROTOCOL = 166,

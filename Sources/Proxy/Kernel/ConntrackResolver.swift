@@ -80,8 +80,8 @@ public final class ConntrackResolver: ConnectionResolver {
     else { return nil }
     return ConnectionPolicy(
       proxyRules: entry.proxy_rules, egressProxyRules: entry.egress_proxy_rules,
-      sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, revision: entry.revision,
-      isAudit: entry.has(MARTLET_CT_AUDIT), isEgressAudit: entry.has(MARTLET_CT_AUDIT_EGRESS))
+      sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, service: entry.service,
+      revision: entry.revision, isAudit: entry.has(MARTLET_CT_AUDIT), isEgressAudit: entry.has(MARTLET_CT_AUDIT_EGRESS))
   }
 
   static func key(

@@ -74,6 +74,7 @@ struct AccessLog {
     put(62, UInt16(host))
     put(96, connection.mismatches)
     put(98, UInt16(failure))
+    put(100, connection.policy.service)
     put(64, connection.clientAddress.address.high.byteSwapped)
     put(72, connection.clientAddress.address.low.byteSwapped)
     put(80, connection.serverAddress.address.high.byteSwapped)

@@ -4,14 +4,15 @@ import Addressing
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (5)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (6)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u64 request octets          32  u64 response octets
 ///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
 ///    52  u16 status                  54  u16 client port     56  u16 server port
 ///    58  u16 method length           60  u16 path length     62  u16 host length
 ///    64  16 octets client            80  16 octets server
-///    96  u16 mismatches              98  u16 failure length  100 method, path, host, failure
+///    96  u16 mismatches              98  u16 failure length 100  u32 service
+///   104  method, path, host, failure
 public struct AccessRecord: Hashable, Sendable {
   /// When the request's head was complete: nanoseconds since 1970.
   public var time: UInt64
@@ -22,6 +23,8 @@ public struct AccessRecord: Hashable, Sendable {
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
   public var proxyRules: UInt32
+  /// The service by which the client reached the server, by the kernel's number; 0: directly.
+  public var service: UInt32
   /// The rule that allowed the request; 0 when it was denied or when no rule was asked for.
   public var rule: UInt32
   /// Bit i: the request was not as `headerMatches[i]` of the rule says, and what the rule wants done then was done.
@@ -46,8 +49,8 @@ public struct AccessRecord: Hashable, Sendable {
   /// Why the proxy itself answered with an error, be it the client's or the server's; empty when it did not.
   public var failure: String
 
-  static let headerSize = 100
-  static let layout: UInt8 = 5
+  static let headerSize = 104
+  static let layout: UInt8 = 6
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
@@ -81,6 +84,7 @@ public struct AccessRecord: Hashable, Sendable {
     requestOctets = number(24, UInt64.self)
     responseOctets = number(32, UInt64.self)
     proxyRules = number(40, UInt32.self)
+    service = number(100, UInt32.self)
     sourceIdentity = number(44, UInt32.self)
     destinationIdentity = number(48, UInt32.self)
     status = number(52, UInt16.self)

@@ -4,14 +4,15 @@ public import Addressing
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (2)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (7)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u32 rule set                28  u32 source identity 32  u32 destination identity
 ///    36  u32 time to live            40  u16 type            42  u16 response code, 65535 for none
 ///    44  u16 client port             46  u16 server port
 ///    48  16 octets client            64  16 octets server
 ///    80  u16 name length             82  u16 aliases length  84  u16 count of addresses
-///    86  name, aliases with a blank between them, 16 octets for each address
+///    86  u32 service
+///    90  name, aliases with a blank between them, 16 octets for each address
 public struct DNSRecord: Hashable, Sendable {
   /// When the query came: nanoseconds since 1970.
   public var time: UInt64
@@ -23,6 +24,8 @@ public struct DNSRecord: Hashable, Sendable {
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
   public var proxyRules: UInt32
+  /// The service by which the client reached the server, by the kernel's number; 0: directly.
+  public var service: UInt32 = 0
   /// The rule that allowed the query; 0 when it was denied or when no rule was asked for.
   public var rule: UInt32
   public var isDenied: Bool
@@ -40,8 +43,8 @@ public struct DNSRecord: Hashable, Sendable {
   /// Seconds; 0 without addresses.
   public var timeToLive: UInt32
 
-  static let headerSize = 86
-  static let layout: UInt8 = 2
+  static let headerSize = 90
+  static let layout: UInt8 = 7
   private static let deniedFlag: UInt8 = 1
   private static let tcpFlag: UInt8 = 4
   private static let auditedFlag: UInt8 = 8
@@ -82,6 +85,7 @@ public struct DNSRecord: Hashable, Sendable {
     put(UInt16(name.count))
     put(UInt16(aliases.count))
     put(UInt16(addresses.count))
+    put(service)
     bytes += name
     bytes += aliases
     for address in addresses { put(address) }
@@ -109,7 +113,8 @@ extension DNSRecord {
       client: SocketAddress(address(48), port: number(44, UInt16.self)),
       server: SocketAddress(address(64), port: number(46, UInt16.self)), isTCP: bytes[3] & Self.tcpFlag != 0,
       sourceIdentity: number(28, UInt32.self), destinationIdentity: number(32, UInt32.self),
-      proxyRules: number(24, UInt32.self), rule: number(4, UInt32.self), isDenied: bytes[3] & Self.deniedFlag != 0,
+      proxyRules: number(24, UInt32.self), service: number(86, UInt32.self), rule: number(4, UInt32.self),
+      isDenied: bytes[3] & Self.deniedFlag != 0,
       isAudited: bytes[3] & Self.auditedFlag != 0,
       responseCode: UInt8(exactly: code), type: number(40, UInt16.self),
       name: String(decoding: bytes[Self.headerSize..<Self.headerSize + counts[0]], as: UTF8.self),

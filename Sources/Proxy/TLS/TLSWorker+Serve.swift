@@ -134,7 +134,8 @@ extension TLSWorker {
       TLSAccessRecord(
         time: Clock.realtime(), client: stream.client, server: stream.server,
         sourceIdentity: stream.policy.sourceIdentity, destinationIdentity: stream.policy.destinationIdentity,
-        proxyRules: set, rule: isDenied ? 0 : stream.judgement?.rule ?? 0, isDenied: isDenied,
+        proxyRules: set, service: stream.policy.service, rule: isDenied ? 0 : stream.judgement?.rule ?? 0,
+        isDenied: isDenied,
         isAudited: !isDenied && stream.judgement?.isAudited ?? false, isEgress: table.isEgress(set),
         name: stream.name ?? ""
       ).encoded, now: now)

@@ -10,23 +10,28 @@ struct ServiceVerb: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List the frontends of all Services with their backends.", discussion: "Example: martlet service list")
+      abstract: "List the frontends of all Services with their backends.",
+      discussion: "Example: martlet service list -o wide")
 
     @OptionGroup var instance: InstanceOptions
     @OptionGroup var output: OutputOptions
 
     func run() throws {
       let services = try ServiceVerb.all(instance)
-      output.print(.array(services.map(\.json))) { _ in
-        var table = Table("SERVICE", "TYPE", "FRONTEND", "BACKENDS", "STATE")
+      output.print(.array(services.map(\.json))) { wide in
+        let columns = ["SERVICE", "TYPE", "FRONTEND", "BACKENDS", "STATE"]
+        var table = Table(columns + (wide ? ["TO BACKENDS", "TO CLIENTS"] : []))
         for service in services {
+          let name = "\(service.namespace)/\(service.name)"
           for frontend in service.frontends {
-            table.add(
-              "\(service.namespace)/\(service.name)", frontend.kinds.joined(separator: ","),
-              ServiceVerb.text(frontend), ServiceVerb.text(frontend.backends), ServiceVerb.state(service))
+            let row = [
+              name, frontend.kinds.joined(separator: ","), ServiceVerb.text(frontend),
+              ServiceVerb.text(frontend.backends), ServiceVerb.state(service),
+            ]
+            table.add(row + (wide ? ServiceVerb.traffic(service, frontend) : []))
           }
           if service.frontends.isEmpty {
-            table.add("\(service.namespace)/\(service.name)", service.type, "-", "-", ServiceVerb.state(service))
+            table.add([name, service.type, "-", "-", ServiceVerb.state(service)] + (wide ? ["-", "-"] : []))
           }
         }
         return table.text
@@ -63,6 +68,19 @@ struct ServiceVerb: ParsableCommand {
   private static func text(_ frontend: ServiceModel.Frontend) -> String {
     let address = frontend.address.contains(":") ? "[\(frontend.address)]" : frontend.address
     return "\(address):\(frontend.port)/\(frontend.protocol)"
+  }
+
+  /// What passed for the port that this is an address of: at all of its addresses.
+  private static func traffic(_ service: ServiceModel, _ frontend: ServiceModel.Frontend) -> [String] {
+    guard
+      let traffic = service.traffic.first(where: {
+        $0.port == frontend.servicePort && $0.protocol == frontend.protocol
+      })
+    else { return ["-", "-"] }
+    func text(_ packets: UInt64, _ bytes: UInt64) -> String { "\(packets) packets, \(bytes) bytes" }
+    return [
+      text(traffic.packetsToBackends, traffic.bytesToBackends), text(traffic.packetsToClients, traffic.bytesToClients),
+    ]
   }
 
   private static func text(_ backends: [String]) -> String {

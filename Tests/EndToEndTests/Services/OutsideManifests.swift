@@ -54,6 +54,17 @@ extension ServiceManifests {
     ---
     apiVersion: v1
     kind: Service
+    metadata: {name: empty}
+    spec:
+      type: NodePort
+      ipFamilyPolicy: RequireDualStack
+      selector: {app: nobody}
+      ports:
+        - {name: http, port: 80, nodePort: 30480}
+        - {name: dns, port: 53, protocol: UDP, nodePort: 30453}
+    ---
+    apiVersion: v1
+    kind: Service
     metadata: {name: abroad}
     spec:
       type: NodePort

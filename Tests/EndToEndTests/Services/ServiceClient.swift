@@ -140,8 +140,8 @@ extension Node {
     return child
   }
 
-  /// - Parameter more: as the prober knows them: `times`, `seconds`, `same`, `path`, `timeout`, `source` (the
-  ///   client's address), `size` (of a question, and of its answer by UDP).
+  /// - Parameter more: as the prober knows them: `times`, `seconds`, `same`, `path`, `timeout`, `source` and
+  ///   `sourcePort` (the client's), `hops` (that its packets may make), `size` (of a question, and of its answer by UDP).
   func ask(
     _ address: String, _ port: Int, _ transport: Transport = .tcp, from place: Place, times: Int = 1,
     _ more: [String: JSONValue] = [:]
@@ -156,9 +156,10 @@ extension Node {
   }
 
   func keep(
-    _ address: String, _ port: Int, _ transport: Transport = .tcp, from place: Place, id: String
+    _ address: String, _ port: Int, _ transport: Transport = .tcp, from place: Place, id: String,
+    _ more: [String: JSONValue] = [:]
   ) throws -> KeptClient {
-    var question = transport.question
+    var question = transport.question.merging(more) { $1 }
     question["address"] = .string(address)
     question["port"] = .integer(Int64(port))
     return try KeptClient(prober(place), id: id, question)
@@ -203,5 +204,20 @@ extension Node {
       return !frontends.isEmpty && frontends.allSatisfy { $0["backends"]?.arrayValue?.count == backends }
     }
     guard inForce else { throw Failure("Service \(name) has not \(backends) backends: \(seen?.text() ?? "unknown")") }
+  }
+
+  /// Whether one of the last flows that tell of a Service is of a request that is wanted, told by the proxy.
+  func tells(of service: String, client family: Family, _ wanted: (JSONValue) -> Bool) throws -> Bool {
+    let expected: JSONValue = ["name": .string(service), "namespace": "default"]
+    let client = try address(of: "client", family)
+    return try martlet("observe", "--service", service, "--last", "500", "-o", "json").output.split(separator: "\n")
+      .contains { line in
+        let flow = try JSONValue(parsing: String(line))["flow"]
+        guard let flow, flow["destination_service"] == expected, flow[path: "IP", "source"]?.stringValue == client
+        else {
+          return false
+        }
+        return wanted(flow)
+      }
   }
 }

@@ -81,6 +81,19 @@ enum ServiceManifests {
     """
   }
 
+  /// In both families; the ports are YAML.
+  static func dualStack(_ name: String, selector: String, _ ports: [String]) -> String {
+    """
+    apiVersion: v1
+    kind: Service
+    metadata: {name: \(name)}
+    spec:
+      ipFamilyPolicy: RequireDualStack
+      selector: {\(selector)}
+      ports: [\(ports.map { "{\($0)}" }.joined(separator: ", "))]
+    """
+  }
+
   /// An endpoint's address, and what else an EndpointSlice says of it.
   struct Endpoint {
     let address: String

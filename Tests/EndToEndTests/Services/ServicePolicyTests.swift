@@ -88,6 +88,14 @@ extension EndToEnd.ServiceTests {
       #expect(allowed.clients == [try node.address(of: .pod("client"), family)], "\(allowed)")
       let refused = try node.ask(address, 80, from: .pod("client"), times: 5, ["path": "/wrong"])
       #expect(refused.names == ["403"], "\(refused)")
+      for code: Int64 in [200, 403] {
+        let isTold = try eventually(within: 3) {
+          try node.tells(of: "web", client: family) {
+            $0[path: "l7", "http", "code"] == .integer(code)
+          }
+        }
+        #expect(isTold, "\(family) \(code)")
+      }
     }
     try node.delete(policy)
   }

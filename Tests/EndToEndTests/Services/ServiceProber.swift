@@ -112,7 +112,12 @@ enum ServiceProber {
             self.socket.settimeout(told.get("timeout", 3))
             self.question = b"who\\n".rjust(told.get("size", 0))
             try:
-                if "source" in told: self.socket.bind((told["source"], 0))
+                if "sourcePort" in told: self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if "source" in told: self.socket.bind((told["source"], told.get("sourcePort", 0)))
+                if "hops" in told:
+                    level, option = (socket.IPPROTO_IP, socket.IP_TTL) if family == socket.AF_INET \
+                        else (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
+                    self.socket.setsockopt(level, option, told["hops"])
                 if not self.unconnected: self.socket.connect(self.to)
             except OSError:
                 self.socket.close()
@@ -128,7 +133,7 @@ enum ServiceProber {
                 heard, source = self.socket.recvfrom(65535)
                 return heard.decode().split(), (source[0].removeprefix("::ffff:"), source[1])
             if not path:
-                self.socket.send(self.question)
+                self.socket.sendall(self.question)
                 heard = self.socket.recv(65535)
                 if not heard: raise ConnectionResetError("closed")
                 return heard.decode().split(), self.peer()

@@ -79,7 +79,8 @@ extension DNSWorker {
         time: Clock.realtime() &- (time &- exchange.startedAt), latency: time &- exchange.startedAt,
         client: exchange.client, server: exchange.server, isTCP: exchange.transport != .datagram,
         sourceIdentity: exchange.policy.sourceIdentity, destinationIdentity: exchange.policy.destinationIdentity,
-        proxyRules: exchange.judgement.set, rule: exchange.judgement.rule, isDenied: isDenied,
+        proxyRules: exchange.judgement.set, service: exchange.policy.service, rule: exchange.judgement.rule,
+        isDenied: isDenied,
         isAudited: exchange.judgement.isAudited && !isDenied, responseCode: code, type: exchange.query.type,
         name: exchange.query.name, addresses: answer?.addresses ?? [],
         aliases: answer?.aliases ?? [], timeToLive: answer?.timeToLive ?? 0
