@@ -4,7 +4,6 @@
 
 /* Services in packets: those of clients that the socket hooks have not served. */
 
-#include "connection.h"
 #include "nat.h"
 #include "service.h"
 
@@ -213,7 +212,7 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 }
 
 /* A packet that enters the node, up to its rewriting. Returns an enum balance or a drop reason. */
-INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
+INLINE int balance_packet(packet_context *ctx, struct flow *flow, __u32 device)
 {
 	int result = balance(flow, device), error;
 
@@ -227,7 +226,7 @@ INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device
 			return error;
 	}
 	flow->translation = TRANSLATION_THERE;
-	error = nat_rewrite(skb, flow);
+	error = nat_rewrite(ctx, flow);
 	return error ?: result;
 }
 
