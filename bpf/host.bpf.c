@@ -23,26 +23,6 @@ INLINE bool is_neighbor_discovery(const struct packet *packet)
 		(packet->icmp_type >= 130 && packet->icmp_type <= 132) || packet->icmp_type == 143);
 }
 
-/* A new connection from outside to a backend elsewhere, told with the client's own address. */
-VERIFIED_ALONE int report_turn(struct __sk_buff *skb, struct flow *flow)
-{
-	const struct martlet_config *config = config_get();
-	const struct nat_scratch *scratch = nat_scratch();
-	struct packet *packet;
-
-	if (!flow || !config || !scratch)
-		return 0;
-	packet = &flow->packet;
-	/* What came, as nat_open() left it there. */
-	packet->source = packet->tuple.source = scratch->other.source;
-	packet->tuple.source_port = scratch->other.source_port;
-	flow->judgement.verdict = MARTLET_ALLOW;
-	report_verdict(skb, flow, config);
-	packet->source = packet->tuple.source = scratch->to.source;
-	packet->tuple.source_port = scratch->to.source_port;
-	return 0;
-}
-
 /* Returns 0 or a negative drop reason. */
 INLINE int host_policy(struct __sk_buff *skb, struct flow *flow)
 {
@@ -91,8 +71,7 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 		if (result < 0)
 			return result;
 		/* To a backend elsewhere, or back to its client. */
-		if (result != BALANCE_NONE && flow->nat_flags & MARTLET_NAT_SOURCE &&
-		    flow->service) {
+		if (result != BALANCE_NONE && turns_round(flow)) {
 			if (result == BALANCE_OPEN)
 				report_turn(skb, flow);
 			return turn_round(skb, flow);

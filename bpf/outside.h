@@ -5,11 +5,8 @@
 /* Packets that leave the node by a device to the outside: pods' in the node's name, and those that
  * only turn round here. */
 
-#include "balance.h"
 #include "forward.h"
-
-#define FAMILY_IPV4 2
-#define FAMILY_IPV6 10
+#include "turn.h"
 
 /* Where pods go with their own address. */
 INLINE bool address_is_native(const struct martlet_addr *address)
@@ -115,18 +112,9 @@ VERIFIED_ALONE int turn_round(struct __sk_buff *skb, struct flow *flow)
 	packet = &flow->packet;
 	if (packet->hop_limit <= 1)
 		return -MARTLET_DROP_TTL_EXCEEDED;
-	route.ifindex = skb->ifindex;
 	route.l4_protocol = packet->protocol;
-	if (packet->flags & PACKET_IPV4) {
-		route.family = FAMILY_IPV4;
-		route.ipv4_src = address_word(&packet->source, 3);
-		route.ipv4_dst = address_word(&packet->destination, 3);
-	} else {
-		route.family = FAMILY_IPV6;
-		__builtin_memcpy(route.ipv6_src, &packet->source, sizeof(route.ipv6_src));
-		__builtin_memcpy(route.ipv6_dst, &packet->destination, sizeof(route.ipv6_dst));
-	}
-	result = bpf_fib_lookup(skb, &route, sizeof(route), 0);
+	result = route_ask(skb, &route, &packet->source, &packet->destination,
+			   packet->flags & PACKET_IPV4);
 	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return -MARTLET_DROP_FIB_LOOKUP_FAILED;
 	/* Of the gateway's family, which need not be the packet's (RFC 8950). */
