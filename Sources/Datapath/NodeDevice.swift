@@ -11,12 +11,17 @@ public struct NodeDevice: Hashable, Sendable {
   public var ipv6: IPAddress?
   /// Pods' packets leave with the node's address.
   public var masquerades: Bool
+  /// Frames may be handed to its driver: it has ``WireProgram`` itself.
+  public var takesFrames: Bool
 
-  public init(index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, masquerades: Bool = false) {
+  public init(
+    index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, masquerades: Bool = false, takesFrames: Bool = false
+  ) {
     self.index = index
     self.ipv4 = ipv4
     self.ipv6 = ipv6
     self.masquerades = masquerades
+    self.takesFrames = takesFrames
   }
 
   /// - Parameters:
@@ -43,14 +48,16 @@ public struct NodeDevice: Hashable, Sendable {
     func address(_ value: martlet_addr) -> IPAddress? { value.hi == 0 && value.lo == 0 ? nil : IPAddress(value) }
     self.init(
       index: index, ipv4: address(entry.ipv4), ipv6: address(entry.ipv6),
-      masquerades: entry.flags & MARTLET_DEVICE_MASQUERADE.rawValue != 0)
+      masquerades: entry.flags & MARTLET_DEVICE_MASQUERADE.rawValue != 0,
+      takesFrames: entry.flags & MARTLET_DEVICE_XDP.rawValue != 0)
   }
 
   var entry: martlet_device {
     let none = martlet_addr(hi: 0, lo: 0)
     return martlet_device(
       ipv4: ipv4.map(martlet_addr.init) ?? none, ipv6: ipv6.map(martlet_addr.init) ?? none,
-      flags: masquerades ? MARTLET_DEVICE_MASQUERADE.rawValue : 0, pad: 0)
+      flags: (masquerades ? MARTLET_DEVICE_MASQUERADE.rawValue : 0) | (takesFrames ? MARTLET_DEVICE_XDP.rawValue : 0),
+      pad: 0)
   }
 }
 
