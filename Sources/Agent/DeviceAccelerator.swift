@@ -37,7 +37,12 @@ final class DeviceAccelerator: Sendable {
   }
 
   func mode(_ name: String, _ device: NodeDevice) -> XDPMode? {
-    acceleration == .disabled ? nil : program.mode(interface: name, index: device.index)
+    program.mode(interface: name, index: device.index)
+  }
+
+  /// What the programs of traffic control are to be told before there is an XDP program in front of them.
+  func modeToExpect(_ name: String, _ device: NodeDevice) -> XDPMode? {
+    acceleration == .generic ? .generic : mode(name, device)
   }
 
   /// To be called for a device that has the programs of traffic control, as often as one likes.
