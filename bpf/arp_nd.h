@@ -94,7 +94,7 @@ VERIFIED_ALONE int arp_answer(struct __sk_buff *skb)
 	__u16 mac[3];
 	__be32 asked, asking;
 
-	packet_linearize(skb, sizeof(*eth) + sizeof(*arp));
+	ctx_pull(skb, sizeof(*eth) + sizeof(*arp));
 	eth = (void *)(long)skb->data;
 	arp = (void *)(eth + 1);
 	if ((void *)(arp + 1) > (void *)(long)skb->data_end)
@@ -169,7 +169,7 @@ INLINE int nd_advertise(struct __sk_buff *skb, const struct packet *packet,
 	message.checksum = nd_checksum(target, &asker, &message);
 	if (skb->len != length && bpf_skb_change_tail(skb, length, 0))
 		return -MARTLET_DROP_WRITE_ERROR;
-	packet_linearize(skb, length);
+	ctx_pull(skb, length);
 	eth = (void *)(long)skb->data;
 	ip = (void *)(eth + 1);
 	if ((void *)eth + length > (void *)(long)skb->data_end)

@@ -4,7 +4,6 @@
 
 /* Services in packets: those of clients that the socket hooks have not served. */
 
-#include "connection.h"
 #include "nat.h"
 #include "service.h"
 
@@ -234,13 +233,13 @@ INLINE int balance_prepare(struct flow *flow, __u32 device)
 }
 
 /* As above, with its rewriting. */
-INLINE int balance_packet(struct __sk_buff *skb, struct flow *flow, __u32 device)
+INLINE int balance_packet(packet_context *ctx, struct flow *flow, __u32 device)
 {
 	int result = balance_prepare(flow, device);
 
 	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
 		return result;
-	return nat_rewrite(skb, flow) ?: result;
+	return nat_rewrite(ctx, flow) ?: result;
 }
 
 #endif

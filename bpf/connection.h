@@ -77,10 +77,37 @@ INLINE int connection_denied(struct __sk_buff *skb, struct flow *flow)
 	return flow->judgement.verdict == MARTLET_DENY ? -flow->judgement.reason : 0;
 }
 
-/* A packet that asks for a new connection, whatever there was before. */
-INLINE bool packet_opens(const struct packet *packet)
+/*
+ * The service by which the sender's socket was led to where this packet goes; 0: by none. On its
+ * way out of a pod, or out of the node's stack, a packet still has its socket.
+ */
+VERIFIED_ALONE int socket_service(struct __sk_buff *skb, struct flow *flow)
 {
-	return packet->tcp_flags & TCP_SYN && !(packet->tcp_flags & TCP_ACK);
+	struct nat_scratch *scratch = nat_scratch();
+	struct bpf_sock *socket = skb->sk;
+	const struct martlet_socket_peer *peer;
+	const struct martlet_socket *known;
+	const struct tuple *tuple;
+
+	if (!flow || !scratch || !socket)
+		return 0;
+	socket = bpf_sk_fullsock(socket);
+	if (!socket)
+		return 0;
+	tuple = &flow->packet.tuple;
+	known = bpf_sk_storage_get(&martlet_sockets, socket, 0, 0);
+	if (known && known->backend_port == tuple->destination_port &&
+	    address_equal(&known->backend_address, &tuple->destination))
+		return known->service;
+	if (tuple->protocol != IPPROTO_UDP)
+		return 0;
+	scratch->peer.cookie = bpf_get_socket_cookie(skb);
+	scratch->peer.address = tuple->destination;
+	scratch->peer.port = tuple->destination_port;
+	scratch->peer.kind = MARTLET_SOCKET_PEER_BACKEND;
+	__builtin_memset(scratch->peer.pad, 0, sizeof(scratch->peer.pad));
+	peer = bpf_map_lookup_elem(&martlet_socket_peers, &scratch->peer);
+	return peer ? peer->service : 0;
 }
 
 /* First packet of a connection, or of one that this node has not seen from the start. */

@@ -38,7 +38,7 @@ INLINE void flow_resolve_identities(struct flow *flow)
 		    ipcache_identity(&flow->packet.tuple.destination, ipv4);
 }
 
-VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u8 flags)
+VERIFIED_ALONE int emit(packet_context *ctx, struct flow *flow, __u8 type, __u8 flags)
 {
 	struct martlet_event *event;
 	const struct packet *packet;
@@ -81,12 +81,12 @@ VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u
 	event->rule = egress ? flow->judgement.egress_rule : flow->judgement.ingress_rule;
 	event->other_rule = egress ? flow->judgement.ingress_rule : flow->judgement.egress_rule;
 	event->proxy_rules = flow->judgement.proxy_rules;
-	event->ifindex = skb->ifindex;
-	event->length = skb->len;
+	event->ifindex = ctx_device(ctx);
+	event->length = ctx_length(ctx);
 	event->service = flow->service;
 	event->pad2 = 0;
-	eth = (void *)(long)skb->data;
-	if ((void *)(eth + 1) <= (void *)(long)skb->data_end) {
+	eth = (void *)(long)ctx->data;
+	if ((void *)(eth + 1) <= (void *)(long)ctx->data_end) {
 		mac_copy(event->source_mac, eth->h_source);
 		mac_copy(event->destination_mac, eth->h_dest);
 	} else {
@@ -97,7 +97,7 @@ VERIFIED_ALONE int emit(struct __sk_buff *skb, struct flow *flow, __u8 type, __u
 }
 
 /* Told once per connection, when its first packet was let through or sent to the proxy. */
-INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow,
+INLINE void report_verdict(packet_context *ctx, struct flow *flow,
 			   const struct martlet_config *config)
 {
 	if (!(config->flags & MARTLET_CONFIG_TRACE_EVENTS))
@@ -105,11 +105,11 @@ INLINE void report_verdict(struct __sk_buff *skb, struct flow *flow,
 	if (flow->judgement.verdict != MARTLET_PROXY)
 		flow->judgement.direction = flow->direction;
 	flow->judgement.reason = 0;
-	emit(skb, flow, MARTLET_EVENT_VERDICT, 0);
+	emit(ctx, flow, MARTLET_EVENT_VERDICT, 0);
 }
 
 /* Audit mode: what the sides would have dropped, if anything. */
-VERIFIED_ALONE int report_audit(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int report_audit(packet_context *ctx, struct flow *flow)
 {
 	struct judgement judgement;
 
@@ -120,17 +120,16 @@ VERIFIED_ALONE int report_audit(struct __sk_buff *skb, struct flow *flow)
 	flow->judgement.direction = MARTLET_EGRESS;
 	flow->judgement.reason = judgement.audited[MARTLET_EGRESS];
 	if (flow->judgement.reason)
-		emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+		emit(ctx, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
 	flow->judgement.direction = MARTLET_INGRESS;
 	flow->judgement.reason = judgement.audited[MARTLET_INGRESS];
 	if (flow->judgement.reason)
-		emit(skb, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
+		emit(ctx, flow, MARTLET_EVENT_DROP, MARTLET_EVENT_AUDIT);
 	flow->judgement = judgement;
 	return 0;
 }
 
-VERIFIED_ALONE int trace_answer(struct __sk_buff *skb, struct flow *flow, __u32 verdict,
-				__u32 reason)
+VERIFIED_ALONE int trace_answer(packet_context *ctx, struct flow *flow, __u32 verdict, __u32 reason)
 {
 	__u32 audited = 0;
 	__u32 direction;
@@ -142,18 +141,19 @@ VERIFIED_ALONE int trace_answer(struct __sk_buff *skb, struct flow *flow, __u32 
 		audited |= 1 << MARTLET_INGRESS;
 	if (flow->judgement.audited[MARTLET_EGRESS])
 		audited |= 1 << MARTLET_EGRESS;
-	skb->cb[MARTLET_TRACE_CB_VERDICT] = verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT |
-					    reason << MARTLET_TRACE_REASON_SHIFT |
-					    audited << MARTLET_TRACE_AUDITED_SHIFT;
-	skb->cb[MARTLET_TRACE_CB_EGRESS_PROXY_RULES] = flow->judgement.egress_proxy_rules;
-	skb->cb[MARTLET_TRACE_CB_EGRESS_RULE] = flow->judgement.egress_rule;
-	skb->cb[MARTLET_TRACE_CB_INGRESS_RULE] = flow->judgement.ingress_rule;
-	skb->cb[MARTLET_TRACE_CB_PROXY_RULES] = flow->judgement.proxy_rules;
+	ctx_answer(ctx, MARTLET_TRACE_CB_VERDICT,
+		   verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT |
+		       reason << MARTLET_TRACE_REASON_SHIFT |
+		       audited << MARTLET_TRACE_AUDITED_SHIFT);
+	ctx_answer(ctx, MARTLET_TRACE_CB_EGRESS_PROXY_RULES, flow->judgement.egress_proxy_rules);
+	ctx_answer(ctx, MARTLET_TRACE_CB_EGRESS_RULE, flow->judgement.egress_rule);
+	ctx_answer(ctx, MARTLET_TRACE_CB_INGRESS_RULE, flow->judgement.ingress_rule);
+	ctx_answer(ctx, MARTLET_TRACE_CB_PROXY_RULES, flow->judgement.proxy_rules);
 	return 0;
 }
 
 /* The only way out for a packet that does not travel on. */
-INLINE int drop(struct __sk_buff *skb, struct flow *flow, int reason)
+INLINE int drop(packet_context *ctx, struct flow *flow, int reason)
 {
 	/* A denial by policy knows its side; everything else belongs to the program's. */
 	if (flow->judgement.verdict != MARTLET_DENY)
@@ -161,13 +161,13 @@ INLINE int drop(struct __sk_buff *skb, struct flow *flow, int reason)
 	flow->judgement.verdict = MARTLET_DENY;
 	flow->judgement.reason = reason;
 	if (flow->trace) {
-		trace_answer(skb, flow, MARTLET_DENY, reason);
-		return TC_ACT_SHOT;
+		trace_answer(ctx, flow, MARTLET_DENY, reason);
+		return CTX_DROP;
 	}
-	count(reason, flow->judgement.direction, skb->len);
+	count(reason, flow->judgement.direction, ctx_length(ctx));
 	if (!flow->quiet)
-		emit(skb, flow, MARTLET_EVENT_DROP, 0);
-	return TC_ACT_SHOT;
+		emit(ctx, flow, MARTLET_EVENT_DROP, 0);
+	return CTX_DROP;
 }
 
 #endif

@@ -35,12 +35,12 @@ struct flow {
 	bool opened;	  /* the entry was made for this packet */
 };
 
-INLINE void flow_begin(const struct __sk_buff *skb, struct flow *flow, __u8 direction)
+INLINE void flow_begin(const packet_context *ctx, struct flow *flow, __u8 direction)
 {
 	/* Padding too: functions that are verified alone may read all of it. */
 	__builtin_memset(flow, 0, sizeof(*flow));
 	flow->direction = direction;
-	flow->trace = skb->ingress_ifindex == MARTLET_TRACE_INGRESS_IFINDEX;
+	flow->trace = ctx_is_trace(ctx);
 }
 
 INLINE void flow_source_is(struct flow *flow, const struct martlet_endpoint *endpoint)

@@ -50,22 +50,18 @@ INLINE int fragment_recall(struct packet *packet)
 }
 
 /* Fills the tuple of any packet; a negative drop reason on failure. */
-VERIFIED_ALONE int packet_parse(struct __sk_buff *skb, struct packet *packet, bool trace)
+VERIFIED_ALONE int packet_parse(packet_context *ctx, struct packet *packet, bool trace)
 {
 	int error;
 
 	if (!packet)
 		return -MARTLET_DROP_INVALID_PACKET;
-	error = skb->protocol == bpf_htons(ETH_P_IP) ? packet_parse_ipv4(skb, packet)
-						     : packet_parse_ipv6(skb, packet);
+	error = packet_parse_network(ctx, packet);
 	if (error)
 		return error;
-	packet_plain_tuple(packet);
-	if (!packet_protocol_is_known(packet))
-		return -MARTLET_DROP_CT_UNKNOWN_PROTOCOL;
 	if (packet->flags & PACKET_LATER_FRAGMENT)
 		return fragment_recall(packet);
-	error = packet_parse_l4(skb, packet);
+	error = packet_parse_l4(ctx, packet);
 	if (error)
 		return error;
 	if (packet->flags & PACKET_FIRST_FRAGMENT && !trace) {

@@ -339,7 +339,7 @@ INLINE void nat_forget(void)
 }
 
 /* Gives the packet the tuple in martlet_scratch. Returns 0 or a negative drop reason. */
-VERIFIED_ALONE int nat_rewrite(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int nat_rewrite(packet_context *ctx, struct flow *flow)
 {
 	const struct nat_scratch *scratch = nat_scratch();
 
@@ -347,14 +347,14 @@ VERIFIED_ALONE int nat_rewrite(struct __sk_buff *skb, struct flow *flow)
 		return -MARTLET_DROP_INVALID_PACKET;
 	if (flow->service)
 		traffic_count(flow, flow->nat_flags & MARTLET_NAT_REPLY);
-	return packet_rewrite(skb, &flow->packet, &scratch->to);
+	return packet_rewrite(ctx, &flow->packet, &scratch->to);
 }
 
 /*
  * A packet of a responder, which goes back to the client as from where that had asked. Returns 0 or
  * a negative drop reason.
  */
-VERIFIED_ALONE int nat_back(struct __sk_buff *skb, struct flow *flow)
+VERIFIED_ALONE int nat_back(packet_context *ctx, struct flow *flow)
 {
 	const struct martlet_config *config = config_get();
 	struct nat_scratch *scratch = nat_scratch();
@@ -371,7 +371,7 @@ VERIFIED_ALONE int nat_back(struct __sk_buff *skb, struct flow *flow)
 	nat_take(scratch, flow, entry, config, now);
 	if (flow->service)
 		traffic_count(flow, true);
-	return packet_rewrite(skb, &flow->packet, &scratch->to);
+	return packet_rewrite(ctx, &flow->packet, &scratch->to);
 }
 
 /* The service by which the connection of this packet, as its responder sees it, came about; 0. */
@@ -394,39 +394,6 @@ VERIFIED_ALONE int nat_service(struct flow *flow)
 	if (!entry || entry->expires <= ct_now() || !(entry->flags & MARTLET_NAT_REPLY))
 		return 0;
 	return entry->service;
-}
-
-/*
- * The service by which the sender's socket was led to where this packet goes; 0: by none. On its
- * way out of a pod, or out of the node's stack, a packet still has its socket.
- */
-VERIFIED_ALONE int socket_service(struct __sk_buff *skb, struct flow *flow)
-{
-	struct nat_scratch *scratch = nat_scratch();
-	struct bpf_sock *socket = skb->sk;
-	const struct martlet_socket_peer *peer;
-	const struct martlet_socket *known;
-	const struct tuple *tuple;
-
-	if (!flow || !scratch || !socket)
-		return 0;
-	socket = bpf_sk_fullsock(socket);
-	if (!socket)
-		return 0;
-	tuple = &flow->packet.tuple;
-	known = bpf_sk_storage_get(&martlet_sockets, socket, 0, 0);
-	if (known && known->backend_port == tuple->destination_port &&
-	    address_equal(&known->backend_address, &tuple->destination))
-		return known->service;
-	if (tuple->protocol != IPPROTO_UDP)
-		return 0;
-	scratch->peer.cookie = bpf_get_socket_cookie(skb);
-	scratch->peer.address = tuple->destination;
-	scratch->peer.port = tuple->destination_port;
-	scratch->peer.kind = MARTLET_SOCKET_PEER_BACKEND;
-	__builtin_memset(scratch->peer.pad, 0, sizeof(scratch->peer.pad));
-	peer = bpf_map_lookup_elem(&martlet_socket_peers, &scratch->peer);
-	return peer ? peer->service : 0;
 }
 
 #endif

@@ -8,11 +8,8 @@
 #include <linux/udp.h>
 
 #include "answer.h"
-#include "balance.h"
 #include "forward.h"
-
-#define FAMILY_IPV4 2
-#define FAMILY_IPV6 10
+#include "turn.h"
 
 /* Where pods go with their own address. */
 INLINE bool address_is_native(const struct martlet_addr *address)
@@ -135,19 +132,10 @@ VERIFIED_ALONE int turn_prepare(struct __sk_buff *skb, struct flow *flow)
 	packet = &flow->packet;
 	if (packet->hop_limit <= 1)
 		return -MARTLET_DROP_TTL_EXCEEDED;
-	route.ifindex = skb->ifindex;
 	route.l4_protocol = packet->protocol;
 	route.tot_len = turn_length(skb, packet);
-	if (packet->flags & PACKET_IPV4) {
-		route.family = FAMILY_IPV4;
-		route.ipv4_src = address_word(&scratch->to.source, 3);
-		route.ipv4_dst = address_word(&scratch->to.destination, 3);
-	} else {
-		route.family = FAMILY_IPV6;
-		__builtin_memcpy(route.ipv6_src, &scratch->to.source, sizeof(route.ipv6_src));
-		__builtin_memcpy(route.ipv6_dst, &scratch->to.destination, sizeof(route.ipv6_dst));
-	}
-	switch (bpf_fib_lookup(skb, &route, sizeof(route), 0)) {
+	switch (route_ask(skb, &route, &scratch->to.source, &scratch->to.destination,
+			  packet->flags & PACKET_IPV4)) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	/* bpf_redirect_neigh() asks for it. */
 	case BPF_FIB_LKUP_RET_NO_NEIGH:

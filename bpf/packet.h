@@ -4,7 +4,7 @@
 
 /* What a packet's network header says: RFC 791 and 8200. */
 
-#include "common.h"
+#include "ctx.h"
 
 #define IPV4_MORE_FRAGMENTS 0x2000
 #define IPV4_FRAGMENT_OFFSET 0x1fff
@@ -48,13 +48,6 @@ struct packet {
 	__u8 pad;
 };
 
-/* Makes the first `length` octets readable in place, if the packet has them. */
-INLINE void packet_linearize(struct __sk_buff *skb, __u32 length)
-{
-	if ((void *)(long)skb->data + length > (void *)(long)skb->data_end)
-		bpf_skb_pull_data(skb, length);
-}
-
 INLINE void packet_fragment(struct packet *packet, __u32 id, __u32 offset_units, bool more)
 {
 	packet->fragment_id = id;
@@ -67,23 +60,23 @@ INLINE void packet_fragment(struct packet *packet, __u32 id, __u32 offset_units,
 }
 
 /* Returns 0 or a negative drop reason; fills everything up to `l4`. */
-INLINE int packet_parse_ipv4(struct __sk_buff *skb, struct packet *packet)
+INLINE int packet_parse_ipv4(packet_context *ctx, struct packet *packet)
 {
 	struct iphdr *ip;
 	__u32 length, header;
 	__u16 fragment;
 
-	packet_linearize(skb, ETH_HLEN + sizeof(*ip));
-	ip = (void *)(long)skb->data + ETH_HLEN;
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+	ctx_pull(ctx, ETH_HLEN + sizeof(*ip));
+	ip = (void *)(long)ctx->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return -MARTLET_DROP_INVALID_PACKET;
 	header = ip->ihl * 4;
 	length = bpf_ntohs(ip->tot_len);
 	/* A segment larger than 64 KiB that is still to be split carries no length. */
-	if (!length && skb->gso_segs)
-		length = skb->len - ETH_HLEN;
+	if (!length && ctx_is_train(ctx))
+		length = ctx_length(ctx) - ETH_HLEN;
 	if (ip->version != 4 || header < sizeof(*ip) || length < header ||
-	    length > skb->len - ETH_HLEN)
+	    length > ctx_length(ctx) - ETH_HLEN)
 		return -MARTLET_DROP_INVALID_PACKET;
 	packet->flags = PACKET_IPV4;
 	packet->source = address_from_ipv4(ip->saddr);
@@ -99,7 +92,7 @@ INLINE int packet_parse_ipv4(struct __sk_buff *skb, struct packet *packet)
 	return 0;
 }
 
-INLINE int packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *packet, __u8 next)
+INLINE int packet_parse_ipv6_extensions(packet_context *ctx, struct packet *packet, __u8 next)
 {
 	__u32 offset = ETH_HLEN + sizeof(struct ipv6hdr);
 	int i;
@@ -121,7 +114,7 @@ INLINE int packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *pa
 			return 0;
 		}
 		if (offset + sizeof(header) > packet->end ||
-		    bpf_skb_load_bytes(skb, offset, &header, sizeof(header)))
+		    ctx_load(ctx, offset, &header, sizeof(header)))
 			return -MARTLET_DROP_INVALID_IPV6_EXTENSION;
 		if (next == IPPROTO_FRAGMENT) {
 			if (packet->flags & (PACKET_FIRST_FRAGMENT | PACKET_LATER_FRAGMENT))
@@ -148,19 +141,19 @@ INLINE int packet_parse_ipv6_extensions(struct __sk_buff *skb, struct packet *pa
 }
 
 /* Returns 0 or a negative drop reason; fills everything up to `l4`. */
-INLINE int packet_parse_ipv6(struct __sk_buff *skb, struct packet *packet)
+INLINE int packet_parse_ipv6(packet_context *ctx, struct packet *packet)
 {
 	struct ipv6hdr *ip;
 	__u32 length;
 
-	packet_linearize(skb, ETH_HLEN + sizeof(*ip));
-	ip = (void *)(long)skb->data + ETH_HLEN;
-	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+	ctx_pull(ctx, ETH_HLEN + sizeof(*ip));
+	ip = (void *)(long)ctx->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return -MARTLET_DROP_INVALID_PACKET;
 	length = bpf_ntohs(ip->payload_len) + sizeof(*ip);
-	if (!ip->payload_len && skb->gso_segs)
-		length = skb->len - ETH_HLEN;
-	if (ip->version != 6 || length > skb->len - ETH_HLEN)
+	if (!ip->payload_len && ctx_is_train(ctx))
+		length = ctx_length(ctx) - ETH_HLEN;
+	if (ip->version != 6 || length > ctx_length(ctx) - ETH_HLEN)
 		return -MARTLET_DROP_INVALID_PACKET;
 	packet->flags = 0;
 	packet->source = address_from_ipv6(&ip->saddr);
@@ -171,7 +164,7 @@ INLINE int packet_parse_ipv6(struct __sk_buff *skb, struct packet *packet)
 	if ((!packet->source.hi && address_word(&packet->source, 2) == bpf_htonl(0xffff)) ||
 	    (!packet->destination.hi && address_word(&packet->destination, 2) == bpf_htonl(0xffff)))
 		return -MARTLET_DROP_INVALID_PACKET;
-	return packet_parse_ipv6_extensions(skb, packet, ip->nexthdr);
+	return packet_parse_ipv6_extensions(ctx, packet, ip->nexthdr);
 }
 
 #endif

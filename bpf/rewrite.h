@@ -40,7 +40,7 @@ INLINE bool protocol_has_ports(__u8 protocol)
  * IPv4 header's own checksum follows, so that a sum over all of the header stays what it was; with
  * `flags` of BPF_F_RECOMPUTE_CSUM an IPv6 header's change is told to a sum that the device made.
  */
-INLINE int rewrite_addresses(struct __sk_buff *skb, __u32 header, bool ipv4,
+INLINE int rewrite_addresses(packet_context *ctx, __u32 header, bool ipv4,
 			     const struct martlet_addr *source,
 			     const struct martlet_addr *destination, __s64 difference, __u64 flags)
 {
@@ -53,16 +53,16 @@ INLINE int rewrite_addresses(struct __sk_buff *skb, __u32 header, bool ipv4,
 	if (ipv4) {
 		short_pair[0] = address_word(source, 3);
 		short_pair[1] = address_word(destination, 3);
-		if (bpf_l3_csum_replace(skb, header + IPV4_CHECKSUM_OFFSET, 0, difference, 0))
+		if (ctx_header_checksum(ctx, header + IPV4_CHECKSUM_OFFSET, difference))
 			return -MARTLET_DROP_CHECKSUM_L3;
-		return bpf_skb_store_bytes(skb, header + IPV4_ADDRESSES_OFFSET, short_pair,
-					   sizeof(short_pair), 0)
+		return ctx_store(ctx, header + IPV4_ADDRESSES_OFFSET, short_pair,
+				 sizeof(short_pair), 0)
 			   ? -MARTLET_DROP_WRITE_ERROR
 			   : 0;
 	}
 	pair.source = *source;
 	pair.destination = *destination;
-	return bpf_skb_store_bytes(skb, header + IPV6_ADDRESSES_OFFSET, &pair, sizeof(pair), flags)
+	return ctx_store(ctx, header + IPV6_ADDRESSES_OFFSET, &pair, sizeof(pair), flags)
 		   ? -MARTLET_DROP_WRITE_ERROR
 		   : 0;
 }
@@ -71,56 +71,45 @@ INLINE int rewrite_addresses(struct __sk_buff *skb, __u32 header, bool ipv4,
  * The ports of a transport header at `l4`, or the identifier of an ICMP request or its reply, which
  * is the one that changes; `before` is the source port to be replaced.
  */
-INLINE int rewrite_ports(struct __sk_buff *skb, __u32 l4, __u8 protocol, __be16 before,
-			 __be16 source, __be16 destination)
+INLINE int rewrite_ports(packet_context *ctx, __u32 l4, __u8 protocol, __be16 before, __be16 source,
+			 __be16 destination)
 {
 	__be16 pair[2] = {source, destination};
 	long error;
 
 	if (protocol_has_ports(protocol)) {
-		error = bpf_skb_store_bytes(skb, l4, pair, sizeof(pair), 0);
+		error = ctx_store(ctx, l4, pair, sizeof(pair), 0);
 	} else {
 		if (before == source)
 			pair[0] = destination;
-		error =
-		    bpf_skb_store_bytes(skb, l4 + ICMP_IDENTIFIER_OFFSET, pair, sizeof(pair[0]), 0);
+		error = ctx_store(ctx, l4 + ICMP_IDENTIFIER_OFFSET, pair, sizeof(pair[0]), 0);
 	}
 	return error ? -MARTLET_DROP_WRITE_ERROR : 0;
 }
 
-INLINE __be16 checksum_changed(__be16 checksum, __u64 difference)
-{
-	__u64 sum = (__u16)~checksum + (difference & 0xffffffff);
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
 /* The transport checksum of what an ICMP error cites, whose own is at `sum`. */
-INLINE int rewrite_cited_checksum(struct __sk_buff *skb, __u32 at, __u8 protocol, __u64 difference,
+INLINE int rewrite_cited_checksum(packet_context *ctx, __u32 at, __u8 protocol, __u64 difference,
 				  __u32 sum)
 {
 	__be16 old = 0, new;
 
-	if (bpf_skb_load_bytes(skb, at, &old, sizeof(old)))
+	if (ctx_load(ctx, at, &old, sizeof(old)))
 		return -MARTLET_DROP_INVALID_PACKET;
 	if (protocol == IPPROTO_UDP && !old)
 		return 0;
 	new = checksum_changed(old, difference);
 	if (protocol == IPPROTO_UDP && !new)
 		new = 0xffff;
-	if (bpf_l4_csum_replace(skb, sum, old, new, sizeof(new)))
+	if (ctx_checksum(ctx, sum, (__u16)~old + new, 0))
 		return -MARTLET_DROP_CHECKSUM_L4;
-	return bpf_skb_store_bytes(skb, at, &new, sizeof(new), 0) ? -MARTLET_DROP_WRITE_ERROR : 0;
+	return ctx_store(ctx, at, &new, sizeof(new), 0) ? -MARTLET_DROP_WRITE_ERROR : 0;
 }
 
 /*
  * What an ICMP error cites, whose packet went the other way: `packet` and `to` are of the direction
  * of the error. The sum over a cited IPv4 header does not change, the rest is in the error's own.
  */
-INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, const struct tuple *to,
+INLINE int rewrite_cited(packet_context *ctx, const struct packet *packet, const struct tuple *to,
 			 __s64 addresses, __s64 ports)
 {
 	const struct tuple *from = &packet->tuple;
@@ -133,13 +122,13 @@ INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, con
 	__u8 first = 0;
 	int error;
 
-	error = rewrite_addresses(skb, header, ipv4, &to->destination, &to->source, addresses, 0);
+	error = rewrite_addresses(ctx, header, ipv4, &to->destination, &to->source, addresses, 0);
 	if (error)
 		return error;
-	if (!ipv4 && bpf_l4_csum_replace(skb, sum, 0, addresses, 0))
+	if (!ipv4 && ctx_checksum(ctx, sum, addresses, 0))
 		return -MARTLET_DROP_CHECKSUM_L4;
 	if (ipv4) {
-		if (bpf_skb_load_bytes(skb, header, &first, sizeof(first)))
+		if (ctx_load(ctx, header, &first, sizeof(first)))
 			return -MARTLET_DROP_INVALID_PACKET;
 		l4 = header + (first & 0xf) * 4;
 	}
@@ -147,12 +136,12 @@ INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, con
 		return 0;
 	if (from->source_port != to->source_port ||
 	    from->destination_port != to->destination_port) {
-		error = rewrite_ports(skb, l4, protocol, from->destination_port,
+		error = rewrite_ports(ctx, l4, protocol, from->destination_port,
 				      to->destination_port, to->source_port);
 		if (error)
 			return error;
 	}
-	if (bpf_l4_csum_replace(skb, sum, 0, ports, 0))
+	if (ctx_checksum(ctx, sum, ports, 0))
 		return -MARTLET_DROP_CHECKSUM_L4;
 	/* As little as 8 octets may be cited. */
 	at = l4 + checksum_offset(protocol);
@@ -161,14 +150,14 @@ INLINE int rewrite_cited(struct __sk_buff *skb, const struct packet *packet, con
 	if (protocol != IPPROTO_ICMP)
 		covered += (__u32)addresses;
 	covered = (covered & 0xffffffff) + (covered >> 32);
-	return rewrite_cited_checksum(skb, at, protocol, covered, sum);
+	return rewrite_cited_checksum(ctx, at, protocol, covered, sum);
 }
 
 /*
  * Gives the packet another tuple, of the direction that it has, and the reader of `packet` with it.
  * Returns 0 or a negative drop reason.
  */
-INLINE int packet_rewrite(struct __sk_buff *skb, struct packet *packet, const struct tuple *to)
+INLINE int packet_rewrite(packet_context *ctx, struct packet *packet, const struct tuple *to)
 {
 	const struct tuple *from = &packet->tuple;
 	bool ipv4 = packet->flags & PACKET_IPV4;
@@ -187,7 +176,7 @@ INLINE int packet_rewrite(struct __sk_buff *skb, struct packet *packet, const st
 	if (sum)
 		sum += packet->l4;
 	if (packet->flags & PACKET_RELATED) {
-		error = rewrite_cited(skb, packet, to, addresses, ports);
+		error = rewrite_cited(ctx, packet, to, addresses, ports);
 		if (error)
 			return error;
 		/* A router on the way tells of errors in its own name. */
@@ -198,22 +187,22 @@ INLINE int packet_rewrite(struct __sk_buff *skb, struct packet *packet, const st
 		}
 	} else if (sum && (from->source_port != to->source_port ||
 			   from->destination_port != to->destination_port)) {
-		error = rewrite_ports(skb, packet->l4, packet->protocol, from->source_port,
+		error = rewrite_ports(ctx, packet->l4, packet->protocol, from->source_port,
 				      to->source_port, to->destination_port);
 		if (error)
 			return error;
-		if (bpf_l4_csum_replace(skb, sum, 0, ports, zero_means_none))
+		if (ctx_checksum(ctx, sum, ports, zero_means_none))
 			return -MARTLET_DROP_CHECKSUM_L4;
 	}
 	/* ICMP over IPv4 has no pseudo header. */
 	if (sum && packet->protocol != IPPROTO_ICMP &&
-	    bpf_l4_csum_replace(skb, sum, 0, addresses, zero_means_none | BPF_F_PSEUDO_HDR))
+	    ctx_checksum(ctx, sum, addresses, zero_means_none | BPF_F_PSEUDO_HDR))
 		return -MARTLET_DROP_CHECKSUM_L4;
 	/*
 	 * Told of a pseudo header's change, the kernel assumes that a header's checksum balances
 	 * that of the addresses, which IPv6 does not have.
 	 */
-	error = rewrite_addresses(skb, ETH_HLEN, ipv4, &source, &to->destination, addresses,
+	error = rewrite_addresses(ctx, ETH_HLEN, ipv4, &source, &to->destination, addresses,
 				  BPF_F_RECOMPUTE_CSUM);
 	if (error)
 		return error;

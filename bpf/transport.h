@@ -101,7 +101,7 @@ INLINE void packet_plain_tuple(struct packet *packet)
  * error, the connection's packet in this direction is the cited one reversed. Leaves the packet
  * stateless when what is cited can not be a tracked connection.
  */
-INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
+INLINE void packet_parse_cited(packet_context *ctx, struct packet *packet)
 {
 	__u32 offset = packet->l4 + sizeof(struct icmp_head);
 	struct tuple cited = {};
@@ -111,8 +111,8 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	if (packet->flags & PACKET_IPV4) {
 		struct iphdr ip;
 
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 4 ||
-		    ip.ihl < 5 || ip.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
+		if (ctx_load(ctx, offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
+		    ip.frag_off & bpf_htons(IPV4_FRAGMENT_OFFSET))
 			return;
 		offset += ip.ihl * 4;
 		cited.source = address_from_ipv4(ip.daddr);
@@ -121,15 +121,14 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	} else {
 		struct ipv6hdr ip;
 
-		if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 6)
+		if (ctx_load(ctx, offset, &ip, sizeof(ip)) || ip.version != 6)
 			return;
 		offset += sizeof(ip);
 		cited.source = address_from_ipv6(&ip.daddr);
 		cited.destination = address_from_ipv6(&ip.saddr);
 		cited.protocol = ip.nexthdr;
 	}
-	if (offset + sizeof(head) > packet->end ||
-	    bpf_skb_load_bytes(skb, offset, &head, sizeof(head)))
+	if (offset + sizeof(head) > packet->end || ctx_load(ctx, offset, &head, sizeof(head)))
 		return;
 	if (!address_equal(&cited.destination, &packet->destination))
 		return;
@@ -162,12 +161,12 @@ INLINE void packet_parse_cited(struct __sk_buff *skb, struct packet *packet)
 	packet->flags |= PACKET_RELATED;
 }
 
-INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
+INLINE int packet_parse_icmp(packet_context *ctx, struct packet *packet)
 {
 	struct icmp_head head;
 
 	if (packet->l4 + sizeof(head) > packet->end ||
-	    bpf_skb_load_bytes(skb, packet->l4, &head, sizeof(head)))
+	    ctx_load(ctx, packet->l4, &head, sizeof(head)))
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	packet->icmp_type = head.type;
 	packet->icmp_code = head.code;
@@ -178,7 +177,7 @@ INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 		packet->tuple.destination_port = head.identifier;
 		packet->tuple.source_port = icmp_answering_port(icmp_request_of(head.type));
 	} else if (icmp_is_error(packet->protocol, head.type)) {
-		packet_parse_cited(skb, packet);
+		packet_parse_cited(ctx, packet);
 	} else {
 		packet->flags |= PACKET_STATELESS;
 	}
@@ -186,7 +185,7 @@ INLINE int packet_parse_icmp(struct __sk_buff *skb, struct packet *packet)
 }
 
 /* Returns 0 or a negative drop reason; fills the tuple of a packet that carries its own header. */
-INLINE int packet_parse_l4(struct __sk_buff *skb, struct packet *packet)
+INLINE int packet_parse_l4(packet_context *ctx, struct packet *packet)
 {
 	struct l4_head head = {};
 	__u32 room = packet->end - packet->l4;
@@ -195,7 +194,7 @@ INLINE int packet_parse_l4(struct __sk_buff *skb, struct packet *packet)
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	switch (packet->protocol) {
 	case IPPROTO_TCP:
-		if (room < 20 || bpf_skb_load_bytes(skb, packet->l4, &head, TCP_HEAD_NEEDED))
+		if (room < 20 || ctx_load(ctx, packet->l4, &head, TCP_HEAD_NEEDED))
 			return -MARTLET_DROP_CT_INVALID_HEADER;
 		if ((head.data_offset >> 4) < 5 || (head.data_offset >> 4) * 4U > room)
 			return -MARTLET_DROP_CT_INVALID_HEADER;
@@ -205,15 +204,21 @@ INLINE int packet_parse_l4(struct __sk_buff *skb, struct packet *packet)
 		break;
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (room < 8 || bpf_skb_load_bytes(skb, packet->l4, &head, 8))
+		if (room < 8 || ctx_load(ctx, packet->l4, &head, 8))
 			return -MARTLET_DROP_CT_INVALID_HEADER;
 		break;
 	default:
-		return packet_parse_icmp(skb, packet);
+		return packet_parse_icmp(ctx, packet);
 	}
 	packet->tuple.source_port = head.source_port;
 	packet->tuple.destination_port = head.destination_port;
 	return 0;
+}
+
+/* A packet that asks for a new connection, whatever there was before. */
+INLINE bool packet_opens(const struct packet *packet)
+{
+	return packet->tcp_flags & TCP_SYN && !(packet->tcp_flags & TCP_ACK);
 }
 
 INLINE bool packet_protocol_is_known(const struct packet *packet)
@@ -230,6 +235,18 @@ INLINE bool packet_protocol_is_known(const struct packet *packet)
 	default:
 		return false;
 	}
+}
+
+/* Fills everything but what the transport header says. Returns 0 or a negative drop reason. */
+INLINE int packet_parse_network(packet_context *ctx, struct packet *packet)
+{
+	int error = ctx_protocol(ctx) == bpf_htons(ETH_P_IP) ? packet_parse_ipv4(ctx, packet)
+							     : packet_parse_ipv6(ctx, packet);
+
+	if (error)
+		return error;
+	packet_plain_tuple(packet);
+	return packet_protocol_is_known(packet) ? 0 : -MARTLET_DROP_CT_UNKNOWN_PROTOCOL;
 }
 
 #endif

@@ -40,7 +40,7 @@ extension Agent {
       name: "KubeProxyReplacement", ok: true, message: "True [\(([sockets] + details).joined(separator: "; "))]")
   }
 
-  /// Devices with the node's addresses there, masquerading, NAT's ports and entries.
+  /// Devices with the node's addresses there, XDP, masquerading, NAT's ports and entries.
   private func packetDetails() throws -> [String] {
     let addresses = Dictionary(uniqueKeysWithValues: try datapath.devices.devices().map { ($0.index, $0.addresses) })
     let attached = datapath.host.devices.sorted { $0.key < $1.key }.map { name, index in
@@ -50,7 +50,7 @@ extension Agent {
     let exceptions = try datapath.native.blocks().map(\.description)
     let table = datapath.translations
     return [
-      "packets on " + attached.joined(separator: ", "),
+      "packets on " + attached.joined(separator: ", "), accelerator.summary(datapath.host.devices),
       configuration.masquerades
         ? "masquerading except to \(exceptions.joined(separator: ", "))" : "no masquerading",
       "NAT ports \(configuration.natPorts.lowerBound)-\(configuration.natPorts.upperBound), "

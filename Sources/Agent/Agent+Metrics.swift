@@ -84,6 +84,9 @@ extension Agent {
       family("martlet_forward_count_total", "Packets let through, by direction.", dropped: false, \.packets),
       family("martlet_forward_bytes_total", "Octets let through, by direction.", dropped: false, \.bytes),
       MetricFamily(
+        "martlet_xdp_forward_count_total", .counter, "Packets of Services' clients outside that XDP sent on.",
+        (try? datapath.counters.sentOnByXDP()) ?? 0),
+      MetricFamily(
         "martlet_lost_events_total", .counter, "Events that found the kernel's ring full.",
         [.init(["source": "PERF_EVENT_RING_BUFFER"], (try? datapath.counters.lostEvents()) ?? 0)]),
     ]

@@ -19,7 +19,10 @@ extension Agent {
     } catch {
       repairs.record(.nodeDevice, failure: "\(error)")
     }
-    repairs.attempt(.devicePrograms) { try datapath.host.repair().map { "a program on device \($0)" } }
+    repairs.attempt(.devicePrograms) {
+      try datapath.host.repair().map { "a program on device \($0)" }
+        + datapath.wire.repair().map { "the XDP program on device \($0)" }
+    }
     repairs.attempt(.proxyLookup) {
       if try datapath.proxyLookup.isAttached() { return [] }
       try datapath.proxyLookup.attach()

@@ -33,6 +33,7 @@ public final class Agent: Sendable {
   let services: ServiceController
   let native: NativeRouting
   let devices: NodeDevices
+  let accelerator: DeviceAccelerator
   let terminations: ClientTermination
   let endpoints: EndpointManager
   let ring = FlowRing()
@@ -76,9 +77,10 @@ public final class Agent: Sendable {
     serviceSettings.maglevSize = configuration.maglevSize
     native = NativeRouting(
       pods: configuration.podCIDRs, exceptions: configuration.nativeCIDRs, table: datapath.native, logger: logger)
+    accelerator = DeviceAccelerator(configuration.acceleration, program: datapath.wire, logger: logger)
     devices = NodeDevices(
       names: configuration.devices, masquerades: configuration.masquerades, table: datapath.devices,
-      programs: datapath.host, logger: logger)
+      programs: datapath.host, accelerator: accelerator, logger: logger)
     let terminations = ClientTermination(datapath.socketTermination, logger: logger)
     self.terminations = terminations
     services = ServiceController(

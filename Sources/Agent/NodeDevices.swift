@@ -10,20 +10,27 @@ final class NodeDevices: Sendable {
   private let masquerades: Bool
   private let table: DeviceTable
   private let programs: HostPrograms
+  private let accelerator: DeviceAccelerator
   private let logger: Logger
   /// What is wrong with a device, as it was told last.
   private let told = Mutex<[String: String]>([:])
 
-  init(names: [String], masquerades: Bool, table: DeviceTable, programs: HostPrograms, logger: Logger) {
+  init(
+    names: [String], masquerades: Bool, table: DeviceTable, programs: HostPrograms, accelerator: DeviceAccelerator,
+    logger: Logger
+  ) {
     self.names = Set(names)
     self.masquerades = masquerades
     self.table = table
     self.programs = programs
+    self.accelerator = accelerator
     self.logger = logger
   }
 
-  /// Why a device has no programs, by its name.
-  var problems: [String: String] { told.withLock { $0.filter { !$0.value.isEmpty } } }
+  /// Why a device has no programs, or not all of them, by its name.
+  var problems: [String: String] {
+    told.withLock { $0.filter { !$0.value.isEmpty } }.merging(accelerator.problems) { problem, _ in problem }
+  }
 
   /// To be called now and then.
   func follow() {
@@ -40,6 +47,7 @@ final class NodeDevices: Sendable {
     for (name, device) in found where problems[name] == nil {
       do throws(DeviceProblem) { try attach(name, device) } catch { problems[name] = error.text }
     }
+    accelerate(found, except: Set(problems.keys))
     for name in names.sorted() {
       let problem = problems[name] ?? ""
       guard told.withLock({ $0.updateValue(problem, forKey: name) ?? "" }) != problem, !problem.isEmpty else {
@@ -47,6 +55,18 @@ final class NodeDevices: Sendable {
       }
       logger.error("traffic on \(name) is neither judged nor balanced: \(problem)")
     }
+  }
+
+  /// After the programs of traffic control, which take what XDP leaves; and before others hand frames to a device.
+  private func accelerate(_ devices: [String: NodeDevice], except faulty: Set<String>) {
+    var devices = devices
+    accelerator.detach(except: Set(devices.keys).subtracting(faulty))
+    for (name, device) in devices where !faulty.contains(name) {
+      accelerator.attach(name, device)
+      devices[name]?.xdp = accelerator.mode(name, device)
+    }
+    // What could not be written is so ten seconds later.
+    try? table.reconcile(Array(devices.values))
   }
 
   private struct DeviceProblem: Error {
@@ -60,9 +80,11 @@ final class NodeDevices: Sendable {
         throw DeviceProblem(text: "there is no such device")
       }
       guard interface.isEthernet else { throw DeviceProblem(text: "it does not carry Ethernet frames") }
-      return NodeDevice(
+      var device = NodeDevice(
         index: interface.index, addresses: try netlink.addresses(interfaceIndex: interface.index),
         previous: try table.devices().first { $0.index == interface.index }, masquerades: masquerades)
+      device.xdp = accelerator.modeToExpect(name, device)
+      return device
     } catch {
       throw error as? DeviceProblem ?? DeviceProblem(text: "\(error)")
     }

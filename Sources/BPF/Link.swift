@@ -2,6 +2,17 @@ import CLibBPF
 import CLinux
 import Glibc
 
+/// Who runs a device's XDP program.
+public enum XDPMode: String, Sendable, Hashable, CaseIterable {
+  /// The driver, on the frame as the device gave it. Not every driver can.
+  case native
+  /// The kernel, on every device, where there is a socket buffer already.
+  case generic
+
+  /// XDP_FLAGS_… of linux/if_link.h.
+  var flag: UInt32 { self == .native ? 1 << 2 : 1 << 1 }
+}
+
 /// A program's attachment that the kernel ends when its last descriptor and pin go.
 public final class Link: Sendable {
   let descriptor: OwnedDescriptor
@@ -32,9 +43,15 @@ public final class Link: Sendable {
     return try Link(OwnedDescriptor(owning: check(number, "BPF_LINK_CREATE", "tcx on device \(interfaceIndex)")))
   }
 
-  /// Attaches to a device's driver. `flags` are XDP_FLAGS_… of linux/if_link.h.
-  public static func xdp(_ program: Program, interfaceIndex: UInt32, flags: UInt32 = 0) throws(BPFError) -> Link {
-    try create(program, Int32(interfaceIndex), .xdp, flags: flags, "XDP on device \(interfaceIndex)")
+  /// Attaches to a device by XDP. No device takes two.
+  ///
+  /// - Parameter mode: nil leaves the choice to the kernel.
+  public static func xdp(
+    _ program: Program, interfaceIndex: UInt32, mode: XDPMode? = nil
+  ) throws(BPFError) -> Link {
+    try create(
+      program, Int32(interfaceIndex), .xdp, flags: mode?.flag ?? 0,
+      "\(mode.map { "\($0) " } ?? "")XDP on device \(interfaceIndex)")
   }
 
   /// Attaches to the cgroup (v2) at `path`.

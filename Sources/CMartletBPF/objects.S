@@ -14,4 +14,5 @@ martlet_\name\()_bpf_end:
 	object proxy
 	object socket
 	object socketlist
+	object xdp
 	.section .note.GNU-stack, "", @progbits

@@ -16,6 +16,8 @@ public struct AttachmentPins: Hashable, Sendable {
 
   func link(_ device: String, _ direction: TrafficDirection) -> String { "\(folder(device))/\(direction.rawValue)" }
 
+  func xdp(_ device: String, _ mode: XDPMode) -> String { "\(folder(device))/xdp_\(mode.rawValue)" }
+
   /// Says that a device has attachments; to be called before it gets them.
   func add(_ device: String) throws(BPFError) { try BPFFS.makeDirectories(folder(device)) }
 
@@ -31,7 +33,19 @@ public struct AttachmentPins: Hashable, Sendable {
       let hadPin = unlink(link(device, direction)) == 0
       if !hadPin, index != 0 { try TCAttachment.detachFilter(interfaceIndex: index, direction: direction) }
     }
+    detachXDP(device)
     rmdir(folder(device))
+  }
+
+  /// Ends the attachments by XDP to a device, or all but that of one mode.
+  func detachXDP(_ device: String, except kept: XDPMode? = nil) {
+    for mode in XDPMode.allCases where mode != kept {
+      let path = xdp(device, mode)
+      guard access(path, F_OK) == 0 else { continue }
+      // Without the pin alone the kernel would do so a moment later, and a device takes but one program.
+      try? Link.fromPin(path).detach()
+      unlink(path)
+    }
   }
 
   /// Ends the attachments to all devices but these.
@@ -48,6 +62,11 @@ public struct AttachmentPins: Hashable, Sendable {
   func programs() throws(BPFError) -> [(device: String, programID: UInt32)] {
     var found: [(device: String, programID: UInt32)] = []
     for device in try devices() {
+      for mode in XDPMode.allCases {
+        if let info = try? Link.fromPin(xdp(device, mode)).info(), info.interfaceIndex != 0 {
+          found.append((device, info.programID))
+        }
+      }
       for direction in TrafficDirection.allCases {
         if let info = try? Link.fromPin(link(device, direction)).info() {
           found.append((device, info.programID))

@@ -26,6 +26,7 @@ public final class Datapath: Sendable {
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
+  public let wire: WireProgram
   public let proxyLookup: ProxyLookup
   public let sockets: SocketPrograms
   public let socketTermination: SocketTermination
@@ -58,6 +59,7 @@ public final class Datapath: Sendable {
     }
     adopted = !object.adopted.isEmpty
     host = HostPrograms(pins: pins, maps: object.maps)
+    wire = WireProgram(pins: pins, maps: object.maps)
     proxyLookup = ProxyLookup(pins: pins, maps: object.maps)
     sockets = SocketPrograms(pins: pins, maps: object.maps)
     socketTermination = SocketTermination(maps: object.maps)
@@ -186,6 +188,7 @@ enum BPFObjects {
   static let host = bytes(martlet_host_object(), martlet_host_object_size())
   static let proxy = bytes(martlet_proxy_object(), martlet_proxy_object_size())
   static let socket = bytes(martlet_socket_object(), martlet_socket_object_size())
+  static let wire = bytes(martlet_xdp_object(), martlet_xdp_object_size())
   static let socketList = bytes(martlet_socketlist_object(), martlet_socketlist_object_size())
 
   private static func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {

@@ -14,10 +14,10 @@ public struct DatapathCounters: Sendable {
     public let bytes: UInt64
   }
 
-  /// The rows that counted anything.
+  /// The rows that counted anything, without what XDP sent on.
   public func rows() throws(BPFError) -> [Row] {
     var rows: [Row] = []
-    for index in 0..<UInt32(MARTLET_METRICS_ENTRIES) {
+    for index in 0..<UInt32(MARTLET_METRICS_ENTRIES) where index / 2 != UInt32(MARTLET_METRICS_XDP) {
       guard let values = try metrics.lookup(index) else { continue }
       let packets = values.reduce(0) { $0 &+ $1.packets }
       guard packets > 0 else { continue }
@@ -38,6 +38,9 @@ public struct DatapathCounters: Sendable {
     }
     return sum
   }
+
+  /// Packets that XDP sent on.
+  public func sentOnByXDP() throws(BPFError) -> UInt64 { try packets(reason: UInt8(MARTLET_METRICS_XDP)) }
 
   /// New connections that found no room in the connection table.
   public func refusedConnections() throws(BPFError) -> UInt64 {

@@ -93,6 +93,9 @@ public struct Host: Sendable {
     if let range = configuration.natPorts {
       arguments += ["--nat-port-range", "\(range.lowerBound)-\(range.upperBound)"]
     }
+    if let acceleration = configuration.acceleration {
+      arguments += ["--load-balancer-acceleration", acceleration.rawValue]
+    }
     if let size = configuration.maglevSize { arguments += ["--maglev-table-size", "\(size)"] }
     for (map, size) in configuration.mapSizes.sizes { arguments += ["--map-size", "\(map.rawValue)=\(size)"] }
     if let grace = configuration.fqdnGrace { arguments += ["--fqdn-grace", "\(grace)"] }

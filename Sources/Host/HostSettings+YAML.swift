@@ -63,6 +63,12 @@ extension HostSettings {
       case "masquerade": masquerades = try cursor.bool()
       case "nativeCIDR": nativeCIDRs = try HostSettings.anyBlocks(cursor)
       case "natPortRange": natPorts = try HostSettings.portRange(cursor)
+      case "loadBalancerAcceleration":
+        let word = try cursor.string()
+        guard let value = Acceleration(rawValue: word) else {
+          throw cursor.error("is none of \(Acceleration.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        acceleration = value
       case "maglevTableSize":
         guard let size = MaglevTable.sizes.first(where: { Int64($0) == (try? cursor.integer()) }) else {
           throw cursor.error("is none of \(MaglevTable.sizes)")

@@ -61,6 +61,37 @@ import Testing
     }
   }
 
+  /// A device that XDP's program is on, by the driver or without it.
+  @Test func theXDPProgramOutlivesItsProcess() throws {
+    let index = try make("mlt0")
+    try withPins { pins, datapath in
+      func link(_ mode: XDPMode) throws -> Link.Info { try Link.fromPin(pins.devices.xdp("mlt0", mode)).info() }
+      let first = try datapath().wire
+      try first.attach(interface: "mlt0", index: index, mode: .generic)
+      let before = try link(.generic)
+      #expect(before.interfaceIndex == index && first.mode(interface: "mlt0", index: index) == .generic)
+      #expect(try pins.attachments().map(\.programID) == [before.programID])
+      // The next process puts its program in place of this one.
+      let second = try datapath().wire
+      #expect(second.mode(interface: "mlt0", index: index) == .generic)
+      try second.attach(interface: "mlt0", index: index, mode: .generic)
+      let after = try link(.generic)
+      #expect(after.id == before.id && after.programID != before.programID)
+      // Somebody takes it off.
+      try Link.fromPin(pins.devices.xdp("mlt0", .generic)).detach()
+      #expect(second.mode(interface: "mlt0", index: index) == nil)
+      #expect(try second.repair() == ["mlt0"])
+      #expect(try second.repair() == [] && link(.generic).interfaceIndex == index)
+      try second.attach(interface: "mlt0", index: index, mode: .native)
+      #expect(second.mode(interface: "mlt0", index: index) == .native)
+      #expect(access(pins.devices.xdp("mlt0", .generic), F_OK) != 0)
+      try second.detach(except: [])
+      #expect(second.mode(interface: "mlt0", index: index) == nil && access(pins.programs + "/from_wire", F_OK) != 0)
+      // There is room for others.
+      try second.attach(interface: "mlt0", index: index, mode: .native)
+    }
+  }
+
   @Test func devicesThatAreGoneAreForgotten() throws {
     let indexes = try [make("mlt0"), make("mlt1")]
     let netlink = netlink

@@ -22,6 +22,7 @@ import Testing
         masquerade: false
         nativeCIDR: [10.0.0.0/8, "fd00::/8"]
         natPortRange: 20000-20999
+        loadBalancerAcceleration: best-effort
         maglevTableSize: 251
         maps: {connections: 1000, events: 65536}
         """, path: "up.yaml")
@@ -39,6 +40,7 @@ import Testing
     expected.masquerades = false
     expected.nativeCIDRs = HostSettings.anyBlocks(["10.0.0.0/8", "fd00::/8"])
     expected.natPorts = 20000...20999
+    expected.acceleration = .bestEffort
     expected.maglevSize = 251
     expected.mapSizes = MapSizes([.connections: 1000, .events: 65536])
     #expect(settings == expected)
@@ -61,6 +63,7 @@ import Testing
     ("loadBalancerCIDR: [a]", "up.yaml:1: loadBalancerCIDR: blocks are needed"),
     ("natPortRange: 0-8", "up.yaml:1: natPortRange: is not FIRST-LAST"),
     ("maglevTableSize: 250", "up.yaml:1: maglevTableSize: is none of [251, "),
+    ("loadBalancerAcceleration: fast", "up.yaml:1: loadBalancerAcceleration: is none of disabled, best-effort"),
     ("apiAddress: localhost", "up.yaml:1: apiAddress: is not ADDRESS:PORT"),
     ("a: b: c", "up.yaml:1: "),
     ("- a", "up.yaml:1: "),

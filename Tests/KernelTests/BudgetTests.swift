@@ -33,7 +33,8 @@ private func kernelSeries() throws -> String {
   /// Every program loads, and the verifier walks no more instructions than bpf/budget.json grants.
   @Test func programsStayWithinTheirBudgets() throws {
     let objects = try [
-      Node.specification(), Node.hostSpecification(), Node.proxySpecification(), SocketStage.specification(),
+      Node.specification(), Node.hostSpecification(), Node.wireSpecification(), Node.proxySpecification(),
+      SocketStage.specification(),
       SocketEndTests.specification(),
     ]
     let programs = try objects.reduce(into: [:]) { all, object in

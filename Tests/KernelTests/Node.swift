@@ -7,6 +7,14 @@ import Testing
 
 let isRoot = geteuid() == 0
 
+/// enum xdp_action.
+enum XDPAction {
+  static let drop: UInt32 = 1
+  static let pass: UInt32 = 2
+  static let tx: UInt32 = 3
+  static let redirect: UInt32 = 4
+}
+
 let shot: UInt32 = 2
 let redirected: UInt32 = 7
 let passed: UInt32 = 0
@@ -34,6 +42,7 @@ struct Pod {
 final class Node {
   let loaded: LoadedObject
   private var loadedHost: LoadedObject?
+  private var loadedWire: LoadedObject?
   /// Tells the stack of the proxy's listeners, over the same maps.
   let proxy: LoadedObject
   let config: BPFMap<UInt32, martlet_config>
@@ -64,6 +73,11 @@ final class Node {
   static func hostSpecification() throws -> ObjectSpecification {
     let object = UnsafeRawBufferPointer(start: martlet_host_object(), count: martlet_host_object_size())
     return try ObjectSpecification(bytes: Array(object), name: "host")
+  }
+
+  static func wireSpecification() throws -> ObjectSpecification {
+    let object = UnsafeRawBufferPointer(start: martlet_xdp_object(), count: martlet_xdp_object_size())
+    return try ObjectSpecification(bytes: Array(object), name: "xdp")
   }
 
   static func proxySpecification() throws -> ObjectSpecification {
@@ -114,6 +128,14 @@ final class Node {
     if let loadedHost { return loadedHost }
     let object = try Node.hostSpecification().load(reusing: loaded.maps)
     loadedHost = object
+    return object
+  }
+
+  /// The program that its devices' drivers run, over the same maps.
+  func wire() throws -> LoadedObject {
+    if let loadedWire { return loadedWire }
+    let object = try Node.wireSpecification().load(reusing: loaded.maps)
+    loadedWire = object
     return object
   }
 

@@ -63,10 +63,26 @@ extension Node {
     } else {
       result = try program.testRun(data: bytes, context: &context)
     }
+    return Outcome(
+      code: result.returnValue, bytes: result.data, control: context.controlBlock, mark: context.mark,
+      events: newEvents())
+  }
+
+  /// A frame that comes by the device to the outside, seen before there is a socket buffer.
+  func runOnWire(_ bytes: [UInt8]) throws -> Outcome {
+    let (namespace, index) = try #require(outside)
+    // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
+    let words: [UInt32] = [0, UInt32(bytes.count), 0, index, 0, 0]
+    let context = words.withUnsafeBytes { Array($0) }
+    let program = try wire().program("from_wire")
+    let result = try namespace.run { try program.testRun(data: bytes, context: context) }
+    return Outcome(code: result.returnValue, bytes: result.data, control: [], mark: 0, events: newEvents())
+  }
+
+  private func newEvents() -> [martlet_event] {
     var events: [martlet_event] = []
     ring.consume { events.append($0.loadUnaligned(as: martlet_event.self)) }
-    return Outcome(
-      code: result.returnValue, bytes: result.data, control: context.controlBlock, mark: context.mark, events: events)
+    return events
   }
 
   /// Packets counted under a reason, of all CPUs.

@@ -1,16 +1,17 @@
 import CMartletABI
 import Testing
 
-/// Services for clients from outside: each packet byte for byte, with its checksums from scratch.
+/// Services for clients from outside: each packet byte for byte, with its checksums from scratch; the same whether or not XDP
+/// sees them first.
 @Suite(.enabled(if: isRoot, "needs root")) struct OutsideTests {
   let syn = TCPFlag.syn
   let synAck = TCPFlag.syn | TCPFlag.ack
 
   /// A backend on this node sees the client, and answers it by way of the stack.
-  @Test(arguments: [Carrier.tcp, .udp, .bare], Family.allCases) func aPodOfThisNodeSeesTheClient(
-    _ carrier: Carrier, _ family: Family
+  @Test(arguments: [Carrier.tcp, .udp, .bare], Way.all) func aPodOfThisNodeSeesTheClient(
+    _ carrier: Carrier, _ way: Way
   ) throws {
-    let gateway = try Gateway(family)
+    let gateway = try Gateway(way)
     let (node, client, b) = (gateway.node, gateway.client, gateway.node.b)
     try gateway.nodePort(carrier.proto, to: [gateway.local])
     let entered = try gateway.enters(gateway.frame(client, gateway.nodePlace, carrier, syn))
@@ -35,10 +36,10 @@ import Testing
   }
 
   /// A backend elsewhere sees the node, so that its answers come by here.
-  @Test(arguments: [Carrier.tcp, .udp, .bare], Family.allCases) func aBackendElsewhereSeesTheNode(
-    _ carrier: Carrier, _ family: Family
+  @Test(arguments: [Carrier.tcp, .udp, .bare], Way.all) func aBackendElsewhereSeesTheNode(
+    _ carrier: Carrier, _ way: Way
   ) throws {
-    let gateway = try Gateway(family)
+    let gateway = try Gateway(way)
     let (client, backend) = (gateway.client, gateway.backend)
     try gateway.nodePort(carrier.proto, to: [backend])
     var ports: Set<UInt16> = []
@@ -60,12 +61,13 @@ import Testing
     }
     #expect(ports.count == 1)
     #expect(try gateway.stage.nat.entries().count == 2)
+    #expect(gateway.sentOn == (way.entrance == .xdp ? 4 : 0))
   }
 
-  @Test(arguments: [Carrier.tcp, .udp, .bare], Family.allCases) func errorsFindTheirWay(
-    _ carrier: Carrier, _ family: Family
+  @Test(arguments: [Carrier.tcp, .udp, .bare], Way.all) func errorsFindTheirWay(
+    _ carrier: Carrier, _ way: Way
   ) throws {
-    let gateway = try Gateway(family)
+    let gateway = try Gateway(way)
     let (client, backend) = (gateway.client, gateway.backend)
     try gateway.nodePort(carrier.proto, to: [backend])
     let asked = gateway.frame(client, gateway.nodePlace, carrier, syn)
@@ -81,7 +83,7 @@ import Testing
     let sent = gateway.frame(place, backend, carrier, syn, hopLimit: 60)
     var seen = asked
     seen.hopLimit = 60
-    let router = Place(address: family == .ipv4 ? v4(192, 0, 2, 77) : v6([0x20, 1, 0xd, 0xb8], 77), port: 0)
+    let router = Place(address: way.family == .ipv4 ? v4(192, 0, 2, 77) : v6([0x20, 1, 0xd, 0xb8], 77), port: 0)
     for (from, named) in [(backend, gateway.nodePlace), (router, router)] {
       let told = try gateway.enters(error(from, place, citing: sent))
       #expect(told.code == redirected)
@@ -97,8 +99,8 @@ import Testing
   }
 
   /// What says who may come in, and that nobody is there.
-  @Test(arguments: Family.allCases) func clientsFromOutsideHaveRulesOfTheirOwn(_ family: Family) throws {
-    let gateway = try Gateway(family)
+  @Test(arguments: Way.all) func clientsFromOutsideHaveRulesOfTheirOwn(_ way: Way) throws {
+    let gateway = try Gateway(way)
     let (stage, node) = (gateway.stage, gateway.node)
     func reason(_ place: Place) throws -> UInt32? {
       let frame = gateway.frame(gateway.client, place, .tcp, syn)
@@ -130,14 +132,14 @@ import Testing
   }
 
   /// An answer to a pod is judged as what the pod asked, and rewritten after that, at the pod.
-  @Test(arguments: Family.allCases) func answersToPodsAreLeftToThePod(_ family: Family) throws {
-    let gateway = try Gateway(family)
+  @Test(arguments: Way.all) func answersToPodsAreLeftToThePod(_ way: Way) throws {
+    let gateway = try Gateway(way)
     let (stage, a) = (gateway.stage, gateway.node.a)
     try stage.balance(Proto.tcp, to: [gateway.backend])
     #expect(
       try gateway.node.leaves(stage.sent(by: a, from: 4000, to: stage.vip, .tcp, syn)).bytes
         == stage.sent(by: a, from: 4000, to: gateway.backend, .tcp, syn).bytes)
-    let answer = gateway.frame(gateway.backend, Place(address: a.address(family), port: 4000), .tcp, synAck)
+    let answer = gateway.frame(gateway.backend, Place(address: a.address(way.family), port: 4000), .tcp, synAck)
     let entered = try gateway.enters(answer)
     #expect(entered.code == passed && entered.bytes == answer.bytes)
     #expect(
@@ -146,8 +148,8 @@ import Testing
   }
 
   /// A pod of another node is a client of the cluster.
-  @Test(arguments: Family.allCases) func podsElsewhereAreOfTheCluster(_ family: Family) throws {
-    let gateway = try Gateway(family)
+  @Test(arguments: Way.all) func podsElsewhereAreOfTheCluster(_ way: Way) throws {
+    let gateway = try Gateway(way)
     try gateway.node.know(gateway.backend.address, 128, Peer.elsewhere)
     try gateway.stage.balance(Proto.tcp, to: [gateway.local])
     let asking = Place(address: gateway.backend.address, port: 4000)
@@ -155,19 +157,19 @@ import Testing
     #expect(outcome.code == passed && outcome.bytes == gateway.frame(asking, gateway.local, .tcp, syn).bytes)
   }
 
-  @Test(arguments: Family.allCases) func whatCanNotGoOnIsDropped(_ family: Family) throws {
-    let gateway = try Gateway(family)
-    let nowhere = Place(address: family == .ipv4 ? v4(203, 0, 113, 1) : v6([0x20, 1, 0xd, 0xb9], 1), port: 8080)
+  @Test(arguments: Way.all) func whatCanNotGoOnIsDropped(_ way: Way) throws {
+    let gateway = try Gateway(way)
+    let nowhere = Place(address: way.family == .ipv4 ? v4(203, 0, 113, 1) : v6([0x20, 1, 0xd, 0xb9], 1), port: 8080)
     try gateway.stage.service(11, Proto.tcp, [nowhere])
     try gateway.stage.frontend(gateway.stage.vip, Proto.tcp, external: 11)
     #expect(try gateway.enters(gateway.frame(gateway.client, gateway.stage.vip, .tcp, syn)).reason == 169)
   }
 
   /// A server of the node itself, which is told the client's address.
-  @Test(arguments: [Carrier.tcp, .udp], Family.allCases) func theNodeAnswers(_ carrier: Carrier, _ family: Family)
+  @Test(arguments: [Carrier.tcp, .udp], Way.all) func theNodeAnswers(_ carrier: Carrier, _ way: Way)
     throws
   {
-    let gateway = try Gateway(family)
+    let gateway = try Gateway(way)
     let server = Place(address: gateway.address, port: 8080)
     try gateway.nodePort(carrier.proto, to: [server])
     var backend = try #require(try gateway.stage.backends.lookup(Balancer.number * 100 + 1))

@@ -454,7 +454,9 @@ MARTLET_ASSERT_SIZE(struct martlet_nat_entry, 56);
 
 /* martlet_devices: hash, index of a device to the outside -> the node's addresses on it. */
 enum martlet_device_flags {
-	MARTLET_DEVICE_MASQUERADE = 1 << 0, /* pods' packets leave with the node's address */
+	MARTLET_DEVICE_MASQUERADE = 1 << 0,  /* pods' packets leave with the node's address */
+	MARTLET_DEVICE_XDP = 1 << 1,	     /* frames may be handed to its driver (XDP_REDIRECT) */
+	MARTLET_DEVICE_GENERIC_XDP = 1 << 2, /* the kernel runs XDP there, not the driver */
 };
 
 struct martlet_device {
@@ -578,7 +580,9 @@ MARTLET_ASSERT_SIZE(struct martlet_event, 112);
 /* ---- martlet_metrics: per-CPU array of struct martlet_counter, index = reason * 2 + direction -
  */
 
-#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons */
+#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons, but for  \
+				     */
+#define MARTLET_METRICS_XDP 1	    /* sent on before there was a socket buffer */
 
 /* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------
  */

@@ -15,5 +15,7 @@ const void *martlet_socket_object(void);
 size_t martlet_socket_object_size(void);
 const void *martlet_socketlist_object(void);
 size_t martlet_socketlist_object_size(void);
+const void *martlet_xdp_object(void);
+size_t martlet_xdp_object_size(void);
 
 #endif

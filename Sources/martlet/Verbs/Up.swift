@@ -31,7 +31,7 @@ struct Up: AsyncParsableCommand {
         maps: {connections: 500000, ipcache: 1000000}
 
       Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath, \
-      devices, masquerade, nativeCIDR, natPortRange and maglevTableSize; the other maps are endpoints, policies, fragments and events (in bytes).
+      devices, masquerade, nativeCIDR, natPortRange, loadBalancerAcceleration and maglevTableSize; the other maps are endpoints, policies, fragments and events (in bytes).
       """)
 
   @OptionGroup var instance: InstanceOptions
@@ -82,6 +82,12 @@ struct Up: AsyncParsableCommand {
       "Source ports of translated connections: FIRST-LAST (default: \(NATPorts.standard.lowerBound)-\(NATPorts.standard.upperBound))."
   )
   var natPortRange: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether XDP sends on, at each --device, what goes from clients outside to backends on other nodes, and back.",
+      discussion: "best-effort: where the driver can. generic: without the driver, to try it."))
+  var loadBalancerAcceleration: Acceleration?
 
   @Option(
     help: "Entries of Maglev's tables, one of \(MaglevTable.sizes) (default: \(MaglevTable.defaultSize)).")
@@ -143,6 +149,7 @@ struct Up: AsyncParsableCommand {
     configuration.masquerades = masquerade ?? file.masquerades ?? true
     configuration.nativeCIDRs = try nativeCIDR.map { try anyBlocks($0, "--native-cidr") } ?? file.nativeCIDRs ?? []
     configuration.natPorts = try natPortRange.map { try portRange($0, "--nat-port-range") } ?? file.natPorts
+    configuration.acceleration = loadBalancerAcceleration ?? file.acceleration
     configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? file.maglevSize
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
     return configuration
@@ -187,6 +194,8 @@ func maglevSize(_ size: Int) throws -> Int {
   }
   return size
 }
+
+extension Acceleration: ExpressibleByArgument {}
 
 /// This host's name in the form of a Node's.
 func hostName() throws -> String {
