@@ -53,9 +53,11 @@ public struct ProxyService: Sendable {
     let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
     let dns = try nameProxy(listeners, resolver, rules)
-    let tls = try TLSProxy(resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
+    let tls = try TLSProxy(
+      resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
     let server = ProxyServer(
-      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, dns: dns,
+      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
+      dns: dns,
       tls: tls, options: options)
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
