@@ -121,8 +121,8 @@ let package = Package(
     target(
       "Host",
       [
-        "Operator", "ControlPlane", "KubernetesAPI", "Workloads", "Datapath", "Services", "CNI", "NodeAPI", "Netlink",
-        "Identity",
+        "Operator", "ControlPlane", "KubernetesAPI", "KernelABI", "Workloads", "Datapath", "Services", "CNI", "NodeAPI",
+        "NodeMetrics", "Netlink", "Identity",
         "Addressing", "JSON", "CLinux", "BPF", "Files", "Threads", logging,
       ]),
 

@@ -182,7 +182,7 @@ INLINE int to_container_decide(struct __sk_buff *skb, struct flow *flow)
 	}
 	source = endpoint_lookup(&packet->source);
 	flow_source_is(flow, source);
-	if (mark_is(skb, MARTLET_MARK_FROM_PROXY) && !flow->trace) {
+	if (is_of_proxy(skb) && !flow->trace) {
 		result = proxy_from(flow);
 		if (result >= 0)
 			result = flow->translation == TRANSLATION_BACK ? nat_back(skb, flow) : 0;

@@ -14,6 +14,17 @@ INLINE void mark_for_proxy(struct __sk_buff *skb)
 	mark_set(skb, MARTLET_MARK_TO_PROXY);
 }
 
+/* From the proxy of this instance, which has judged it; that of another instance has not. */
+INLINE bool is_of_proxy(const struct __sk_buff *skb)
+{
+	const struct martlet_config *config;
+
+	if (!mark_is(skb, MARTLET_MARK_FROM_PROXY))
+		return false;
+	config = config_get();
+	return config && (skb->mark & MARTLET_MARK_INSTANCE) == config->proxy_instance;
+}
+
 INLINE __u32 proxy_listener(const struct packet *packet)
 {
 	if (packet->protocol == IPPROTO_UDP)

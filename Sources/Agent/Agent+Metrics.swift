@@ -19,7 +19,10 @@ extension Agent {
   var metricsComponent: AgentStatus.Component {
     let problem = metricsProblem.withLock { $0 }
     return AgentStatus.Component(
-      name: "Metrics", ok: problem == nil, message: problem ?? "OK, http://\(configuration.metricsAddress)/metrics")
+      name: "Metrics", ok: problem == nil,
+      message: problem
+        ?? "OK, http://\(configuration.metricsAddress)/metrics, the proxy's http://\(configuration.proxyMetricsAddress)/metrics"
+    )
   }
 
   /// How full the kernel's tables are: the line of `martlet status`.

@@ -5,6 +5,7 @@ import Clocks
 import Datapath
 import Flows
 import Identity
+import KernelABI
 import KubernetesAPI
 import Logging
 import Netlink
@@ -61,7 +62,7 @@ public final class Agent: Sendable {
     client = try KubernetesClient(configuration: .kubeconfig(path: configuration.directory.kubeconfig))
     datapath = try Datapath(
       pins: DatapathPins(root: configuration.directory.pins), sizes: configuration.mapSizes, logger: logger)
-    network = try NodeNetwork()
+    network = try NodeNetwork(instance: configuration.directory.instance)
     repairs = DatapathRepairs(logger: logger)
     identities = IdentityService(api: client, logger: logger)
     let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
@@ -103,6 +104,7 @@ public final class Agent: Sendable {
     settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
     settings.nodePorts = configuration.nodePorts
     settings.natPorts = configuration.natPorts
+    settings.proxyMark = ProxyMark(instance: configuration.directory.instance)
     if let natPortsProblem { logger.warning("\(natPortsProblem): two connections may be taken for one") }
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }

@@ -40,6 +40,8 @@ public struct AgentConfiguration: Sendable {
   public var names = NameCache.Options()
   /// Where Prometheus finds this agent.
   public var metricsAddress = MetricsAddress.agent
+  /// Where it finds this node's proxy, which serves there by itself.
+  public var proxyMetricsAddress = MetricsAddress.proxy
 
   public init(
     directory: StateDirectory, nodeName: String, clusterName: String = "default", podCIDRs: [CIDR], mtu: Int = 1500,

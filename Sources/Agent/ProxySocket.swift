@@ -26,9 +26,8 @@ final class ProxySocket: Sendable {
     unlink(path)
     let result = clinux_bind_unix(descriptor, path)
     guard result == 0, chmod(path, 0o600) == 0 else {
-      let number = result == 0 ? errno : -result
-      close(descriptor)
-      throw Failure(path: path, number: number)
+      // `deinit` closes the socket.
+      throw Failure(path: path, number: result == 0 ? errno : -result)
     }
   }
 

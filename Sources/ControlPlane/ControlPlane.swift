@@ -177,9 +177,9 @@ public final class ControlPlane: Sendable {
   }
 }
 
-enum Listening {
+public enum Listening {
   /// Why a TCP port can not be listened on; nil when it can.
-  static func problem(_ address: String, _ port: Int) -> String? {
+  public static func problem(_ address: String, _ port: Int) -> String? {
     var hints = addrinfo()
     hints.ai_flags = AI_NUMERICHOST | AI_PASSIVE
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -1,4 +1,5 @@
 import CMartletABI
+import KernelABI
 
 /// What the node tells its programs: the map `martlet_config`.
 public struct DatapathSettings: Hashable, Sendable {
@@ -20,6 +21,8 @@ public struct DatapathSettings: Hashable, Sendable {
   public var nodePorts: ClosedRange<UInt16>? = 30000...32767
   /// Source ports of translated connections; see ``NATPorts``.
   public var natPorts: ClosedRange<UInt16> = NATPorts.standard
+  /// By which the proxy's packets are known.
+  public var proxyMark = ProxyMark()
 
   public init() {}
 
@@ -33,6 +36,7 @@ public struct DatapathSettings: Hashable, Sendable {
       ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, maglev_size: 0,
       node_netns_cookie: nodeNamespaceCookie,
       node_port_first: nodePorts?.lowerBound ?? 0, node_port_last: nodePorts?.upperBound ?? 0,
-      nat_port_first: natPorts.lowerBound, nat_port_last: natPorts.upperBound)
+      nat_port_first: natPorts.lowerBound, nat_port_last: natPorts.upperBound,
+      proxy_instance: proxyMark.instance, pad: 0)
   }
 }

@@ -11,17 +11,25 @@ import Netlink
 
 /// What a node's own stack needs so that pods reach it and the proxy gets its packets: a pair of devices that carries the
 /// node's address in each pod block, and the routes that deliver marked packets locally.
+///
+/// The devices are the instance's own. The routes and the rules that lead to them are the same for all instances of a network
+/// namespace, and whoever finds none makes them.
 public struct NodeNetwork: Sendable {
-  /// The device that holds the node's pod-side addresses, and its peer.
-  public static let device = "martlet_host"
-  static let peer = "martlet_net"
+  /// The device that holds the node's pod-side addresses, and its peer. Pods' devices have a hexadecimal digit after `mlt`.
+  let device: String
+  let peer: String
   /// Routing table of the packets for the proxy.
   static let proxyTable: RouteTable = 2005
   static let rulePriority: UInt32 = 9
 
   let netlink: NetlinkHandle
 
-  public init() throws(NetlinkError) { netlink = try NetlinkHandle() }
+  /// - Parameter instance: the number of the instance, eight hexadecimal digits.
+  public init(instance: String) throws(NetlinkError) {
+    device = "mlth" + instance
+    peer = "mltn" + instance
+    netlink = try NetlinkHandle()
+  }
 
   /// Makes all of it, or leaves what is right already.
   ///
@@ -48,17 +56,17 @@ public struct NodeNetwork: Sendable {
   @discardableResult
   public func repair(addresses: [IPAddress]) throws -> [Part] {
     var made: [Part] = []
-    if try netlink.interface(named: NodeNetwork.device) == nil {
-      try netlink.createVeth(VethSpecification(name: NodeNetwork.device, peerName: NodeNetwork.peer))
-      made.append(.device("device \(NodeNetwork.device)"))
+    if try netlink.interface(named: device) == nil {
+      try netlink.createVeth(VethSpecification(name: device, peerName: peer))
+      made.append(.device("device \(device)"))
     }
-    for name in [NodeNetwork.device, NodeNetwork.peer] {
+    for name in [device, peer] {
       guard let interface = try netlink.interface(named: name) else { continue }
       if !interface.isUp {
         try netlink.setInterface(index: interface.index, up: true)
         made.append(.device("device \(name) up"))
       }
-      if name == NodeNetwork.device {
+      if name == device {
         let present = Set(try netlink.addresses(interfaceIndex: interface.index).map(\.address))
         for address in addresses where !present.contains(address) {
           made.append(.device("address \(address) of \(name)"))
@@ -85,8 +93,7 @@ public struct NodeNetwork: Sendable {
         $0.family == rule.family && $0.table == rule.table && $0.mark == rule.mark && $0.markMask == rule.markMask
       }
       guard !isThere else { continue }
-      try netlink.addRule(rule)
-      made.append(.rule("\(family) rule of the packets for the proxy (lookup \(table.rawValue))"))
+      if try add(rule) { made.append(.rule("\(family) rule of the packets for the proxy (lookup \(table.rawValue))")) }
     }
     let routes = try netlink.routes(table: table)
     for everything in [CIDR(IPAddress(v4: 0), length: 0), CIDR(IPAddress(high: 0, low: 0), length: 0)] {
@@ -101,11 +108,23 @@ public struct NodeNetwork: Sendable {
     return made
   }
 
+  /// False when another instance's agent was quicker.
+  private func add(_ rule: RoutingRule) throws(NetlinkError) -> Bool {
+    do throws(NetlinkError) { try netlink.addRule(rule) } catch {
+      if error.isAlreadyThere { return false }
+      throw error
+    }
+    return true
+  }
+
   /// Removes what `ensure` made; sysctls stay as they are.
-  public func remove() throws {
-    if let interface = try netlink.interface(named: NodeNetwork.device) {
+  ///
+  /// - Parameter sharedToo: also what other instances of the namespace need, if there are any.
+  public func remove(sharedToo: Bool) throws {
+    if let interface = try netlink.interface(named: device) {
       try netlink.deleteInterface(index: interface.index)
     }
+    guard sharedToo else { return }
     for rule in try netlink.rules() where rule.table == NodeNetwork.proxyTable { try netlink.deleteRule(rule) }
     for route in try netlink.routes(table: NodeNetwork.proxyTable) { try netlink.deleteRoute(route) }
   }

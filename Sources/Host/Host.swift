@@ -24,29 +24,52 @@ public struct Host: Sendable {
   private let logger: Logger
   private let lock: InstanceLock
   private let hold: NamespaceHold
+  private let share: NamespaceShare
 
-  /// Checks what the host must have and takes the state directory; throws saying what is missing.
+  /// Checks what the host must have, and takes the state directory and a share of the network namespace; throws saying what is
+  /// missing, or what another instance has.
   public init(configuration: HostConfiguration, logger: Logger) throws {
+    let directory = configuration.directory
     try Preflight().check(devices: configuration.devices)
-    try Preflight.check(configuration)
+    try Preflight.check(directory)
     try Preflight.mountBPFFS()
-    try configuration.directory.create()
-    lock = try InstanceLock(configuration.directory)
-    // Before anything of the namespace's is touched, and until the end: what is removed there is this instance's.
-    hold = try NamespaceHold(configuration.directory)
+    try directory.create()
+    lock = try InstanceLock(directory)
+    hold = NamespaceHold(instance: directory.instance)
+    share = try hold.claim { others in
+      let remembered = RememberedShare(of: directory)
+      let share = try NamespaceShare(configuration, remembered: remembered, try Host.surroundings(others))
+      try Preflight.check(
+        pods: share.podCIDRs, services: share.serviceCIDRs, balancers: configuration.loadBalancerCIDRs)
+      let neighbours = Set(others.filter { $0.kind == .state }.map(\.value)).sorted().joined(separator: ", ")
+      if !neighbours.isEmpty { logger.info("beside \(neighbours) in this network namespace: \(share)") }
+      if configuration.serviceCIDRs == nil, let before = remembered.serviceCIDRs, before != share.serviceCIDRs {
+        let blocks = before.map(\.description).joined(separator: ",")
+        logger.warning(
+          "another instance has \(blocks) now: Services with an address of it are not reached from the node")
+      }
+      return (share, share.claims(configuration))
+    }
+    try RememberedShare(share, of: configuration).save(in: directory)
     self.configuration = configuration
     self.logger = logger
+  }
+
+  private static func surroundings(_ others: [NamespaceClaim]) throws(NetlinkError) -> NamespaceShare.Surroundings {
+    let netlink = try NetlinkHandle()
+    let inUse = try netlink.addresses().map { CIDR($0.address) } + netlink.routes(table: .main).map(\.destination)
+    return NamespaceShare.Surroundings(others: others, inUse: inUse, isPortFree: Preflight.isPortFree)
   }
 
   /// Runs until the task is cancelled, then ends the workloads, the processes and, unless it is to be kept, the datapath.
   public func run() async throws {
     let directory = configuration.directory
     var settings = ControlPlaneConfiguration(stateDirectory: directory.path)
-    settings.address = configuration.apiAddress
-    settings.port = configuration.apiPort
+    settings.address = share.api.address
+    settings.port = Int(share.api.port)
     settings.nodeName = configuration.nodeName
-    settings.podCIDRs = configuration.podCIDRs.map(\.description)
-    settings.serviceCIDRs = configuration.serviceCIDRs.map(\.description)
+    settings.podCIDRs = share.podCIDRs.map(\.description)
+    settings.serviceCIDRs = share.serviceCIDRs.map(\.description)
     settings.nodePorts = configuration.nodePorts ?? settings.nodePorts
     settings.loadBalancerCIDRs = configuration.loadBalancerCIDRs.map(\.description)
     settings.podLog = { request in
@@ -81,7 +104,8 @@ public struct Host: Sendable {
   private var agentArguments: [String] {
     var arguments = [
       "agent", "--state-dir", configuration.directory.path, "--node-name", configuration.nodeName, "--pod-cidr",
-      configuration.podCIDRs.map(\.description).joined(separator: ","),
+      share.podCIDRs.map(\.description).joined(separator: ","), "--metrics-address", "\(share.agentMetrics)",
+      "--proxy-metrics-address", "\(share.proxyMetrics)",
     ]
     if configuration.audit { arguments.append("--audit") }
     if let range = configuration.nodePorts { arguments += ["--node-ports", "\(range.lowerBound)-\(range.upperBound)"] }
@@ -108,7 +132,7 @@ public struct Host: Sendable {
     let directory = configuration.directory
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
-    let proxy = child("proxy", ["proxy", "--state-dir", directory.path])
+    let proxy = child("proxy", ["proxy", "--state-dir", directory.path, "--metrics-address", "\(share.proxyMetrics)"])
     let pods = PodRuntimeConfiguration(
       stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,
       hostAddresses: addresses, plugin: [Executable.path, "cni"], environment: Environment.all)
@@ -163,7 +187,7 @@ public struct Host: Sendable {
 
   /// Makes or renews this host's Node object. Returns the host's addresses, which pods see as their node's.
   private func registerNode(_ client: KubernetesClient) async throws -> [IPAddress] {
-    let addresses = try configuration.podCIDRs.map { try AddressPool($0).gateway }
+    let addresses = try share.podCIDRs.map { try AddressPool($0).gateway }
     let node: JSONValue = [
       "apiVersion": "v1", "kind": "Node",
       "metadata": [
@@ -171,8 +195,8 @@ public struct Host: Sendable {
         "labels": ["kubernetes.io/hostname": .string(configuration.nodeName), "kubernetes.io/os": "linux"],
       ],
       "spec": [
-        "podCIDR": .string(configuration.podCIDRs.first?.description ?? ""),
-        "podCIDRs": .array(configuration.podCIDRs.map { .string($0.description) }),
+        "podCIDR": .string(share.podCIDRs.first?.description ?? ""),
+        "podCIDRs": .array(share.podCIDRs.map { .string($0.description) }),
       ],
     ]
     do throws(KubernetesError) {
@@ -218,9 +242,12 @@ public struct Host: Sendable {
   }
 
   private func removeDatapath() {
+    let directory = configuration.directory
     do {
-      try DatapathPins(root: configuration.directory.pins).removeAll()
-      try NodeNetwork().remove()
+      try DatapathPins(root: directory.pins).removeAll()
+      try hold.leave { isLast in
+        try NodeNetwork(instance: directory.instance).remove(sharedToo: isLast)
+      }
     } catch {
       logger.warning("the datapath could not be removed: \(error)")
     }

@@ -2,16 +2,20 @@ import Addressing
 import Datapath
 import Files
 import NodeAPI
+import NodeMetrics
 
 /// What `martlet up` is told.
 public struct HostConfiguration: Sendable {
   public var directory: StateDirectory
   public var nodeName: String
-  public var apiAddress: String
-  public var apiPort: Int
+  /// Where the API server listens. Of this and what follows, nil: as in ``HostDefaults``.
+  public var apiAddress: ListenAddress?
   /// One block of each family.
-  public var podCIDRs: [CIDR]
-  public var serviceCIDRs: [CIDR]
+  public var podCIDRs: [CIDR]?
+  public var serviceCIDRs: [CIDR]?
+  /// Where Prometheus finds the agent and the proxy.
+  public var agentMetrics: MetricsAddress?
+  public var proxyMetrics: MetricsAddress?
   /// The ports of services on this host; nil: the API server's default.
   public var nodePorts: ClosedRange<UInt16>?
   /// The addresses of load balancers; without one they wait for somebody else's.
@@ -38,16 +42,9 @@ public struct HostConfiguration: Sendable {
   /// Seconds that such an answer holds at least; nil: the agent's default.
   public var fqdnMinimumTTL: Int?
 
-  public init(
-    directory: StateDirectory, nodeName: String, apiAddress: String, apiPort: Int, podCIDRs: [CIDR],
-    serviceCIDRs: [CIDR], keepsDatapath: Bool
-  ) {
+  public init(directory: StateDirectory, nodeName: String, keepsDatapath: Bool) {
     self.directory = directory
     self.nodeName = nodeName
-    self.apiAddress = apiAddress
-    self.apiPort = apiPort
-    self.podCIDRs = podCIDRs
-    self.serviceCIDRs = serviceCIDRs
     self.keepsDatapath = keepsDatapath
   }
 }

@@ -48,6 +48,11 @@ public struct ListenAddress: Hashable, Sendable {
   public let address: String
   public let port: UInt16
 
+  init(_ address: String, port: UInt16) {
+    self.address = address
+    self.port = port
+  }
+
   /// nil when `text` is no such thing.
   public init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }

@@ -1,4 +1,6 @@
 import Files
+import KernelABI
+import Synchronization
 
 #if canImport(Glibc)
   import Glibc
@@ -6,64 +8,57 @@ import Files
   import Musl
 #endif
 
-/// Keeps two `martlet up` from sharing a network namespace, where both would use the same devices, rules and tables.
-///
-/// Held by abstract Unix sockets (unix(7)): their names are the namespace's own, and go with the process, however it ends. One
-/// is the same for all instances; the other, which /proc/net/unix lists, says which directory the holder has.
+/// What this instance has of its network namespace, where other instances may be: each says what it has by abstract names, which
+/// go with the process, so that nothing is left of one that crashed.
 final class NamespaceHold: Sendable {
-  private static let name = "martlet/node"
-  private static let directoryPrefix = "martlet/directory="
+  private static let turnName = NamespaceClaim.prefix + "turn"
 
-  private let descriptors: [Int32]
+  private let instance: String
+  private let names = Mutex<[AbstractName]>([])
 
-  /// - Throws: when another instance has the calling thread's namespace.
-  init(_ directory: StateDirectory) throws(HostError) {
-    let node = try NamespaceHold.bind(NamespaceHold.name)
-    guard let node else {
-      let holder = NamespaceHold.holder.map { " (state directory \($0))" } ?? ""
-      throw HostError(
-        "another `martlet up`\(holder) has this network namespace; stop it with `martlet down\(NamespaceHold.option)`, "
-          + "or start this one in a namespace of its own, as in `ip netns exec NAME martlet up`")
-    }
-    let told = try NamespaceHold.bind(NamespaceHold.directoryPrefix + directory.path)
-    descriptors = [node, told].compactMap { $0 }
-  }
+  /// Has nothing yet.
+  init(instance: String) { self.instance = instance }
 
-  deinit { for descriptor in descriptors { close(descriptor) } }
-
-  private static var option: String { holder.map { " --state-dir \($0)" } ?? "" }
-
-  /// The state directory of the instance that has the calling process's namespace; nil when none has.
-  static var holder: String? {
-    guard let table = try? StateFiles.read("/proc/self/net/unix") else { return nil }
-    for line in String(decoding: table, as: UTF8.self).split(separator: "\n") {
-      guard let start = line.firstRange(of: "@" + directoryPrefix)?.upperBound else { continue }
-      return String(line[start...])
-    }
-    return nil
-  }
-
-  /// nil when somebody has the name.
-  private static func bind(_ name: String) throws(HostError) -> Int32? {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw HostError("no Unix socket: \(String(cString: strerror(errno)))") }
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    // An abstract name begins with a NUL and ends with the length.
-    let length = withUnsafeMutableBytes(of: &address.sun_path) { path in
-      let bytes = name.utf8.prefix(path.count - 1)
-      for (index, byte) in bytes.enumerated() { path[index + 1] = byte }
-      return bytes.count + 1
-    }
-    let result = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.bind(descriptor, $0, socklen_t(MemoryLayout<sa_family_t>.size + length))
+  /// Claims what `choose` asks for, given what others have; nobody else's claims change meanwhile.
+  ///
+  /// - Throws: what `choose` throws, or that this instance and another one can not be told apart.
+  func claim<Share>(_ choose: ([NamespaceClaim]) throws -> (Share, [NamespaceClaim])) throws -> Share {
+    try NamespaceHold.exclusively {
+      let present = NamespaceHold.present
+      if let other = present.first(where: { ProxyMark(instance: $0.instance) == ProxyMark(instance: instance) }) {
+        throw HostError(
+          "the number that follows from the state directory's path is too like that of \(present.holder(other.instance)) in "
+            + "this network namespace; give another --state-dir")
       }
+      let (share, claims) = try choose(present)
+      let taken = try claims.compactMap { try AbstractName($0.name) }
+      names.withLock { $0 = taken }
+      return share
     }
-    if result == 0 { return descriptor }
-    let error = errno
-    close(descriptor)
-    if error == EADDRINUSE { return nil }
-    throw HostError("the network namespace can not be taken: \(String(cString: strerror(error)))")
+  }
+
+  /// Gives everything back. No other instance comes or goes while `body` runs, which learns whether this one is the last.
+  func leave(_ body: (_ isLast: Bool) throws -> Void) throws {
+    try NamespaceHold.exclusively {
+      defer { names.withLock { $0 = [] } }
+      try body(NamespaceHold.present.allSatisfy { $0.instance == instance })
+    }
+  }
+
+  private static var present: [NamespaceClaim] {
+    AbstractName.all(NamespaceClaim.prefix).compactMap { NamespaceClaim(name: $0) }
+  }
+
+  /// One instance of the namespace at a time.
+  private static func exclusively<Result>(_ body: () throws -> Result) throws -> Result {
+    let deadline = ContinuousClock.now + .seconds(20)
+    while true {
+      if let turn = try AbstractName(turnName) { return try withExtendedLifetime(turn) { try body() } }
+      guard ContinuousClock.now < deadline else {
+        throw HostError(
+          "another `martlet up` of this network namespace neither begins nor ends; try again when it does")
+      }
+      usleep(10_000)
+    }
   }
 }

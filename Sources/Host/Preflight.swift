@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CNI
+import ControlPlane
 import Files
 import Netlink
 
@@ -61,19 +62,22 @@ struct Preflight {
     }
   }
 
-  /// What the settings alone can not be used for.
-  static func check(_ configuration: HostConfiguration) throws(HostError) {
-    let directory = configuration.directory
+  /// What a state directory can not be used for.
+  static func check(_ directory: StateDirectory) throws(HostError) {
     let sockets = [directory.agentSocket, directory.proxy.accessSocket, directory.proxy.nameSocket]
     if let socket = sockets.max(by: { $0.utf8.count < $1.utf8.count }), socket.utf8.count > longestSocketPath {
       throw HostError(
         "the state directory's path is too long: a socket's, such as \(socket), may have \(longestSocketPath) bytes and has "
           + "\(socket.utf8.count); give a shorter --state-dir")
     }
+  }
+
+  /// That no address is of two kinds.
+  static func check(pods: [CIDR], services: [CIDR], balancers: [CIDR]) throws(HostError) {
     var blocks: [(option: String, block: CIDR)] = []
-    for block in configuration.podCIDRs { blocks.append(("--pod-cidr", block)) }
-    for block in configuration.serviceCIDRs { blocks.append(("--service-cidr", block)) }
-    for block in configuration.loadBalancerCIDRs { blocks.append(("--load-balancer-cidr", block)) }
+    for block in pods { blocks.append(("--pod-cidr", block)) }
+    for block in services { blocks.append(("--service-cidr", block)) }
+    for block in balancers { blocks.append(("--load-balancer-cidr", block)) }
     for (index, second) in blocks.enumerated() {
       for first in blocks[..<index] where first.block.contains(second.block) || second.block.contains(first.block) {
         throw HostError(
@@ -85,6 +89,9 @@ struct Preflight {
 
   /// In bytes: sun_path without its NUL (unix(7)).
   private static let longestSocketPath = 107
+
+  /// Whether a TCP port of 127.0.0.1 can be listened on.
+  static func isPortFree(_ port: UInt16) -> Bool { Listening.problem("127.0.0.1", Int(port)) == nil }
 
   static func mountBPFFS() throws(HostError) {
     do throws(BPFError) { try BPFFS.ensureMounted() } catch {

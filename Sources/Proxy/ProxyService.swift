@@ -1,6 +1,6 @@
 import BPF
-import CMartletABI
 import Files
+public import KernelABI
 public import Logging
 public import NodeMetrics
 
@@ -17,6 +17,7 @@ public import NodeMetrics
 public struct ProxyService: Sendable {
   private let files: ProxyFiles
   private let pins: String
+  private let mark: ProxyMark
   private let options: ProxyOptions
   private let metricsAddress: MetricsAddress
   private let logger: Logger
@@ -24,13 +25,16 @@ public struct ProxyService: Sendable {
   /// - Parameters:
   ///   - files: what it shares with the agent.
   ///   - pins: the folder with the datapath's pinned maps.
+  ///   - mark: by which the datapath knows its packets.
   ///   - metricsAddress: where Prometheus finds it.
   public init(
-    files: ProxyFiles, pins: String, options: ProxyOptions? = nil, metricsAddress: MetricsAddress = .proxy,
+    files: ProxyFiles, pins: String, mark: ProxyMark, options: ProxyOptions? = nil,
+    metricsAddress: MetricsAddress = .proxy,
     logger: Logger
   ) {
     self.files = files
     self.pins = pins
+    self.mark = mark
     self.metricsAddress = metricsAddress
     self.logger = logger
     if let options {
@@ -46,12 +50,14 @@ public struct ProxyService: Sendable {
   public func run() async throws {
     Self.raiseDescriptorLimit()
     let resolver = try await waitForDatapath()
-    let listeners = try TransparentListeners()
+    let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
     let dns = try nameProxy(listeners, resolver, rules)
-    let tls = try TLSProxy(resolver: resolver, dialer: TransparentDialer(), rules: rules, options: options)
+    let tls = try TLSProxy(
+      resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
     let server = ProxyServer(
-      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(), rules: rules, dns: dns,
+      listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
+      dns: dns,
       tls: tls, options: options)
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
@@ -89,8 +95,9 @@ public struct ProxyService: Sendable {
     var tracker = NameTrackerConfiguration(files: files)
     tracker.addresses = try IPCacheAddressTable(pins: pins)
     return try DNSProxy(
-      listeners: listeners.datagrams, resolver: resolver, dialer: TransparentDialer(), rules: rules, options: options,
-      mark: UInt32(MARTLET_MARK_FROM_PROXY), tracker: tracker)
+      listeners: listeners.datagrams, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
+      options: options,
+      mark: mark.rawValue, tracker: tracker)
   }
 
   private func reopen(_ resolver: ConntrackResolver) {

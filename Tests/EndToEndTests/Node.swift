@@ -11,6 +11,8 @@ final class Node: Sendable {
   let name: String
   let directory: String
   private let arguments: [String]
+  /// Whether the network namespace is another node's.
+  private let isGuest: Bool
   private let upChild: Mutex<Child>
   private var up: Child { upChild.withLock { $0 } }
   /// Of the pods asked for: a test that replaces a pod gives the new one another name.
@@ -36,6 +38,7 @@ final class Node: Sendable {
   /// Starts a node and waits until it is ready. `arguments` are those of `up`.
   init(_ arguments: [String] = []) throws {
     self.arguments = arguments
+    isGuest = false
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
     directory = try TemporaryDirectory.make("e2e-node")
     do {
@@ -43,6 +46,22 @@ final class Node: Sendable {
       upChild = Mutex(try Node.spawn(name, directory, arguments))
     } catch {
       Node.remove(name, directory)
+      throw error
+    }
+    do { try waitUntilReady() } catch {
+      stop()
+      throw error
+    }
+  }
+
+  /// Starts a node in the network namespace of another one, whose name it has too, and waits until it is ready.
+  init(beside other: Node, _ arguments: [String] = []) throws {
+    self.arguments = arguments
+    isGuest = true
+    name = other.name
+    directory = try TemporaryDirectory.make("e2e-guest")
+    do { upChild = Mutex(try Node.spawn(name, directory, arguments)) } catch {
+      TemporaryDirectory.remove(directory)
       throw error
     }
     do { try waitUntilReady() } catch {
@@ -109,7 +128,7 @@ final class Node: Sendable {
     let traces = Traces(of: self)
     terminate()
     traces.sweep()
-    Node.remove(name, directory)
+    if isGuest { TemporaryDirectory.remove(directory) } else { Node.remove(name, directory) }
   }
 
   /// Ends a process when the node stops.

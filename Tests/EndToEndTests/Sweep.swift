@@ -36,7 +36,7 @@ struct Traces {
   }
 
   /// The pods' cgroups; their namespaces may be mounted only where `martlet up` ran.
-  private var groups: [String] {
+  var groups: [String] {
     pins.compactMap { $0.split(separator: "/").last }.flatMap { instance in
       ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map { "\($0)/martlet-\(instance)" }
     }

@@ -87,25 +87,6 @@ extension EndToEnd {
       }
     }
 
-    @Test func `a second instance in the same network namespace is refused and takes nothing away`() throws {
-      try Node.with { node in
-        try node.runServer("ratings", labels: "app=ratings")
-        try node.runPod("sleep", labels: "app=sleep")
-        let other = node.directory + "/other"
-        let outcome = try node.martlet("up", "--state-dir", other, "--api-address", "127.0.0.1:7443")
-        #expect(outcome.status == 1, "\(outcome)")
-        #expect(outcome.errors.contains("(state directory \(node.state))"), "\(outcome)")
-        #expect(outcome.errors.contains("martlet down --state-dir \(node.state)"), "\(outcome)")
-        let rules = try node.onNode(["ip", "rule"]).output
-        #expect(rules.contains("lookup 2005"), "\(rules)")
-        #expect(try node.surprises([.allowed(.pod("sleep"))]) == [])
-        // Whoever crashes holds nothing.
-        node.crash()
-        try node.start()
-        #expect(try node.martlet("status").status == 0)
-      }
-    }
-
     @Test func `a node that is deleted from the API comes back`() throws {
       try Node.with { node in
         #expect(try node.kubectl("delete", "node", node.name, "--wait=false").status == 0)

@@ -58,12 +58,9 @@ import Testing
     services: [String] = ["10.96.0.0/16", "fd00:10:96::/112"], balancers: [String] = []
   ) -> String {
     func blocks(_ texts: [String]) -> [CIDR] { texts.compactMap { CIDR($0) } }
-    var configuration = HostConfiguration(
-      directory: StateDirectory(state), nodeName: "n", apiAddress: "127.0.0.1", apiPort: 6443, podCIDRs: blocks(pods),
-      serviceCIDRs: blocks(services), keepsDatapath: false)
-    configuration.loadBalancerCIDRs = blocks(balancers)
     do throws(HostError) {
-      try Preflight.check(configuration)
+      try Preflight.check(StateDirectory(state))
+      try Preflight.check(pods: blocks(pods), services: blocks(services), balancers: blocks(balancers))
       return ""
     } catch {
       return error.description

@@ -216,6 +216,22 @@ import Testing
       try node.arrives(node.frame(family, from: client, to: node.b, Proto.sctp, sctp(1, 2)), mark: mark).reason == 180)
   }
 
+  /// What another instance's proxy sends is a packet like any other: only the own one has judged what it sends.
+  @Test(arguments: Family.allCases) func packetsOfAnothersProxy(_ family: Family) throws {
+    let pair = try pair(family)
+    let node = pair.node
+    let own = UInt32(MARTLET_MARK_FROM_PROXY) | 0x1234_0000
+    node.settings.proxy_instance = 0x1234_0000
+    try node.rules(Peer.b, [])
+    let client = family == .ipv4 ? v4(192, 0, 2, 7) : v6([0x20, 1, 0xd, 0xb8], 7)
+    let opening = node.frame(family, from: client, to: node.b, Proto.tcp, tcp(5000, 80, TCPFlag.syn))
+    #expect(try node.arrives(opening, mark: own).code == passed)
+    #expect(try node.conntrack.entries().map(\.key.zone) == [1])
+    for mark in [UInt32(MARTLET_MARK_FROM_PROXY), own ^ 0x0001_0000] {
+      #expect(try node.arrives(opening, mark: mark).reason == 133, "\(mark)")
+    }
+  }
+
   @Test(arguments: Family.allCases) func datagramsOfTheProxy(_ family: Family) throws {
     let pair = try pair(family)
     let node = pair.node

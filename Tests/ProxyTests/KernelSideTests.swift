@@ -38,7 +38,10 @@ import Testing
     let cookie = try #require(try map.cookie(host == "::1" ? 1 : 0))
     #expect(cookie == Self.option(listener.fd, 57, UInt64(0)))
     // A later proxy takes the places over.
-    let later = try TransparentListeners()
+    let mark = ProxyMark(instance: "89ab1234")
+    let later = try TransparentListeners(mark: mark)
+    #expect(mark.rawValue == 0x1234_0000 | UInt32(MARTLET_MARK_FROM_PROXY))
+    #expect(Self.option(later.ipv6.fd, SO_MARK, UInt32(0)) == mark.rawValue)
     try later.register(in: map)
     let client = TestSocket(connectingTo: listener.address)
     var peer: SocketAddress?

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 5
+#define MARTLET_ABI_VERSION 6
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -68,8 +68,10 @@ struct martlet_config {
 	/* Source ports for connections that get another source address. Host order. */
 	__u16 nat_port_first;
 	__u16 nat_port_last;
+	__u32 proxy_instance; /* MARTLET_MARK_INSTANCE of this instance's proxy */
+	__u32 pad;
 };
-MARTLET_ASSERT_SIZE(struct martlet_config, 56);
+MARTLET_ASSERT_SIZE(struct martlet_config, 64);
 
 /* ---- martlet_endpoints: hash, address of a local pod -> where it lives ---------------------- */
 
@@ -512,6 +514,11 @@ enum martlet_listener {
 #define MARTLET_MARK_TO_PROXY 0x0200   /* routed to the local table: `ip rule fwmark` */
 #define MARTLET_MARK_TRANSLATED 0x0300 /* on its way from one device to another, judged */
 #define MARTLET_MARK_FROM_PROXY 0x0a00 /* SO_MARK of every socket of the proxy */
+/*
+ * With MARTLET_MARK_FROM_PROXY, whose proxy it is: several instances may share a network namespace,
+ * and what one has judged is nothing to another.
+ */
+#define MARTLET_MARK_INSTANCE 0xffff0000U
 
 /* ---- traces --------------------------------------------------------------------------------- */
 

@@ -10,8 +10,8 @@ struct TransparentListeners: Sendable {
   let ipv6: Listener
   let datagrams: [DNSListener]
 
-  init() throws(SocketError) {
-    let mark = UInt32(MARTLET_MARK_FROM_PROXY)
+  init(mark: ProxyMark = ProxyMark()) throws(SocketError) {
+    let mark = mark.rawValue
     let loopback = (
       SocketAddress(IPAddress(v4: 0x7F00_0001), port: 0), SocketAddress(IPAddress(high: 0, low: 1), port: 0)
     )

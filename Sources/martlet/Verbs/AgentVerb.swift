@@ -26,6 +26,9 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(help: "Where Prometheus finds this agent: ADDRESS:PORT (default: $MARTLET_AGENT_METRICS or 127.0.0.1:9962).")
   var metricsAddress: String?
 
+  @Option(help: "Where Prometheus finds this node's proxy, for `martlet status`: ADDRESS:PORT.")
+  var proxyMetricsAddress: String?
+
   @Option(name: .customLong("map-size"), help: "Size of a map: NAME=ENTRIES.")
   var mapSizes: [String] = []
 
@@ -66,7 +69,8 @@ struct AgentVerb: AsyncParsableCommand {
     configuration.devices = devices
     if let fqdnGrace { configuration.names.grace = max(0, fqdnGrace) }
     if let fqdnMinimumTTL { configuration.names.minimumTimeToLive = max(0, fqdnMinimumTTL) }
-    configuration.metricsAddress = try address(metricsAddress, orOf: "MARTLET_AGENT_METRICS", else: .agent)
+    configuration.metricsAddress = try MetricsOption.agent.address(metricsAddress)
+    configuration.proxyMetricsAddress = try MetricsOption.proxy.address(proxyMetricsAddress)
     for text in mapSizes {
       let parts = text.split(separator: "=")
       guard parts.count == 2, let map = SizedMap(rawValue: String(parts[0])), let size = UInt32(parts[1]),

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Datapath
+import KernelABI
 import NodeMetrics
 import Proxy
 
@@ -20,7 +21,8 @@ struct ProxyVerb: AsyncParsableCommand {
       try directory.create()
       let service = ProxyService(
         files: directory.proxy, pins: DatapathPins(root: directory.pins).maps,
-        metricsAddress: try address(metricsAddress, orOf: "MARTLET_PROXY_METRICS", else: .proxy), logger: logger)
+        mark: ProxyMark(instance: directory.instance),
+        metricsAddress: try MetricsOption.proxy.address(metricsAddress), logger: logger)
       try await runUntilSignalled { try await service.run() }
     } catch {
       complain("proxy: \(error)")

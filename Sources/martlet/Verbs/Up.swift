@@ -42,14 +42,21 @@ struct Up: AsyncParsableCommand {
   @Option(help: "Name of this host's Node (default: its host name).")
   var nodeName: String?
 
-  @Option(help: "Where the API server listens (default: 127.0.0.1:6443).")
+  @Option(help: "Where the API server listens (default: 127.0.0.1:6443, or the next port that no other instance has).")
   var apiAddress: String?
 
-  @Option(name: .customLong("pod-cidr"), help: "Blocks for pods: IPv4,IPv6 (default: \(Up.defaultPodCIDR)).")
+  @Option(
+    name: .customLong("pod-cidr"),
+    help:
+      "Blocks for pods: IPv4,IPv6 (default: \(Up.text(HostDefaults.podCIDRs)), or the next that no other instance has)."
+  )
   var podCIDR: String?
 
   @Option(
-    name: .customLong("service-cidr"), help: "Blocks for services: IPv4,IPv6 (default: \(Up.defaultServiceCIDR)).")
+    name: .customLong("service-cidr"),
+    help:
+      "Blocks for services: IPv4,IPv6 (default: \(Up.text(HostDefaults.serviceCIDRs)), or the next that no other instance has)."
+  )
   var serviceCIDR: String?
 
   @Option(help: "Ports that services get on this host: FIRST-LAST (default: \(Up.defaultNodePorts)).")
@@ -105,8 +112,10 @@ struct Up: AsyncParsableCommand {
   @Flag(help: "Leave links and pins in place at the end.")
   var keepDatapath = false
 
-  private static let defaultPodCIDR = "10.244.0.0/16,fd00:10:244::/64"
-  private static let defaultServiceCIDR = ControlPlaneConfiguration.defaultServiceCIDRs.joined(separator: ",")
+  private static func text(_ defaults: [[CIDR]]) -> String {
+    (defaults.first ?? []).map(\.description).joined(separator: ",")
+  }
+
   private static let defaultNodePorts =
     "\(ControlPlaneConfiguration.defaultNodePorts.lowerBound)-\(ControlPlaneConfiguration.defaultNodePorts.upperBound)"
 
@@ -129,15 +138,15 @@ struct Up: AsyncParsableCommand {
   }
 
   private func configuration(_ file: HostSettings) throws -> HostConfiguration {
-    let api = try apiAddress.map(listenAddress) ?? file.apiAddress ?? listenAddress("127.0.0.1:6443")
     var configuration = HostConfiguration(
       directory: StateDirectory(instance.stateDirectory ?? file.stateDirectory),
-      nodeName: try nodeName ?? file.nodeName ?? hostName(), apiAddress: api.address, apiPort: Int(api.port),
-      podCIDRs: try podCIDR.map { try blocks($0, "--pod-cidr") } ?? file.podCIDRs
-        ?? blocks(Up.defaultPodCIDR, "--pod-cidr"),
-      serviceCIDRs: try serviceCIDR.map { try blocks($0, "--service-cidr") } ?? file.serviceCIDRs
-        ?? blocks(Up.defaultServiceCIDR, "--service-cidr"),
+      nodeName: try nodeName ?? file.nodeName ?? hostName(),
       keepsDatapath: keepDatapath || file.keepsDatapath == true)
+    configuration.apiAddress = try apiAddress.map(listenAddress) ?? file.apiAddress
+    configuration.podCIDRs = try podCIDR.map { try blocks($0, "--pod-cidr") } ?? file.podCIDRs
+    configuration.serviceCIDRs = try serviceCIDR.map { try blocks($0, "--service-cidr") } ?? file.serviceCIDRs
+    configuration.agentMetrics = try MetricsOption.agent.address()
+    configuration.proxyMetrics = try MetricsOption.proxy.address()
     configuration.nodePorts =
       try serviceNodePortRange.map { try portRange($0, "--service-node-port-range") } ?? file.nodePorts
     configuration.loadBalancerCIDRs =
