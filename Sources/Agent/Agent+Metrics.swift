@@ -46,8 +46,8 @@ extension Agent {
         "martlet_build_info", .gauge, "1, with the version.", [.init(["version": Version.current], 1)])
     ]
     families += datapathMetrics() + (await tableMetrics(policy.largestPolicy))
-    families += policyMetrics(
-      await policy.status.values.map(\.state), await policy.problems.count, await policy.missingBlocks)
+    let states = await policy.status.values.map { PolicyStatus.State($0) }
+    families += policyMetrics(states, await policy.problems.count, await policy.missingBlocks)
     families.append(repairs.family)
     families += await policy.times.families
     families += serviceTraffic.families(await services.names)
@@ -132,16 +132,13 @@ extension Agent {
   }
 
   private func policyMetrics(
-    _ states: [PolicyObjectStatus.State], _ refused: Int, _ missingBlocks: Int
+    _ states: [PolicyStatus.State], _ refused: Int, _ missingBlocks: Int
   ) -> [MetricFamily] {
-    func count(_ state: PolicyObjectStatus.State) -> Int { states.count { $0 == state } }
     return [
       MetricFamily(
         "martlet_policy", .gauge, "Policies by what became of them.",
-        [
-          .init(["state": "accepted"], count(.accepted)), .init(["state": "partly"], count(.partial)),
-          .init(["state": "rejected"], count(.rejected)),
-        ]),
+        PolicyStatus.State.allCases.map { state in .init(["state": state.rawValue], states.count { $0 == state }) }),
+      audit.family,
       MetricFamily(
         "martlet_policy_revision", .gauge, "The revision of policy that connections are judged by.",
         (try? datapath.revision()) ?? 0),

@@ -72,7 +72,8 @@ extension Agent {
         message: "\(entries)/\(datapath.connections.capacity) entries"),
       await tablesComponent(), metricsComponent, hostFirewallComponent,
       AuditMode.component(
-        isNodeWide: configuration.audit, audited: endpoints.count(where: \.isAudit), of: endpoints.count),
+        isNodeWide: configuration.audit, audited: endpoints.count(where: \.isAudit), of: endpoints.count,
+        policies: statuses.values.count(where: \.isAudited)),
     ]
     let names = await self.names.counts
     components.append(
@@ -159,15 +160,11 @@ extension Agent {
     let endpoints = await self.endpoints.all
     let revision = Int64((try? datapath.revision()) ?? 0)
     return statuses.sorted { $0.key < $1.key }.map { key, status in
-      let selected = endpoints.filter { subjects[key]?.contains($0.identity) ?? false }
-      let audited = selected.count(where: \.isAudit)
-      // Of the whole node it stands in the status already.
-      let watched = audited == 0 || configuration.audit ? [] : [AuditMode.issue(audited: audited, of: selected.count)]
-      return PolicyStatus(
-        kind: key.kind, namespace: key.namespace, name: key.name,
-        state: status.state == .accepted ? .accepted : status.state == .partial ? .partly : .rejected,
-        problems: (status.issues + watched).map { .init(path: $0.path, message: $0.message) },
-        endpointCount: selected.count, revision: revision)
+      PolicyStatus(
+        kind: key.kind, namespace: key.namespace, name: key.name, state: PolicyStatus.State(status),
+        problems: status.issues.map { .init(path: $0.path, message: $0.message) }
+          + (status.watchedOn.isEmpty ? [] : [.init(path: "spec", message: AuditMode.watched(on: status.watchedOn))]),
+        endpointCount: endpoints.count { subjects[key]?.contains($0.identity) ?? false }, revision: revision)
     }
   }
 

@@ -39,6 +39,7 @@ public final class Agent: Sendable {
   let endpoints: EndpointManager
   let ring = FlowRing()
   let serviceTraffic = ServiceTraffic()
+  let audit = AuditWatch()
   let progress = PolicyProgress()
   /// What policies can refer to now.
   let policyContext = Mutex(PolicyContext())
@@ -71,7 +72,7 @@ public final class Agent: Sendable {
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
-      auditedNode: configuration.audit ? configuration.nodeName : nil, logger: logger
+      auditedNode: configuration.audit ? configuration.nodeName : nil, audit: audit, logger: logger
     ) { reporter.report($0) }
     var serviceSettings = ServiceSettings()
     serviceSettings.nodePorts = configuration.nodePorts
@@ -113,7 +114,8 @@ public final class Agent: Sendable {
     let access = try AccessReceiver(path: configuration.directory.proxy.accessSocket)
     defer { access.stop() }
     let pipeline = FlowPipeline(
-      ring: ring, directory: directory, traffic: serviceTraffic, nodeName: configuration.nodeName, logger: logger)
+      ring: ring, directory: directory, traffic: serviceTraffic, audit: audit, nodeName: configuration.nodeName,
+      logger: logger)
     DetachedThread.start { access.run { pipeline.append($0) } }
 
     let pods = Reflector<Pod>(

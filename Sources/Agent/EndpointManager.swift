@@ -29,6 +29,8 @@ actor EndpointManager {
   var lastAsked = 0
   private var connecting: [CNIAttachmentKey: Task<AttachmentResult, any Error>] = [:]
   private var identifications: WorkQueue<CNIAttachmentKey>?
+  /// The pods in audit mode that policy was told of last.
+  private var toldWatched: [NumericIdentity: [String]] = [:]
 
   init(
     configuration: AgentConfiguration, kernel: any EndpointKernel, devices: any PodDevices, policy: any PolicySink,
@@ -146,6 +148,7 @@ actor EndpointManager {
     attempt("remove the record of endpoint \(endpoint.id)") { try attachments.remove(key) }
     reports.withdraw(attachment)
     await leave(endpoint)
+    if endpoint.isAudit { await tellWatched() }
     logger.info("disconnected \(attachment.label), endpoint \(endpoint.id)")
   }
 
@@ -241,10 +244,20 @@ actor EndpointManager {
         }
         reports.publish(current)
       }
+      if endpoint.isAudit || isAudit { await tellWatched() }
       if endpoint.identity != identity { await leave(endpoint) }
       // Ended while its policy was made: nobody else will take that back.
       if endpoints[key]?.id != endpoint.id { await leave(current) }
     }
+  }
+
+  /// Policies say of which pods they are only watched on.
+  private func tellWatched() async {
+    let audited = Dictionary(grouping: endpoints.values.filter(\.isAudit), by: \.identity)
+    let pods = audited.mapValues { $0.map { "\($0.attachment.podNamespace)/\($0.attachment.podName)" }.sorted() }
+    guard pods != toldWatched else { return }
+    toldWatched = pods
+    await policy.setWatchedPods(pods)
   }
 
   /// Lets go of the policy of an identity that the endpoint had, when no other endpoint has it.

@@ -1,6 +1,7 @@
 import Addressing
 import CNI
 import Datapath
+import Identity
 import KubernetesAPI
 import Policy
 
@@ -43,6 +44,8 @@ protocol PodDevices: Sendable {
 protocol PolicySink: Sendable {
   /// Returns when the change is in force.
   func apply(_ delta: PolicyDelta) async
+  /// To be called with all pods in audit mode, `namespace/name` by their identities, when that changes.
+  func setWatchedPods(_ pods: [NumericIdentity: [String]]) async
 }
 
 /// Who tells the cluster of endpoints.

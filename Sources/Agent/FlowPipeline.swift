@@ -10,6 +10,7 @@ struct FlowPipeline: Sendable {
   let ring: FlowRing
   let directory: NodeDirectory
   let traffic: ServiceTraffic
+  let audit: AuditWatch
   let nodeName: String
   let logger: Logger
 
@@ -22,7 +23,7 @@ struct FlowPipeline: Sendable {
           var flows = FlowBatch(bootTime: bootTime, resolver: directory, nodeName: nodeName)
           let made = batch.map { flows.flow($0) }
           traffic.count(made)
-          ring.append(made)
+          ring.append(audit.connections(made))
         }
       } catch is CancellationError {
         return
@@ -83,24 +84,24 @@ struct FlowPipeline: Sendable {
       flow.source.port = client.port
       return flow
     }
-    ring.append(
-      records.map { record in
-        switch record {
-        case .http(let record):
-          var flow = flow(Common(record), record.time, record.client)
-          flow.http = Flow.HTTP(record)
-          if !record.failure.isEmpty { flow.verdict = .error }
-          return flow
-        case .dns(let record):
-          var flow = flow(Common(record), record.time, record.client)
-          flow.dns = Flow.DNS(record)
-          return flow
-        case .tls(let record):
-          var flow = flow(Common(record), record.time, record.client)
-          flow.serverName = record.name
-          return flow
-        }
-      })
+    let made = records.map { record in
+      switch record {
+      case .http(let record):
+        var flow = flow(Common(record), record.time, record.client)
+        flow.http = Flow.HTTP(record)
+        if !record.failure.isEmpty { flow.verdict = .error }
+        return flow
+      case .dns(let record):
+        var flow = flow(Common(record), record.time, record.client)
+        flow.dns = Flow.DNS(record)
+        return flow
+      case .tls(let record):
+        var flow = flow(Common(record), record.time, record.client)
+        flow.serverName = record.name
+        return flow
+      }
+    }
+    ring.append(audit.requests(made))
   }
 
   private func flow(_ common: Common) -> Flow {

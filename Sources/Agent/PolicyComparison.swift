@@ -60,7 +60,7 @@ struct PolicyComparison {
       }
       let kind = Kind(
         from: name(flow.source), to: name(flow.destination), service: service(flow),
-        request: flow.http.map { "\($0.method) \(path($0.url))" })
+        request: flow.http.map { "\($0.method) \($0.path)" })
       if changes[kind] == nil { order.append(kind) }
       changes[kind] = (change, (changes[kind]?.count ?? 0) + 1, reason)
     }
@@ -89,7 +89,7 @@ struct PolicyComparison {
     case .proxy(let sets):
       guard let http = flow.http else { return .judged }
       // Flows carry no headers but the host: a rule that asks for others can not be told to match.
-      let request = HTTPRequestDescription(method: http.method, path: path(http.url), host: host(http.url))
+      let request = http.request
       for set in sets {
         guard let rules = set.http, let matcher = try? HTTPRuleMatcher(rules) else {
           return .refused("its rules are about another protocol than HTTP")
@@ -106,9 +106,9 @@ struct PolicyComparison {
   private func identity(_ end: Flow.Endpoint, _ verdicts: PolicyVerdicts) -> NumericIdentity {
     if let identity = identities[Set(end.labels)] { return identity }
     let written = NumericIdentity(rawValue: end.identity)
-    if known.contains(written) { return written }
-    let worlds = [ReservedIdentity.world, .worldIPv4, .worldIPv6].map(\.identity)
-    return written.isReserved && !worlds.contains(written) ? written : verdicts.identity(of: end.address)
+    // Numbers of a cluster that is gone mean nothing in a file of flows.
+    let world = ReservedIdentity.world.identity
+    return verdicts.identity(written.isCluster && !known.contains(written) ? world : written, at: end.address)
   }
 
   private func name(_ end: Flow.Endpoint) -> String {
@@ -122,21 +122,5 @@ struct PolicyComparison {
     case 132: "\(flow.destination.port)/SCTP"
     default: "\(flow.icmpType)/\(flow.protocolName)"
     }
-  }
-
-  /// `http://host/path?query` -> `/path?query`.
-  private func path(_ url: String) -> String {
-    let rest = afterScheme(url)
-    return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? "/"
-  }
-
-  private func host(_ url: String) -> String? {
-    let rest = afterScheme(url)
-    return rest.hasPrefix("/") ? nil : String(rest.prefix { $0 != "/" })
-  }
-
-  private func afterScheme(_ url: String) -> Substring {
-    let marks: [Substring] = url.split(separator: "://", maxSplits: 1)
-    return marks.count == 2 ? marks[1] : url[...]
   }
 }

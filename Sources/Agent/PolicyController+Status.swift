@@ -7,7 +7,8 @@ extension PolicyController {
   var status: [ObjectKey: PolicyObjectStatus] {
     var status = compiler.status
     for (object, issues) in refused { status[object] = outcome(of: object, issues) }
-    return status
+    for (object, pods) in watched { status[object]?.watchedOn = pods }
+    return status.merging(audited.status) { $1 }
   }
 
   /// Why each subject that the kernel has no policy of is denied.
@@ -23,9 +24,27 @@ extension PolicyController {
   var subjects: [ObjectKey: Set<NumericIdentity>] {
     var subjects: [ObjectKey: Set<NumericIdentity>] = [:]
     for identity in compiler.maps.keys {
-      for object in compiler.policies(selecting: identity) { subjects[object, default: []].insert(identity) }
+      for object in compiler.policies(selecting: identity).union(audited.policies(selecting: identity)) {
+        subjects[object, default: []].insert(identity)
+      }
     }
     return subjects
+  }
+
+  /// To be called with all pods that are in audit mode, by their identities, when that changes.
+  func setWatchedPods(_ pods: [NumericIdentity: [String]]) {
+    watchedPods = pods
+    report(statusOfChanged([:]))
+  }
+
+  /// The pods on which each policy is only watched, as they are in audit mode; where the whole node is, its status says so.
+  private var watched: [ObjectKey: [String]] {
+    guard auditedNode == nil else { return [:] }
+    var watched: [ObjectKey: [String]] = [:]
+    for (identity, pods) in watchedPods {
+      for object in compiler.policies(selecting: identity) { watched[object, default: []] += pods }
+    }
+    return watched.mapValues { $0.sorted() }
   }
 
   /// What to report after a change of `status`: with what the kernel refuses now, and what it no longer does.
@@ -37,6 +56,13 @@ extension PolicyController {
       report[object] = outcome(of: object, issues)
     }
     refusals.told = refused
+    let watched = watched
+    for object in Set(watched.keys).union(toldWatched.keys)
+    where watched[object] != toldWatched[object] && report[object] == nil {
+      report[object] = refused[object].map { outcome(of: object, $0) } ?? compiler.status[object]
+    }
+    toldWatched = watched
+    for (object, pods) in watched { report[object]?.watchedOn = pods }
     return report
   }
 
@@ -68,8 +94,6 @@ extension PolicyController {
   }
 
   private func outcome(of object: ObjectKey, _ issues: [PolicyIssue]) -> PolicyObjectStatus {
-    let status = compiler.status[object]
-    return PolicyObjectStatus(
-      state: status?.state == .rejected ? .rejected : .partial, issues: (status?.issues ?? []) + issues)
+    (compiler.status[object] ?? PolicyObjectStatus(state: .accepted)).adding(issues)
   }
 }

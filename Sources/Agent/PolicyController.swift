@@ -22,6 +22,13 @@ actor PolicyController {
   let auditedNode: String?
   let report: @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   var compiler: PolicyCompiler
+  /// Policies that are watched and not enforced; the compiler knows nothing of them.
+  var audited = AuditedPolicies()
+  private let audit: AuditWatch
+  /// The pods of each subject that are in audit mode themselves: `default/web`.
+  var watchedPods: [NumericIdentity: [String]] = [:]
+  /// What the objects' status told of them last.
+  var toldWatched: [ObjectKey: [String]] = [:]
   private var proxy: ProxyConfigurationFile
   private let nameTablePath: String
   private var pending: PolicyDelta?
@@ -35,7 +42,7 @@ actor PolicyController {
 
   init(
     datapath: Datapath, directory: NodeDirectory, state: StateDirectory, devices: [String], auditedNode: String? = nil,
-    logger: Logger,
+    audit: AuditWatch = AuditWatch(), logger: Logger,
     report: @escaping @Sendable ([ObjectKey: PolicyObjectStatus]) -> Void
   ) {
     self.datapath = datapath
@@ -43,6 +50,7 @@ actor PolicyController {
     self.logger = logger
     self.devices = devices
     self.auditedNode = auditedNode
+    self.audit = audit
     self.report = report
     proxy = ProxyConfigurationFile(state.proxy)
     nameTablePath = state.proxy.nameTable
@@ -89,7 +97,8 @@ actor PolicyController {
 
   /// Compiles the first snapshot and makes the kernel hold it and nothing else.
   func start(_ snapshot: PolicySnapshot) async {
-    times.compileAll(PolicyDelta(snapshot), with: &compiler)
+    let delta = PolicyDelta(snapshot)
+    times.compileAll(audited.inForce(delta), with: &compiler)
     nameClosing()
     isStarted = true
     await writeProxy(keeping: proxy.current.ruleSets)
@@ -97,6 +106,7 @@ actor PolicyController {
     writeNameTable()
     nameBlocks()
     finish(compiler.status)
+    watch(delta)
   }
 
   /// Removes the policies of identities that no endpoint has any more. To be called when the endpoints of an earlier agent
@@ -135,14 +145,19 @@ actor PolicyController {
 
   private func perform(_ delta: PolicyDelta) async {
     let began = ContinuousClock.now
-    defer { times.countApplied(since: began) }
-    let change = times.compile(delta, with: &compiler)
+    let change = times.compile(audited.inForce(delta), with: &compiler)
     nameClosing()
     for (identity, details) in delta.changedIdentities { directory.setLabels(identity, details.labels) }
     for identity in delta.removedIdentities where delta.changedIdentities[identity] == nil {
       directory.retireLabels(identity)
     }
-    if change.isEmpty, refusals.isEmpty { return }
+    if !change.isEmpty || !refusals.isEmpty { await enforce(change) }
+    times.countApplied(since: began)
+    watch(delta)
+  }
+
+  /// Makes the proxy and the kernel do as the compiler says.
+  private func enforce(_ change: PolicyChange) async {
     if change.rules { directory.setRules(compiler.rules) }
     let needsProxy = !change.ruleSets.isEmpty || !change.removedRuleSets.isEmpty
     if needsProxy {
@@ -170,6 +185,13 @@ actor PolicyController {
     var status: [ObjectKey: PolicyObjectStatus] = [:]
     for object in change.status { status[object] = compiler.status[object] }
     finish(status)
+  }
+
+  /// Takes up what of a change is about policies that are not enforced; after the others, which packets wait for.
+  private func watch(_ delta: PolicyDelta) {
+    let change = audited.update(delta, beside: compiler)
+    if change.isNews { audit.publish(audited.book) }
+    if !change.status.isEmpty { report(audited.status.filter { change.status.contains($0.key) }) }
   }
 
   /// Tells those who make flows by which policies subjects are closed.

@@ -3,9 +3,25 @@ import KubernetesAPI
 import Policy
 import Synchronization
 
-/// Which generation of each policy object is in force on this node.
+/// Which version of each policy object is in force on this node.
 final class PolicyProgress: Sendable {
-  private let inForce = Mutex<[ObjectKey: Int64]>([:])
+  private struct Version {
+    let generation: Int64
+    /// What its annotation says, which is no part of the generation.
+    let mode: String?
+
+    init(_ metadata: ObjectMeta) {
+      generation = metadata.generation
+      mode = metadata.annotations[PolicyMode.annotation]
+    }
+
+    init(_ object: JSONValue) {
+      generation = object[path: "metadata", "generation"]?.integerValue ?? 0
+      mode = object[path: "metadata", "annotations", PolicyMode.annotation]?.stringValue
+    }
+  }
+
+  private let inForce = Mutex<[ObjectKey: Version]>([:])
   private let errors = Mutex<UInt64>(0)
 
   /// How often an object came that could not be read.
@@ -30,14 +46,11 @@ final class PolicyProgress: Sendable {
     inForce.withLock { inForce in
       switch event {
       case .replaced(let objects, let invalid):
-        for object in objects { inForce[object.key] = object.metadata.generation }
-        for object in invalid {
-          inForce[object.key] = object.raw[path: "metadata", "generation"]?.integerValue ?? 0
-        }
-      case .applied(let object): inForce[object.key] = object.metadata.generation
+        for object in objects { inForce[object.key] = Version(object.metadata) }
+        for object in invalid { inForce[object.key] = Version(object.raw) }
+      case .applied(let object): inForce[object.key] = Version(object.metadata)
       case .deleted(let key): inForce[key] = nil
-      case .invalid(let key, let raw, _):
-        inForce[key] = raw[path: "metadata", "generation"]?.integerValue ?? 0
+      case .invalid(let key, let raw, _): inForce[key] = Version(raw)
       }
     }
   }
@@ -50,8 +63,9 @@ final class PolicyProgress: Sendable {
       for object in objects {
         guard let key = ObjectKey(of: object, kind: kind) else { continue }
         present.insert(key)
-        let generation = object[path: "metadata", "generation"]?.integerValue ?? 0
-        if (inForce[key] ?? -1) < generation { pending.append(key) }
+        let wanted = Version(object)
+        let isInForce = inForce[key].map { $0.generation >= wanted.generation && $0.mode == wanted.mode } ?? false
+        if !isInForce { pending.append(key) }
       }
       return pending + inForce.keys.filter { $0.kind == kind && !present.contains($0) }
     }

@@ -9,7 +9,8 @@ import Synchronization
 /// written is tried again; of several outcomes for one object only the newest is written.
 ///
 /// - `Valid`: the object could be read.
-/// - `Enforced`: all of it is in force; else the message names the fields and what happens instead.
+/// - `Enforced`: all of it is in force; else the message names the fields and what happens instead, or says that the policy
+///   is only watched.
 final class PolicyStatusReporter: Sendable {
   /// The newest status of each object.
   private final class Newest: Sendable {
@@ -25,6 +26,19 @@ final class PolicyStatusReporter: Sendable {
     }
   }
 
+  /// What was said last of objects that have no status, by which to tell that it is another thing now.
+  private final class Said: Sendable {
+    private let said = Mutex<[ObjectKey: Condition]>([:])
+
+    /// Returns what it replaces.
+    func set(_ condition: Condition?, of key: ObjectKey) -> Condition? {
+      said.withLock { said in
+        defer { said[key] = condition }
+        return said[key]
+      }
+    }
+  }
+
   private let newest = Newest()
   private let queue: WorkQueue<ObjectKey>
 
@@ -34,9 +48,9 @@ final class PolicyStatusReporter: Sendable {
   ) {
     queue = WorkQueue(backoff: backoff) { key, error, pause in
       logger.warning("the status of \(key) could not be written, trying again in \(pause): \(error)")
-    } work: { [newest] key in
+    } work: { [newest, said = Said()] key in
       guard let status = newest[key] else { return }
-      try await PolicyStatusReporter.write(key, status, api, events)
+      try await PolicyStatusReporter.write(key, status, api, events, said)
       newest.forget(key, status)
     }
   }
@@ -53,7 +67,7 @@ final class PolicyStatusReporter: Sendable {
 
   /// A conflict with another writer is an error like any other: the next attempt reads the object again.
   private static func write(
-    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?
+    _ key: ObjectKey, _ status: PolicyObjectStatus, _ api: any ObjectAPI, _ events: EventRecorder?, _ said: Said
   ) async throws(KubernetesError) {
     guard let type = types[key.kind] else { return }
     do throws(KubernetesError) {
@@ -61,7 +75,11 @@ final class PolicyStatusReporter: Sendable {
       let before = object[path: "status", "conditions"]?.arrayValue ?? []
       let conditions = conditions(status)
       // A NetworkPolicy has no status: only the event tells.
-      if type == NetworkPolicy.resource { return record(key, conditions, before, object, events) }
+      if type == NetworkPolicy.resource {
+        let enforced = conditions.first { $0.type == "Enforced" }
+        let old = said.set(enforced, of: key)
+        return record(key, conditions, old ?? fresh, object, events)
+      }
       let now = Timestamp.nowText
       let written = conditions.map { condition -> JSONValue in
         let same = before.first { $0["type"]?.stringValue == condition.type }
@@ -79,9 +97,17 @@ final class PolicyStatusReporter: Sendable {
           "status": ["conditions": .array(written)],
         ],
         subresource: "status")
-      record(key, conditions, before, object, events)
+      let old = before.first { $0["type"]?.stringValue == "Enforced" }
+      record(
+        key, conditions,
+        old.map {
+          Condition(
+            type: "Enforced", status: $0["status"]?.stringValue ?? "", reason: $0["reason"]?.stringValue ?? "",
+            message: $0["message"]?.stringValue ?? "")
+        } ?? fresh, object, events)
     } catch {
       if !error.isNotFound { throw error }
+      _ = said.set(nil, of: key)
     }
   }
 
@@ -90,40 +116,42 @@ final class PolicyStatusReporter: Sendable {
       NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource,
     ].map { ($0.kind, $0) })
 
-  /// An event when a policy stops being enforced as written, and when it is again.
+  /// An event when a policy stops being enforced as written, and when it is again or on other pods.
   private static func record(
-    _ key: ObjectKey, _ conditions: [Condition], _ before: [JSONValue], _ object: JSONValue, _ events: EventRecorder?
+    _ key: ObjectKey, _ conditions: [Condition], _ old: Condition, _ object: JSONValue, _ events: EventRecorder?
   ) {
     guard let now = conditions.first(where: { $0.type == "Enforced" }) else { return }
-    let old = before.first { $0["type"]?.stringValue == "Enforced" }
     let isEnforced = now.status == "True"
-    let wasEnforced = old.map { $0["status"]?.stringValue == "True" } ?? true
-    if isEnforced, wasEnforced { return }
+    if isEnforced, old.status == "True", old.message == now.message { return }
     events?.record(
       EventRecorder.Entry(
         subject: key, apiVersion: object["apiVersion"]?.stringValue ?? "",
-        uid: object[path: "metadata", "uid"]?.stringValue ?? "", kind: isEnforced ? .normal : .warning,
-        reason: now.reason, message: now.message))
+        uid: object[path: "metadata", "uid"]?.stringValue ?? "",
+        kind: isEnforced || now.reason == audited ? .normal : .warning, reason: now.reason, message: now.message))
   }
 
+  private static let audited = "Audited"
+
+  /// Of a policy that nothing was said of yet.
+  private static let fresh = Condition(
+    type: "Enforced", status: "True", reason: "Enforced", message: "the policy is enforced as written")
+
   private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {
-    let issues = status.issues.map(\.description).joined(separator: "; ")
+    let issues = status.issues.map(\.description)
+    let valid =
+      status.state == .rejected
+      ? Condition(type: "Valid", status: "False", reason: "Rejected", message: issues.joined(separator: "; "))
+      : Condition(type: "Valid", status: "True", reason: "Accepted", message: "the policy is valid")
+    let notes = AuditMode.notes(status)
+    func enforced(_ isTrue: Bool, _ reason: String, _ parts: [String]) -> Condition {
+      Condition(
+        type: "Enforced", status: isTrue ? "True" : "False", reason: reason, message: parts.joined(separator: "; "))
+    }
     switch status.state {
-    case .accepted:
-      return [
-        Condition(type: "Valid", status: "True", reason: "Accepted", message: "the policy is valid"),
-        Condition(type: "Enforced", status: "True", reason: "Enforced", message: "the policy is enforced as written"),
-      ]
-    case .partial:
-      return [
-        Condition(type: "Valid", status: "True", reason: "Accepted", message: "the policy is valid"),
-        Condition(type: "Enforced", status: "False", reason: "PartlyEnforced", message: issues),
-      ]
-    case .rejected:
-      return [
-        Condition(type: "Valid", status: "False", reason: "Rejected", message: issues),
-        Condition(type: "Enforced", status: "False", reason: "Rejected", message: issues),
-      ]
+    case .rejected: return [valid, enforced(false, "Rejected", issues + notes)]
+    case _ where status.isAudited: return [valid, enforced(false, audited, notes + issues)]
+    case .partial: return [valid, enforced(false, "PartlyEnforced", issues + notes)]
+    case .accepted: return [valid, enforced(true, fresh.reason, [fresh.message] + notes)]
     }
   }
 }

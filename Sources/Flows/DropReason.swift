@@ -12,6 +12,10 @@ public enum DropReason {
 
   /// No rule allowed it.
   public static let policyDenied = UInt8(MARTLET_DROP_POLICY_DENIED.rawValue)
+  /// A rule denied it.
+  public static let policyDeny = UInt8(MARTLET_DROP_POLICY_DENY.rawValue)
+  /// Its rules ask the proxy, which can not read it.
+  public static let proxyUnsupportedProtocol = UInt8(MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL.rawValue)
 
   private static let names: [UInt8: String] = {
     let names: [(martlet_drop_reason, String)] = [

@@ -46,16 +46,16 @@ extension Flow {
   private var why: String {
     if let http, !http.failure.isEmpty { return " (\(http.failure))" }
     let denied = egressDeniedBy + ingressDeniedBy
-    let cited = (denied.isEmpty && verdict != .dropped ? egressAllowedBy + ingressAllowedBy : denied)
+    let isDenied = verdict == .dropped || verdict == .audit
+    let cited = (denied.isEmpty && !isDenied ? egressAllowedBy + ingressAllowedBy : denied)
       .map(\.text).joined(separator: ", ")
-    switch (verdict, cited.isEmpty) {
-    case (.dropped, true) where dropReason == DropReason.policyDenied,
-      (.audit, true) where dropReason == DropReason.policyDenied:
+    switch (isDenied && dropReason != 0, cited.isEmpty) {
+    case (true, true) where dropReason == DropReason.policyDenied:
       return " (\(DropReason.name(dropReason)): no rule allows it\(selectors))"
-    case (.dropped, true): return dropReason == 0 ? "" : " (\(DropReason.name(dropReason)))"
-    case (.dropped, false) where dropReason != 0: return " (\(DropReason.name(dropReason)): \(cited))"
-    case (_, false): return " (\(cited))"
-    default: return ""
+    case (true, true): return " (\(DropReason.name(dropReason))\(selectors))"
+    case (true, false): return " (\(DropReason.name(dropReason)): \(cited))"
+    case (false, false): return " (\(cited))"
+    case (false, true): return ""
     }
   }
 }

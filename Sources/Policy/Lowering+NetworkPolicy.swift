@@ -8,7 +8,8 @@ extension PolicyDocument {
   public init(_ policy: NetworkPolicy) {
     let namespace = policy.metadata.namespace ?? "default"
     var rules: [PolicyRule] = []
-    var issues: [PolicyIssue] = []
+    let (mode, mistakes) = PolicyMode.read(policy.metadata.annotations)
+    var issues = mistakes
     for (direction, kind, written) in [
       (Direction.ingress, "Ingress", policy.ingress), (.egress, "Egress", policy.egress),
     ] {
@@ -36,7 +37,7 @@ extension PolicyDocument {
             policy.podSelector.requirements.map { IdentityRequirement($0) }
               + [IdentityRequirement(WellKnownLabel.namespaceKey, .in([namespace]))]),
           defaultDeny: Set(policy.policyTypes.map(Direction.init)), rules: rules)
-      ], issues: issues)
+      ], issues: issues, mode: mode)
   }
 }
 

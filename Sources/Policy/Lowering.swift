@@ -4,16 +4,19 @@ import KubernetesAPI
 extension PolicyDocument {
   public init(_ policy: CiliumNetworkPolicy, in context: PolicyContext = PolicyContext()) {
     self.init(
-      key: policy.key, uid: policy.metadata.uid, rules: policy.rules, namespace: policy.metadata.namespace ?? "default",
-      context: context)
+      key: policy.key, metadata: policy.metadata, rules: policy.rules,
+      namespace: policy.metadata.namespace ?? "default", context: context)
   }
 
   public init(_ policy: CiliumClusterwideNetworkPolicy, in context: PolicyContext = PolicyContext()) {
-    self.init(key: policy.key, uid: policy.metadata.uid, rules: policy.rules, namespace: nil, context: context)
+    self.init(key: policy.key, metadata: policy.metadata, rules: policy.rules, namespace: nil, context: context)
   }
 
-  private init(key: ObjectKey, uid: String, rules: [CiliumRule], namespace: String?, context: PolicyContext) {
-    var issues: [PolicyIssue] = []
+  private init(
+    key: ObjectKey, metadata: ObjectMeta, rules: [CiliumRule], namespace: String?, context: PolicyContext
+  ) {
+    let (mode, mistakes) = PolicyMode.read(metadata.annotations)
+    var issues = mistakes
     var sections: [PolicySection] = []
     var references: Set<PolicyContext.Reference> = []
     for rule in rules {
@@ -32,7 +35,8 @@ extension PolicyDocument {
       issues += lowering.issues
       references.formUnion(lowering.references)
     }
-    self.init(key: key, uid: uid, sections: sections, issues: issues, references: references)
+    self.init(
+      key: key, uid: metadata.uid, sections: sections, issues: issues, references: references, mode: mode)
   }
 }
 

@@ -54,6 +54,8 @@ public struct PolicyBook: Sendable {
   private struct Version: Equatable {
     let uid: String
     let generation: Int64
+    /// A change of annotations is no new generation.
+    let mode: String?
   }
 
   /// A policy that refers to other objects is kept, to be lowered again with them.
@@ -128,16 +130,18 @@ public struct PolicyBook: Sendable {
   }
 
   private mutating func closedDoor(_ object: InvalidObject) -> PolicyDocument {
-    versions[object.key] = Version(uid: "", generation: -1)
+    versions[object.key] = Version(uid: "", generation: -1, mode: nil)
     dependents[object.key] = nil
     return PolicyDocument(undecodable: object.raw, key: object.key, error: object.error)
   }
 
-  /// nil for an event that only touches the object's status or metadata.
+  /// nil for an event that only touches the object's status, or metadata without meaning here.
   private mutating func document<Object: KubernetesObject>(
     _ object: Object, _ lower: @escaping @Sendable (Object, PolicyContext) -> PolicyDocument
   ) -> PolicyDocument? {
-    let version = Version(uid: object.metadata.uid, generation: object.metadata.generation)
+    let version = Version(
+      uid: object.metadata.uid, generation: object.metadata.generation,
+      mode: object.metadata.annotations[PolicyMode.annotation])
     guard versions.updateValue(version, forKey: object.key) != version else { return nil }
     let document = lower(object, context)
     dependents[object.key] =

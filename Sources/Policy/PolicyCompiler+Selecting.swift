@@ -14,6 +14,11 @@ extension PolicyCompiler {
     }.map(\.key).sorted()
   }
 
+  /// The policies that narrow the peers which others about a subject allow.
+  func policies(narrowing subject: NumericIdentity) -> Set<ObjectKey> {
+    Set((subjects[subject]?.policies ?? []).intersection(requiringPolicies).compactMap { policies[$0]?.key })
+  }
+
   /// The subjects for which the policies that select them may have changed since the last call.
   public mutating func takeReselected() -> Set<NumericIdentity> {
     defer { reselected = [] }

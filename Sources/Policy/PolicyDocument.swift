@@ -13,11 +13,13 @@ public struct PolicyDocument: Hashable, Sendable {
   public let issues: [PolicyIssue]
   /// The kinds of objects on which it depends besides.
   public let references: Set<PolicyContext.Reference>
+  public let mode: PolicyMode
 
   public init(
     key: ObjectKey, uid: String = "", sections: [PolicySection], issues: [PolicyIssue] = [],
-    references: Set<PolicyContext.Reference> = []
+    references: Set<PolicyContext.Reference> = [], mode: PolicyMode = .enforce
   ) {
+    self.mode = mode
     self.key = key
     self.uid = uid
     self.sections = sections
@@ -178,10 +180,15 @@ public struct PolicyObjectStatus: Hashable, Sendable {
 
   public let state: State
   public let issues: [PolicyIssue]
+  /// The object asks to be watched only: see ``PolicyMode``.
+  public let isAudited: Bool
+  /// The pods that it selects here and that are in audit mode themselves: `default/web`.
+  public var watchedOn: [String] = []
 
-  public init(state: State, issues: [PolicyIssue] = []) {
+  public init(state: State, issues: [PolicyIssue] = [], isAudited: Bool = false) {
     self.state = state
     self.issues = issues
+    self.isAudited = isAudited
   }
 
   init(_ document: PolicyDocument) {
@@ -189,6 +196,14 @@ public struct PolicyObjectStatus: Hashable, Sendable {
     self.init(
       state: document.issues.isEmpty
         ? .accepted : enforced || document.issues.allSatisfy(\.isMissing) ? .partial : .rejected,
-      issues: document.issues)
+      issues: document.issues, isAudited: document.mode == .audit)
+  }
+
+  /// With more that is not as it is written.
+  public func adding(_ more: [PolicyIssue]) -> PolicyObjectStatus {
+    var status = PolicyObjectStatus(
+      state: state == .rejected ? .rejected : .partial, issues: issues + more, isAudited: isAudited)
+    status.watchedOn = watchedOn
+    return status
   }
 }

@@ -17,19 +17,29 @@ public struct PolicyVerdicts: Sendable {
 
   private let maps: [NumericIdentity: PolicyMapState]
   private let ruleSets: [UInt32: RuleSet]
-  /// Longest first.
-  private let blocks: [(block: CIDR, identity: NumericIdentity)]
+  let blocks: BlockIdentities
 
   public init(_ compiled: CompiledPolicy) {
-    maps = compiled.maps
-    ruleSets = Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0) })
-    blocks = compiled.ipcache.sorted { ($1.key.mappedLength, $0.key) < ($0.key.mappedLength, $1.key) }
-      .map { ($0.key, $0.value) }
+    self.init(
+      maps: compiled.maps, ruleSets: Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0) }),
+      blocks: BlockIdentities(compiled.ipcache))
+  }
+
+  init(maps: [NumericIdentity: PolicyMapState], ruleSets: [UInt32: RuleSet], blocks: BlockIdentities) {
+    self.maps = maps
+    self.ruleSets = ruleSets
+    self.blocks = blocks
   }
 
   /// The identity of an address outside of the cluster.
-  public func identity(of address: IPAddress) -> NumericIdentity {
-    blocks.first { $0.block.contains(address) }?.identity ?? ReservedIdentity.world.identity
+  public func identity(of address: IPAddress) -> NumericIdentity { blocks[CIDR(address)] }
+
+  /// Who an end is, of which an event says that it was `written`: blocks of addresses have numbers of their own in each
+  /// compiled policy, pods and the reserved have not.
+  public func identity(_ written: NumericIdentity, at address: IPAddress) -> NumericIdentity {
+    let worlds = [ReservedIdentity.world, .worldIPv4, .worldIPv6].map(\.identity)
+    if written.isCluster || written.isReserved && !worlds.contains(written) { return written }
+    return identity(of: address)
   }
 
   /// Decides about the first packet of a connection, by the policies of those ends that have one here.
@@ -53,7 +63,8 @@ public struct PolicyVerdicts: Sendable {
     }
   }
 
-  private func side(
+  /// What the policy of one end decides; of an end without one nothing is denied.
+  func side(
     of subject: NumericIdentity, _ direction: Direction, peer: NumericIdentity, _ number: UInt8, _ port: UInt16
   ) -> Answer {
     guard let map = maps[subject] else { return .allow }

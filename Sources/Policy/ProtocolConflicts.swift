@@ -51,9 +51,3 @@ extension PolicyCompiler {
     conflicted = Set(issues.keys)
   }
 }
-
-extension PolicyObjectStatus {
-  fileprivate func adding(_ more: [PolicyIssue]) -> PolicyObjectStatus {
-    PolicyObjectStatus(state: state == .rejected ? .rejected : .partial, issues: issues + more)
-  }
-}

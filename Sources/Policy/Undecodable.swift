@@ -37,11 +37,12 @@ extension PolicyDocument {
           subject: nodes == nil ? lowering.subject(selected) : lowering.host(selected),
           defaultDeny: Set(Direction.allCases), rules: rules, description: nil, path: path))
     }
+    let (mode, mistakes) = PolicyMode.read(raw)
     self.init(
       key: key, sections: sections,
       issues: [
         PolicyIssue(path: error.path, message: "\(error.message); \(PolicyDocument.consequence(denied))")
-      ])
+      ] + mistakes, mode: mode)
   }
 
   /// The field of deny rules of a direction, if anything is in it; a name that only resembles the right one counts, as it

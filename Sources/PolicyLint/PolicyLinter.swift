@@ -80,10 +80,20 @@ public struct PolicyLinter {
     return FieldError(path: error.path, message: "\(error.message); YAML reads this as \(kind): write it in quotes")
   }
 
-  /// How many objects were policies, and how many something else.
-  public var counts: (policies: Int, others: Int) {
-    let policies = objects.count { PolicyLinter.policyKinds.contains($0.value["kind"]?.stringValue ?? "") }
-    return (policies, objects.count - policies)
+  /// What was read.
+  public var counts: LintCounts {
+    var counts = LintCounts()
+    for object in objects {
+      let kind = object.value["kind"]?.stringValue ?? ""
+      if PolicyLinter.policyKinds.contains(kind) {
+        counts.policies += 1
+      } else if ReferredObjects.kinds.contains(kind) {
+        counts.referred += 1
+      } else {
+        counts.skipped[kind, default: 0] += 1
+      }
+    }
+    return counts
   }
 
   static let policyKinds: Set = [

@@ -4,6 +4,10 @@ import Policy
 
 /// What policies name besides themselves: Services with their endpoints, and CiliumCIDRGroups.
 struct ReferredObjects {
+  static let kinds: Set = [
+    Service.resource.kind, EndpointSlice.resource.kind, Endpoints.resource.kind, CiliumCIDRGroup.resource.kind,
+  ]
+
   private var book = PolicyBook(node: "")
 
   var context: PolicyContext { book.context }

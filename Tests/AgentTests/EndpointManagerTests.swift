@@ -1,5 +1,6 @@
 import CNI
 import Identity
+import JSON
 import KubernetesAPI
 import Testing
 
@@ -44,6 +45,24 @@ import Testing
     #expect(repaired.count == 1 && repaired[0].hasPrefix("default/web on mlt") && failure == nil)
     #expect(await manager.unguarded() == [])
     #expect(await manager.repairPrograms().repaired == [])
+  }
+
+  @Test func policyIsToldOfPodsInAuditModeWhenTheyChange() async throws {
+    let audited: JSONValue = [Pod.auditAnnotation: "true"]
+    try lab.pod("web", uid: "u-web", annotations: audited)
+    try lab.pod("box", uid: "u-box")
+    let invocations = [try NodeLab.add("c1", pod: "web"), try NodeLab.add("c2", pod: "box")]
+    for invocation in invocations { _ = try await manager.add(invocation, mtu: nil) }
+    let identity = try await wanted(app: "web")
+    #expect(lab.watched == [[identity: ["default/web"]]])
+    await manager.podApplied(try lab.pod("box", uid: "u-box", annotations: audited))
+    #expect(await eventually { lab.watched.count == 2 })
+    #expect(lab.watched.last == [identity: ["default/box", "default/web"]])
+    await manager.podApplied(try lab.pod("web", uid: "u-web"))
+    #expect(await eventually { lab.watched.count == 3 })
+    await manager.delete(invocations[0].key)
+    await manager.delete(invocations[1].key)
+    #expect(lab.watched.dropFirst(2) == [[identity: ["default/box"]], [:]])
   }
 
   /// The identity that the pod's present labels make.

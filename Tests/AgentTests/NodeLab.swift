@@ -22,6 +22,7 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
     var subjects: Set<NumericIdentity> = []
     var published: [String: NumericIdentity] = [:]
     var stripped = false
+    var watched: [[NumericIdentity: [String]]] = []
   }
 
   let api = MemoryObjects()
@@ -57,7 +58,9 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
   }
 
   @discardableResult
-  func pod(_ name: String = "web", uid: String = "u1", app: String = "web") throws -> Pod {
+  func pod(
+    _ name: String = "web", uid: String = "u1", app: String = "web", annotations: JSONValue = [:]
+  ) throws -> Pod {
     try Pod(
       api.put(
         Pod.resource,
@@ -65,6 +68,7 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
           "apiVersion": "v1", "kind": "Pod",
           "metadata": [
             "name": .string(name), "namespace": "default", "uid": .string(uid), "labels": ["app": .string(app)],
+            "annotations": annotations,
           ],
           "spec": ["containers": [["name": "c"]]],
         ]))
@@ -156,6 +160,10 @@ final class NodeLab: EndpointKernel, PodDevices, PolicySink, EndpointReports {
       state.subjects.formUnion(delta.addedSubjects)
     }
   }
+
+  func setWatchedPods(_ pods: [NumericIdentity: [String]]) async { state.withLock { $0.watched.append(pods) } }
+  /// What policy was told of pods in audit mode, each time.
+  var watched: [[NumericIdentity: [String]]] { state.withLock { $0.watched } }
 
   func publish(_ endpoint: Endpoint) {
     state.withLock { $0.published[endpoint.attachment.podName] = endpoint.identity }

@@ -101,6 +101,90 @@ import Testing
     #expect(conditions.map { $0["status"]?.stringValue } == ["True", "True"])
     #expect(api.log.filter { $0 == "get p" }.count >= 2)
   }
+
+  private static let outcomes: [(PolicyObjectStatus, [String], String)] = {
+    let issue = PolicyIssue(path: "spec.egress[0]", message: "is not enforced")
+    var watched = PolicyObjectStatus(state: .accepted)
+    watched.watchedOn = ["default/web"]
+    var many = PolicyObjectStatus(state: .partial, issues: [issue])
+    many.watchedOn = ["a/a", "a/b", "a/c", "a/d"]
+    return [
+      (PolicyObjectStatus(state: .accepted), ["True", "True"], "the policy is enforced as written"),
+      (watched, ["True", "True"], "the policy is enforced as written; watched only on default/web"),
+      (many, ["True", "False"], "spec.egress[0]: is not enforced; watched only on a/a, a/b, a/c and 1 more"),
+      (PolicyObjectStatus(state: .accepted, isAudited: true), ["True", "False"], AuditMode.watching),
+      (
+        PolicyObjectStatus(state: .partial, issues: [issue], isAudited: true), ["True", "False"],
+        "\(AuditMode.watching); spec.egress[0]: is not enforced"
+      ),
+      (
+        PolicyObjectStatus(state: .rejected, issues: [issue], isAudited: true), ["False", "False"],
+        "spec.egress[0]: is not enforced; \(AuditMode.watching)"
+      ),
+    ]
+  }()
+
+  @Test func whatIsOnlyWatchedIsNotCalledEnforced() async throws {
+    let key = ObjectKey(kind: "CiliumNetworkPolicy", namespace: "default", name: "p")
+    api.put(
+      CiliumNetworkPolicy.resource,
+      [
+        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": ["name": "p", "namespace": "default"],
+      ])
+    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    for (status, expected, message) in Self.outcomes {
+      reporter.report([key: status])
+      #expect(await eventually { reporter.isIdle })
+      let written = api[CiliumNetworkPolicy.resource, "default", "p"]?[path: "status", "conditions"]?.arrayValue ?? []
+      #expect(written.map { $0["status"]?.stringValue } == expected)
+      #expect(written.last?["message"]?.stringValue == message)
+    }
+  }
+
+  @Test func aPolicyWithoutStatusTellsItsModeByEvents() async throws {
+    let key = ObjectKey(kind: "NetworkPolicy", namespace: "default", name: "p")
+    api.put(
+      NetworkPolicy.resource,
+      [
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": ["name": "p", "namespace": "default", "uid": "u1"],
+      ])
+    let events = EventRecorder(api: api, nodeName: "node", logger: logger)
+    let reporter = PolicyStatusReporter(api: api, events: events, backoff: fast, logger: logger)
+    for isAudited in [false, true, false, false] {
+      reporter.report([key: PolicyObjectStatus(state: .accepted, isAudited: isAudited)])
+      #expect(await eventually { reporter.isIdle })
+    }
+    func told() -> [JSONValue] {
+      api.log.filter { $0.hasPrefix("create p.") }.compactMap {
+        api[EventRecorder.resource, "default", String($0.dropFirst("create ".count))]
+      }
+    }
+    #expect(await eventually { told().count == 2 })
+    #expect(told().map { $0["reason"]?.stringValue } == ["Audited", "Enforced"])
+    #expect(told().allSatisfy { $0["type"] == "Normal" })
+  }
+
+  @Test func aPolicyIsPendingUntilItsModeIsInForce() throws {
+    let progress = PolicyProgress()
+    func object(_ mode: String?) -> JSONValue {
+      var metadata: JSONValue = ["name": "p", "namespace": "default", "generation": 3]
+      metadata["annotations"] = mode.map { [PolicyMode.annotation: .string($0)] }
+      return [
+        "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": metadata,
+        "spec": ["endpointSelector": [:]],
+      ]
+    }
+    func isPending(_ mode: String?) -> Bool {
+      !progress.pending([object(mode)], kind: "CiliumNetworkPolicy").isEmpty
+    }
+    #expect(isPending(nil))
+    for mode in [nil, "audit", nil] as [String?] {
+      progress.record(.cilium(.applied(try CiliumNetworkPolicy(object(mode)))))
+      #expect(!isPending(mode) && isPending(mode == nil ? "audit" : nil))
+    }
+  }
+
   @Test func aPolicyWithoutStatusIsToldOfByOneEvent() async throws {
     let key = ObjectKey(kind: "NetworkPolicy", namespace: "default", name: "p")
     api.put(

@@ -48,6 +48,34 @@ import Testing
     #expect(try await server.send(.get, configMaps + "/a").code == 200)
   }
 
+  @Test func aPodNeedsItsServiceAccount() async throws {
+    let server = try makeServer()
+    let accounts = "api/v1/namespaces/default/serviceaccounts"
+    var wanted = pod("a")
+    wanted.set(["spec", "serviceAccountName"], to: "builder")
+    let refused = try await server.send(.post, pods, wanted)
+    #expect(refused.code == 403 && refused.body["reason"] == "Forbidden")
+    #expect(
+      refused.body["message"]
+        == #"pods "a" is forbidden: error looking up service account default/builder: serviceaccount "builder" not found"#
+    )
+    let account: JSONValue = ["apiVersion": "v1", "kind": "ServiceAccount", "metadata": ["name": "builder"]]
+    #expect(try await server.send(.post, accounts, account).code == 201)
+    #expect(try await server.send(.post, pods, wanted).code == 201)
+    var older = pod("b")
+    older.set(["spec", "serviceAccount"], to: "nobody")
+    #expect(try await server.send(.post, pods, older).code == 403)
+    // That of pods which name none is always there: in new namespaces, and after it was deleted.
+    let space: JSONValue = ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "n"]]
+    #expect(try await server.send(.post, "api/v1/namespaces", space).code == 201)
+    #expect(try await server.send(.get, "api/v1/namespaces/n/serviceaccounts/default").code == 200)
+    _ = try await server.send(.delete, accounts + "/default")
+    #expect(try await server.send(.post, pods + "?dryRun=All", pod("c")).code == 201)
+    #expect(try await server.send(.get, accounts + "/default").code == 404)
+    #expect(try await server.send(.post, pods, pod("c")).code == 201)
+    #expect(try await server.send(.get, accounts + "/default").code == 200)
+  }
+
   @Test func finalizersHoldAnObject() async throws {
     let server = try makeServer()
     _ = try await server.send(.post, configMaps, configMap("a", ["finalizers": ["x.y/z"]]))

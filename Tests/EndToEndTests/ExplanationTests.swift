@@ -174,7 +174,13 @@ extension EndToEnd {
           #expect(told.status == 0 && told.output.contains("audited: no rule allows it"), "\(told)")
         }
         #expect(try martlet(node, "status").output.contains("1 of "))
-        #expect(try martlet(node, "policy get").output.contains("are audited, not enforced"))
+        #expect(try martlet(node, "policy get").output.contains("spec: watched only on default/ratings"))
+        let told = try eventually(within: 5) {
+          let path = #"jsonpath={.status.conditions[?(@.type=="Enforced")].message}"#
+          return try node.kubectl("get", "cnp/under-test", "-o", path).text
+            == "the policy is enforced as written; watched only on default/ratings"
+        }
+        #expect(told)
         let seen = try eventually(within: 5) {
           try !martlet(node, "observe --verdict AUDIT --last 10 -o json").text.isEmpty
         }

@@ -41,6 +41,7 @@ extension EndToEnd {
       (["exec", "sleep", "--", "sh", "-c", "exit 7"], 7),
       (["logs", "nobody"], 1),
       (["run", "--name", "sleep", "--detach", "--", "true"], 1),
+      (["run", "--name", "none", "--service-account", "none", "--detach", "--", "true"], 1),
       (["policy", "trace", "--from", "default/nobody", "--to", "default/ratings", "--port", "9080/TCP"], 2),
       (["why", "sleep", "nowhere/ratings:9080"], 2),
       (["why", "sleep", "ratings:9080/FOO"], 2),

@@ -196,7 +196,17 @@ struct LintCase: CustomTestStringConvertible {
     var linter = PolicyLinter { _ in [FieldError(path: "spec.x[0].y", message: "unknown field")] }
     linter.read("kind: Thing\nspec:\n  x:\n  - {z: 1}\n", file: "f")
     #expect(linter.report().map(\.description) == ["f:4:5: error: unknown field [spec.x[0].y]"])
-    #expect(linter.counts == (0, 1))
+    #expect(linter.counts.description == "0 policies, 1 skipped (1 Thing)")
+  }
+
+  @Test func `what was read is counted, with the kinds that nothing looks at`() {
+    var linter = PolicyLinter { _ in nil }
+    for kind in ["NetworkPolicy", "Service", "Ingress", "Deployment", "Ingress"] {
+      linter.read("apiVersion: v1\nkind: \(kind)\nmetadata: {name: a}\nspec: {podSelector: {}}\n", file: "f")
+    }
+    linter.read("metadata: {name: a}\n", file: "f")
+    let expected = "1 policy, 1 object that policies refer to, 4 skipped (1 without kind, 1 Deployment, 2 Ingress)"
+    #expect(linter.counts.description == expected)
   }
 
   @Test(arguments: [

@@ -19,7 +19,7 @@ extension APIServer {
           ServerFields.initialize(&value, namespaces)
           transaction.put(key, value, selectable: namespaces.selectable)
         }
-        try Lifecycle.furnish(namespace: name, registry: registry, &transaction)
+        try ServiceAccounts.furnish(namespace: name, registry: registry, &transaction)
       }
       for definition in wanted {
         let key = definitions.key(namespace: "", name: definition.scalarText(at: ["metadata", "name"]) ?? "")

@@ -30,19 +30,6 @@ enum Lifecycle {
     }
   }
 
-  /// Gives a new namespace what workloads expect to find.
-  static func furnish(namespace: String, registry: Registry, _ transaction: inout StoreTransaction) throws {
-    guard let resource = registry.resource(group: "", version: "v1", plural: "serviceaccounts") else { return }
-    let key = resource.key(namespace: namespace, name: "default")
-    guard transaction.object(key) == nil else { return }
-    var account: JSONValue = [
-      "apiVersion": "v1", "kind": "ServiceAccount",
-      "metadata": ["name": "default", "namespace": .string(namespace)],
-    ]
-    ServerFields.initialize(&account, resource)
-    transaction.put(key, account, selectable: resource.selectable)
-  }
-
   /// Asks an object to end. Returns its state when it still has something to do first, nil when it is gone.
   static func end(
     _ key: ObjectKey, gracePeriod: Int? = nil, _ propagation: Propagation = .background,

@@ -72,7 +72,11 @@ extension APIServer {
         value.set(["spec", "policyTypes"], to: types)
       }
     case "pods":
-      if value["spec"]?["serviceAccountName"] == nil { value.set(["spec", "serviceAccountName"], to: "default") }
+      // The older name of the field counts where the newer is absent.
+      if value["spec"]?["serviceAccountName"] == nil {
+        let account = value["spec"]?["serviceAccount"] ?? .string(ServiceAccounts.standard)
+        value.set(["spec", "serviceAccountName"], to: account)
+      }
     case "customresourcedefinitions.apiextensions.k8s.io": try CRDAdmission.admit(&value)
     default: break
     }

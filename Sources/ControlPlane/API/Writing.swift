@@ -58,6 +58,9 @@ extension APIServer {
       if resource.isNamespaced {
         try Lifecycle.requireNamespace(target.namespace, for: resource, name, &transaction)
       }
+      if resource.qualifiedName == "pods" {
+        try ServiceAccounts.require(value, for: resource, registry: registry, isDryRun: isDryRun, &transaction)
+      }
       guard transaction.object(key) == nil else { throw APIStatus.alreadyExists(resource, name) }
       if resource.qualifiedName == ServiceStrategy.resource {
         try self.services.allocator.allocate(&value, key, resource, transaction)
@@ -68,7 +71,7 @@ extension APIServer {
       }
       let stored = transaction.put(key, value, selectable: resource.selectable)
       if resource.qualifiedName == "namespaces" {
-        try Lifecycle.furnish(namespace: name, registry: registry, &transaction)
+        try ServiceAccounts.furnish(namespace: name, registry: registry, &transaction)
       }
       return stored
     }

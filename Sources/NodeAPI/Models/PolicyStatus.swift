@@ -7,6 +7,8 @@ public struct PolicyStatus: NodeModel {
     /// Some of it is not enforced as written; what that selects is denied.
     case partly
     case rejected
+    /// It is watched and not enforced: it changes nothing of what is allowed.
+    case audited
   }
 
   /// A field that is not enforced as written, and why.

@@ -45,17 +45,13 @@ extension PolicyVerb {
       }
       let findings = linter.report(live: offline ? nil : live(), referred: offline ? nil : await referred())
       if linter.counts.policies == 0, !findings.contains(where: { $0.severity == .error }) {
-        complain("there is no policy in \(files.joined(separator: ", "))")
+        complain("there is no policy in \(files.joined(separator: ", ")): \(linter.counts)")
         throw Exit.usage
       }
       output.print(.array(findings.map(\.json))) { _ in
         let errors = findings.count { $0.severity == .error }
-        let (policies, others) = linter.counts
-        let skipped = others > 0 ? ", \(others) other \(others == 1 ? "object" : "objects")" : ""
         let lines = findings.map(\.description)
-        let summary =
-          "\(policies) \(policies == 1 ? "policy" : "policies")\(skipped): \(errors) errors, "
-          + "\(findings.count - errors) warnings"
+        let summary = "\(linter.counts): \(errors) errors, \(findings.count - errors) warnings"
         return (lines + [summary]).joined(separator: "\n")
       }
       if findings.contains(where: { $0.severity == .error || strict }) { throw Exit.no }
