@@ -172,7 +172,7 @@ import Testing
       metadata["annotations"] = mode.map { [PolicyMode.annotation: .string($0)] }
       return [
         "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": metadata,
-        "spec": ["endpointSelector": [:]],
+        "spec": ["endpointSelector": [:], "ingress": [[:]]],
       ]
     }
     func isPending(_ mode: String?) -> Bool {

@@ -139,7 +139,7 @@ private func audited(_ object: JSONValue, _ mode: JSONValue = "audit") -> JSONVa
       default/api => default/web 81/TCP closed by a
       default/api -> default/web 80/TCP read by b
       default/web -> 2001:db8::1 53/UDP read by d
-      default/web -> 2001:db8::1 53/SCTP unreadable by d
+      default/web -> 2001:db8::1 53/SCTP closed by d
       """),
     AuditCase(
       "one that can not be read is a closed door that nobody passes yet",
@@ -162,7 +162,7 @@ private func audited(_ object: JSONValue, _ mode: JSONValue = "audit") -> JSONVa
   private static func read(_ value: JSONValue) throws -> PolicyInput {
     do { return try PolicyInput(value) } catch let error as FieldError {
       let key = try #require(ObjectKey(of: value, kind: value["kind"]?.stringValue ?? ""))
-      return .cilium(.invalid(key, value, error))
+      return .cilium(.invalid(key, raw: value, error))
     }
   }
 

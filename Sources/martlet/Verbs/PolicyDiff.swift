@@ -49,7 +49,7 @@ extension PolicyVerb {
       output.print(document) { _ in
         let lines = (audited ?? []).flatMap { policy in
           policy.problems.map { "warning: \(policy.title) \($0.path): \($0.message)" }
-            + ["\(policy.title): \(policy.state.rawValue), selects \(policy.endpointCount) endpoints here"]
+            + ["\(policy.title): \(policy.state.rawValue), endpoints selected here: \(policy.endpointCount)"]
         }
         return ((difference?.lines ?? []) + lines).joined(separator: "\n")
       }
