@@ -54,7 +54,7 @@ extension EndToEnd {
           #expect(large.answers == ["world": 10], "\(family): \(large)")
         }
         let flows = try node.martlet("observe", "--service", "turned", "--last", "10").output
-        #expect(flows.contains("via default/turned:80"), "\(flows)")
+        #expect(flows.contains("via default/turned:53 ingress UDP"), "\(flows)")
         let status = try node.martlet("status")
         #expect(status.status == 0 && status.text.contains("XDP \(mode) on world"), "\(status)")
         let programs = try node.martlet("bpf", "prog", "list", "-o", "json").json().arrayValue ?? []
