@@ -30,7 +30,10 @@ extension RouteChoice {
     switch route.action {
     case .forward: return nil
     case .respond(let response):
-      return LocalResponse(status: response.status, location: nil, body: response.body, path: nil)
+      // As Envoy has it, a redirect without an address leads to where it came from.
+      let leads = response.status == 201 || (300..<400).contains(response.status)
+      return LocalResponse(
+        status: response.status, location: leads ? RouteChoice.address(request) : nil, body: response.body, path: nil)
     case .redirect(let redirect):
       let rewritten: [UInt8]? =
         switch redirect.path {
@@ -42,6 +45,10 @@ extension RouteChoice {
         status: redirect.status, location: location(redirect, rewritten ?? Array(request.http.path), request),
         body: [], path: rewritten)
     }
+  }
+
+  private static func address(_ request: RequestView) -> [UInt8] {
+    Array((request.connection.scheme + "://").utf8) + Array(request.http.host ?? .empty) + Array(request.http.path)
   }
 
   private func location(_ redirect: RedirectAction, _ path: [UInt8], _ request: RequestView) -> [UInt8] {

@@ -42,6 +42,15 @@ public struct RequestView {
     }
   }
 
+  /// Calls `body` with the value of each line of a name, or once with all of them, joined.
+  func forEachValue(of name: [UInt8], isJoined: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
+    if isJoined || name.first == UInt8(ascii: ":") || name.elementsEqual("host".utf8) {
+      withHeader(name) { if let value = $0 { body(value) } }
+      return
+    }
+    for header in http.headers where RequestView.isName(header.name, name) { body(header.value) }
+  }
+
   /// Whether a header's name is `lowercased`, in whatever case it was sent.
   static func isName(_ name: UnsafeRawBufferPointer, _ lowercased: [UInt8]) -> Bool {
     guard name.count == lowercased.count else { return false }
@@ -78,4 +87,14 @@ public struct ConnectionFacts: Hashable, Sendable {
     self.localPort = localPort
     self.hostname = hostname
   }
+}
+
+/// Headers of which Envoy makes one line when a request has several; of all others each line is a value of its own.
+enum JoinedHeaders {
+  static let names: Set<String> = [
+    "accept", "accept-encoding", "authorization", "cache-control", "connection", "content-length", "content-type",
+    "expect", "grpc-timeout", "keep-alive", "origin", "proxy-connection", "te", "transfer-encoding", "upgrade",
+    "user-agent", "via", "x-client-trace-id", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host",
+    "x-forwarded-port", "x-forwarded-proto", "x-request-id",
+  ]
 }

@@ -69,9 +69,11 @@ struct HeaderTest: Sendable {
   private let kind: Kind
   private let inverts: Bool
   private let treatsMissingAsEmpty: Bool
+  private let isJoined: Bool
 
   init(_ matcher: HeaderMatcher) throws(FieldError) {
     name = Array(matcher.name.utf8)
+    isJoined = JoinedHeaders.names.contains(matcher.name)
     inverts = matcher.inverts
     treatsMissingAsEmpty = matcher.treatsMissingAsEmpty
     kind =
@@ -83,18 +85,22 @@ struct HeaderTest: Sendable {
   }
 
   func holds(for request: RequestView) -> Bool {
-    request.withHeader(name) { value in
-      var value = value
-      if value == nil, treatsMissingAsEmpty { value = UnsafeRawBufferPointer(start: nil, count: 0) }
-      switch kind {
-      case .present(let isPresent): return ((value != nil) == isPresent) != inverts
-      case .text(let test):
-        guard let value else { return false }
-        return test.matches(value) != inverts
-      case .range(let range):
-        guard let value else { return false }
-        return (Int64(decimal: value).map(range.contains) ?? false) != inverts
-      }
+    var isPresent = false
+    var matches = false
+    request.forEachValue(of: name, isJoined: isJoined) { value in
+      isPresent = true
+      matches = matches || self.matches(value)
+    }
+    if case .present(let wanted) = kind { return ((isPresent || treatsMissingAsEmpty) == wanted) != inverts }
+    guard isPresent || treatsMissingAsEmpty else { return false }
+    return (isPresent ? matches : self.matches(.empty)) != inverts
+  }
+
+  private func matches(_ value: UnsafeRawBufferPointer) -> Bool {
+    switch kind {
+    case .present: true
+    case .text(let test): test.matches(value)
+    case .range(let range): Int64(decimal: value).map(range.contains) ?? false
     }
   }
 }

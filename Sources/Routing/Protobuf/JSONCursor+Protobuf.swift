@@ -39,7 +39,9 @@ extension JSONCursor {
   /// `google.protobuf.Duration`: `1.5s`, with up to nine digits behind the point, within about 10,000 years.
   func protobufDuration() throws(FieldError) -> Duration {
     let text = try string()
-    guard let duration = Duration(protobuf: text) else { throw error("must be a duration like \"1.5s\", is \"\(text)\"") }
+    guard let duration = Duration(protobuf: text) else {
+      throw error("must be a duration like \"1.5s\", is \"\(text)\"")
+    }
     return duration
   }
 

@@ -41,7 +41,9 @@ struct ConfigurationGenerator {
       }
       hosts.append(host(index, domains))
     }
-    var configuration: [String: JSONValue] = ["name": "routes", "virtual_hosts": .array(hosts), "validate_clusters": false]
+    var configuration: [String: JSONValue] = [
+      "name": "routes", "virtual_hosts": .array(hosts), "validate_clusters": false,
+    ]
     addHeaders(&configuration, 25)
     if random.chance(30) { configuration["most_specific_header_mutations_wins"] = true }
     if random.chance(40) { configuration["ignore_port_in_host_matching"] = true }
@@ -49,7 +51,12 @@ struct ConfigurationGenerator {
   }
 
   private mutating func host(_ index: Int, _ domains: [String]) -> JSONValue {
-    let routes = (0..<Int.random(in: 1...8, using: &random)).map { route($0) }
+    var routes = (0..<Int.random(in: 1...8, using: &random)).map { route($0) }
+    if random.chance(60) {
+      var last: [String: JSONValue] = ["match": ["prefix": "/"], "route": action()]
+      addHeaders(&last, 25)
+      routes.append(.object(last))
+    }
     var host: [String: JSONValue] = [
       "name": .string("host\(index)"), "domains": .array(domains.map { .string($0) }), "routes": .array(routes),
     ]
@@ -91,7 +98,8 @@ struct ConfigurationGenerator {
     if random.chance(10) {
       match["runtime_fraction"] = [
         "default_value": [
-          "numerator": .integer(random.pick([0, 1_000_000])), "denominator": .string(random.pick(["HUNDRED", "MILLION"])),
+          "numerator": .integer(random.pick([0, 1_000_000])),
+          "denominator": .string(random.pick(["HUNDRED", "MILLION"])),
         ]
       ]
     }
@@ -134,7 +142,9 @@ struct ConfigurationGenerator {
       let start = Int64(random.pick([-10, 0, 1, 7]))
       let end = start + Int64(random.pick([0, 1, 10]))
       matcher["name"] = "x-num"
-      matcher["range_match"] = ["start": random.chance(50) ? .string(String(start)) : .integer(start), "end": .integer(end)]
+      matcher["range_match"] = [
+        "start": random.chance(50) ? .string(String(start)) : .integer(start), "end": .integer(end),
+      ]
     default: break
     }
     if random.chance(30) { matcher["invert_match"] = true }
@@ -143,7 +153,9 @@ struct ConfigurationGenerator {
   }
 
   private mutating func parameterMatcher() -> JSONValue {
-    var matcher: [String: JSONValue] = ["name": .string(random.pick(["k", "x", "", "a%20b", "K"].filter { !$0.isEmpty }))]
+    var matcher: [String: JSONValue] = [
+      "name": .string(random.pick(["k", "x", "", "a%20b", "K"].filter { !$0.isEmpty }))
+    ]
     switch Int.random(in: 0..<3, using: &random) {
     case 0: matcher["string_match"] = stringMatcher()
     case 1: matcher["present_match"] = .bool(random.chance(60))
@@ -163,9 +175,13 @@ struct ConfigurationGenerator {
     case 6: action["cluster_header"] = "x-cluster"
     default: action["weighted_clusters"] = weighted()
     }
-    if random.chance(15) { action["cluster_not_found_response_code"] = random.pick(["NOT_FOUND", 2, "SERVICE_UNAVAILABLE"]) }
+    if random.chance(15) {
+      action["cluster_not_found_response_code"] = random.pick(["NOT_FOUND", 2, "SERVICE_UNAVAILABLE"])
+    }
     switch Int.random(in: 0..<6, using: &random) {
-    case 0, 1: action["prefix_rewrite"] = .string(random.pick(["/", "/new", "/new/", "/a?q=1", "/x y"].filter { !$0.contains(" ") }))
+    case 0, 1:
+      action["prefix_rewrite"] = .string(
+        random.pick(["/", "/new", "/new/", "/a?q=1", "/x y"].filter { !$0.contains(" ") }))
     case 2: action["regex_rewrite"] = substitution()
     default: break
     }
@@ -208,7 +224,11 @@ struct ConfigurationGenerator {
 
   private mutating func redirect() -> JSONValue {
     var redirect: [String: JSONValue] = [:]
-    if random.chance(30) { redirect["https_redirect"] = true } else if random.chance(20) { redirect["scheme_redirect"] = "ftp" }
+    if random.chance(30) {
+      redirect["https_redirect"] = true
+    } else if random.chance(20) {
+      redirect["scheme_redirect"] = "ftp"
+    }
     if random.chance(40) { redirect["host_redirect"] = "to.example" }
     if random.chance(30) { redirect["port_redirect"] = .integer(random.pick([443, 8443])) }
     switch Int.random(in: 0..<5, using: &random) {
@@ -232,7 +252,8 @@ struct ConfigurationGenerator {
   }
 
   private mutating func removals() -> JSONValue {
-    .array((0..<Int.random(in: 1...2, using: &random)).map { _ in .string(random.pick(ConfigurationGenerator.addresses)) })
+    .array(
+      (0..<Int.random(in: 1...2, using: &random)).map { _ in .string(random.pick(ConfigurationGenerator.addresses)) })
   }
 
   private mutating func additions(_ templates: [String]) -> JSONValue {

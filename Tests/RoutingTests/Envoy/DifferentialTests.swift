@@ -38,7 +38,8 @@ struct DifferentialTests {
         return
       }
     }
-    print("routes are followed as by Envoy: \(count) configurations from seed \(first), \(compared) requests alike:", kinds)
+    print(
+      "routes are followed as by Envoy: \(count) configurations from seed \(first), \(compared) requests alike:", kinds)
     #expect(compared >= count * DifferentialTests.requests)
   }
 }
@@ -137,7 +138,8 @@ private struct RoutingLab: Sendable {
     }
   }
 
-  private func describe(_ index: Int, _ request: HTTPRequestDescription, _ seen: Outcome, _ expected: Outcome) -> String {
+  private func describe(_ index: Int, _ request: HTTPRequestDescription, _ seen: Outcome, _ expected: Outcome) -> String
+  {
     """
     seed \(seeds[index]), suppressing \(suppresses(index)):
     \(String(decoding: request.bytes, as: UTF8.self))

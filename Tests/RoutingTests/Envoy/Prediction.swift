@@ -106,7 +106,8 @@ struct Outcome: Hashable, CustomStringConvertible {
     sent.headers = Outcome.applied(forwarding.headers, to: sent.headers)
     if let host = forwarding.authority { sent.headers["host"] = String(decoding: host, as: UTF8.self) }
     let answer = HTTPRequestDescription(
-      path: "", headers: EchoServers.headers.map { line in
+      path: "",
+      headers: EchoServers.headers.map { line in
         let parts = line.split(separator: ":", maxSplits: 1)
         return (String(parts[0]), String(parts[1].drop { $0 == " " }))
       })

@@ -14,19 +14,37 @@ struct RequestGenerator {
     "/a;p=1", "/a%2fb", "//a", "/a/../b", "/b", "/b/x", "/c", "/aaa/bbb",
   ]
   static let queries = [
-    "", "", "", "?", "?k=a", "?k", "?k=&x=1", "?x=1&k=ab&k=b", "?k=a?x", "?&k=1", "?K=a", "?a%20b=1", "?k=%61", "?k=a=b",
+    "", "", "", "?", "?k=a", "?k", "?k=&x=1", "?x=1&k=ab&k=b", "?k=a?x", "?&k=1", "?K=a", "?a%20b=1", "?k=%61",
+    "?k=a=b",
   ]
-  static let values = ["a", "b", "ab", "abc", "ABC", "1", "10", "-5", "007", "+3", "x", "a,b", "", "7 8", "1.0", "99999999999999999999"]
+  static let values = [
+    "a", "b", "ab", "abc", "ABC", "1", "10", "-5", "007", "+3", "x", "a,b", "", "7 8", "1.0", "99999999999999999999",
+  ]
 
   mutating func request() -> HTTPRequestDescription {
     var headers: [(name: String, value: String)] = []
-    for name in ["x-a", "X-A", "x-b", "x-num", "accept", "X-New", "x-other", "x-multi", "x-forwarded-host"] where random.chance(25) {
-      headers.append((name, random.pick(name == "x-num" ? ["0", "1", "7", "-5", "10", "+3", "x", "", "007", "9 "] : RequestGenerator.values)))
+    for name in [
+      "x-a", "X-A", "x-b", "x-num", "X-Num", "accept", "Accept", "X-New", "x-other", "x-multi", "x-forwarded-host",
+    ] where random.chance(25) {
+      headers.append(
+        (
+          name,
+          random.pick(
+            name.lowercased() == "x-num"
+              ? ["0", "1", "7", "-5", "10", "+3", "x", "", "007", "9 "] : RequestGenerator.values)
+        ))
     }
     if random.chance(30) { headers.append(("User-Agent", random.pick(["a", "abc", "curl"]))) }
     if random.chance(60) { headers.append(("x-cluster", random.pick(EnvoyProcess.clusters + ["ns/none", ""]))) }
-    if random.chance(8) { headers.append(("content-type", random.pick(["application/grpc", "application/grpc+proto", "application/grpc-web", "a"]))) }
-    headers.append(("x-random", String(UInt64.random(in: 0...UInt64.max, using: &random) >> UInt64.random(in: 0...63, using: &random))))
+    if random.chance(8) {
+      headers.append(
+        ("content-type", random.pick(["application/grpc", "application/grpc+proto", "application/grpc-web", "a"])))
+    }
+    headers.append(
+      (
+        "x-random",
+        String(UInt64.random(in: 0...UInt64.max, using: &random) >> UInt64.random(in: 0...63, using: &random))
+      ))
     headers.shuffle(using: &random)
     return HTTPRequestDescription(
       method: random.pick(["GET", "GET", "GET", "DELETE", "OPTIONS", "PATCH"]),
