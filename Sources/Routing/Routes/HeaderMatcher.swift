@@ -40,7 +40,7 @@ public struct HeaderMatcher: Hashable, Sendable {
     }
     test =
       switch specifier {
-      case "exact_match": try HeaderMatcher.exact(try member.string())
+      case "exact_match": HeaderMatcher.exact(try member.string())
       case "prefix_match": .text(TextMatcher(.prefix(try member.nonEmpty())))
       case "suffix_match": .text(TextMatcher(.suffix(try member.nonEmpty())))
       case "contains_match": .text(TextMatcher(.contains(try member.nonEmpty())))
@@ -51,7 +51,8 @@ public struct HeaderMatcher: Hashable, Sendable {
       }
   }
 
-  private static func exact(_ text: String) throws(FieldError) -> Test { .text(TextMatcher(.exact(text))) }
+  /// An empty `exact_match` takes any value, as in Envoy; an empty `exact` of a `string_match` only the empty one.
+  private static func exact(_ text: String) -> Test { .text(TextMatcher(text.isEmpty ? .prefix("") : .exact(text))) }
 
   private static func range(_ cursor: JSONCursor) throws(FieldError) -> Range<Int64> {
     let message = try Message(cursor, rangeFields)

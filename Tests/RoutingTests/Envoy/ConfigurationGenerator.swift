@@ -131,7 +131,7 @@ struct ConfigurationGenerator {
     let value = JSONValue.string(random.pick(ConfigurationGenerator.values))
     var matcher: [String: JSONValue] = ["name": .string(random.pick(ConfigurationGenerator.headers))]
     switch Int.random(in: 0..<9, using: &random) {
-    case 0: matcher["exact_match"] = random.chance(15) ? "" : value
+    case 0: matcher["exact_match"] = random.chance(30) ? "" : value
     case 1: matcher["prefix_match"] = value
     case 2: matcher["suffix_match"] = value
     case 3: matcher["contains_match"] = value

@@ -31,7 +31,7 @@ struct RequestGenerator {
           name,
           random.pick(
             name.lowercased() == "x-num"
-              ? ["0", "1", "7", "-5", "10", "+3", "x", "", "007", "9 "] : RequestGenerator.values)
+              ? ["0", "1", "7", "-5", "10", "+3", "x", "", "007", "9"] : RequestGenerator.values)
         ))
     }
     if random.chance(30) { headers.append(("User-Agent", random.pick(["a", "abc", "curl"]))) }
@@ -56,10 +56,10 @@ struct RequestGenerator {
 extension HTTPRequestDescription {
   var isGRPC: Bool { headers.contains { $0.name == "content-type" && $0.value.hasPrefix("application/grpc") } }
 
-  /// As it is sent by HTTP/1.1.
+  /// As it is sent by HTTP/1.1, with white space that is no part of the values.
   var bytes: [UInt8] {
     var text = "\(method) \(path) HTTP/1.1\r\nHost: \(host ?? "")\r\n"
-    for header in headers { text += "\(header.name): \(header.value)\r\n" }
+    for header in headers { text += "\(header.name):  \(header.value) \r\n" }
     return Array((text + "\r\n").utf8)
   }
 }

@@ -1,0 +1,91 @@
+import JSON
+
+/// A port of a service that a name stands for: `namespace/service`, or `namespace/service:port`.
+public struct ServiceClusterName: Hashable, Sendable {
+  public let namespace: String
+  public let service: String
+  /// A number or a port's name; nil for the service's only port.
+  public let port: String?
+
+  /// nil for a name without exactly one slash.
+  public init?(_ name: String) {
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, !parts[0].isEmpty else { return nil }
+    let end = parts[1].split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+    guard let service = end.first, !service.isEmpty, end.count == 1 || !end[1].isEmpty else { return nil }
+    namespace = String(parts[0])
+    self.service = String(service)
+    port = end.count == 2 ? String(end[1]) : nil
+  }
+
+  public init(namespace: String, service: String, port: String? = nil) {
+    self.namespace = namespace
+    self.service = service
+    self.port = port
+  }
+}
+
+/// Where the requests of a cluster go.
+public enum ClusterTarget: Hashable, Sendable {
+  /// The endpoints of a service, chosen round robin: nothing declares the cluster but `services` or `backendServices`.
+  case service(ServiceClusterName)
+  case cluster(Cluster)
+}
+
+/// What the clusters that routes name stand for: one of the resources by its name, else a service that the object lists.
+public struct ClusterNames: Sendable {
+  private let resources: EnvoyResources
+  /// As `namespace/service`.
+  private let services: Set<String>
+
+  /// - Parameter services: Those of `services` and `backendServices`.
+  public init(_ resources: EnvoyResources, services: some Sequence<ServiceClusterName>) {
+    self.resources = resources
+    self.services = Set(services.map { "\($0.namespace)/\($0.service)" })
+  }
+
+  /// nil for a name that stands for nothing: requests get the route's `cluster_not_found_response_code`.
+  public func target(_ name: String) -> ClusterTarget? {
+    if let cluster = resources.clusters[name] { return .cluster(cluster) }
+    guard let service = ServiceClusterName(name), services.contains("\(service.namespace)/\(service.service)") else {
+      return nil
+    }
+    return .service(service)
+  }
+
+  /// Every cluster that the routes name, or the first that stands for nothing as an error at its path.
+  public func targets(of routes: RouteConfiguration) throws(FieldError) -> [String: ClusterTarget] {
+    var targets: [String: ClusterTarget] = [:]
+    for reference in routes.clusterReferences {
+      guard let target = target(reference.name) else {
+        throw FieldError(
+          path: reference.path,
+          message: "\"\(reference.name)\" is neither a Cluster of the resources nor a service of the object")
+      }
+      targets[reference.name] = target
+    }
+    return targets
+  }
+}
+
+extension RouteConfiguration {
+  /// The clusters that routes and mirrors name, in their order; those that headers of requests name are not among them.
+  public var clusterReferences: [ClusterReference] {
+    mirrors.map(\.cluster)
+      + virtualHosts.flatMap { host in host.mirrors.map(\.cluster) + host.routes.flatMap(\.clusterReferences) }
+  }
+}
+
+extension Route {
+  fileprivate var clusterReferences: [ClusterReference] {
+    guard case .forward(let action) = action else { return [] }
+    let destinations: [ClusterReference] =
+      switch action.destination {
+      case .cluster(let cluster): [cluster]
+      case .header: []
+      case .weighted(let weighted):
+        weighted.clusters.compactMap { if case .cluster(let cluster) = $0.name { cluster } else { nil } }
+      }
+    return destinations + action.mirrors.map(\.cluster)
+  }
+}
