@@ -41,7 +41,7 @@ struct CaptureMachine {
         let slots = Array(repeating: -1, count: slotCount)
         CaptureMachine.add(program.start, of: program, at: place, in: text, slots, to: &current)
       }
-      if current.order.isEmpty { break }
+      if current.order.isEmpty, best != nil { break }
       following.order.removeAll(keepingCapacity: true)
       for thread in current.order {
         switch program.instructions[thread] {

@@ -1,0 +1,28 @@
+/// Every message that is read, in the order of the documentation.
+enum KnownMessages {
+  static let all: [MessageFields] = [
+    Listener.fields, Listener.chainFields, Listener.filterFields, Listener.listenerFilterFields,
+    HTTPConnectionManager.fields, HTTPConnectionManager.rdsFields, HTTPConnectionManager.commonFields,
+    HTTPConnectionManager.upgradeFields, HTTPFilter.fields, HTTPFilter.routerFields,
+    RouteConfiguration.fields, VirtualHost.fields, Route.fields, RouteMatch.fields, HeaderMatcher.fields,
+    HeaderMatcher.rangeFields, QueryParameterMatcher.fields, TextMatcher.fields, SafeRegex.fields,
+    RegexSubstitution.fields, Fraction.runtimeFields, Fraction.fields, RouteAction.fields, WeightedClusters.fields,
+    WeightedClusters.Cluster.fields, RetryPolicy.fields, RetryPolicy.backOffFields, MirrorPolicy.fields,
+    HashPolicy.fields, HashPolicy.headerFields, HashPolicy.cookieFields, HashPolicy.attributeFields,
+    HashPolicy.connectionFields, HashPolicy.parameterFields, RedirectAction.fields, DirectResponse.fields,
+    DirectResponse.bodyFields, HeaderAddition.fields, HeaderAddition.headerFields,
+    Cluster.fields, Cluster.edsFields, Cluster.ringFields, Cluster.maglevFields, Cluster.leastFields,
+    Cluster.roundRobinFields, LoadAssignment.fields, LoadAssignment.localityFields, LoadAssignment.lbEndpointFields,
+    LoadAssignment.endpointFields, LoadAssignment.addressFields, LoadAssignment.socketAddressFields,
+  ]
+}
+
+extension MessageFields {
+  /// The message's lines in docs/routing.md.
+  var documentation: String {
+    func line(_ state: String, _ names: Set<String>) -> String {
+      names.isEmpty ? "" : "- \(state): \(names.sorted().map { "`\($0)`" }.joined(separator: ", "))\n"
+    }
+    return "### \(message)\n\n" + line("read", read) + line("no effect", withoutEffect) + line("refused", refused)
+  }
+}
