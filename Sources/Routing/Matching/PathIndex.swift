@@ -89,8 +89,8 @@ struct PathIndex: Sendable {
         rests.initializeElement(at: count, to: rest)
         count += 1
       }
-      for (source, literals) in [exactCase, anyCase].enumerated() where literals.index.count > 0 {
-        var text = literals.index.longestPrefix(of: path)
+      func addAll(_ literals: borrowing Literals, _ source: Int) {
+        var text = literals.index.count == 0 ? nil : literals.index.longestPrefix(of: path)
         while let found = text {
           let length = literals.index.length(found)
           add(literals.starts, found * 3, source)
@@ -99,6 +99,8 @@ struct PathIndex: Sendable {
           text = literals.index.parent(found)
         }
       }
+      addAll(exactCase, 0)
+      addAll(anyCase, 1)
       for (index, part) in expressions.enumerated() {
         add(part.starts, part.dfa.acceptSetIndex(of: part.dfa.step(part.dfa.start, path)), index + 2)
       }

@@ -72,7 +72,8 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   static let commonFields = MessageFields(
     "envoy.config.core.v3.HttpProtocolOptions", read: ["idle_timeout"],
     refused: [
-      "max_connection_duration", "max_headers_count", "max_response_headers_kb", "max_stream_duration",
+      "max_connection_duration", "max_connection_duration_jitter", "max_headers_count", "max_response_headers_kb",
+      "max_stream_duration",
       "headers_with_underscores_action", "max_requests_per_connection",
     ])
   static let upgradeFields = MessageFields(

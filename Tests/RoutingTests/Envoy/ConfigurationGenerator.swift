@@ -196,8 +196,40 @@ struct ConfigurationGenerator {
     default: break
     }
     if random.chance(20) { action["append_x_forwarded_host"] = true }
+    addTraffic(&action)
     if random.chance(20) { action["timeout"] = .string(random.pick(["10s", "9.5s", "0s", "12.000000001s"])) }
     return .object(action)
+  }
+
+  /// What has no consequence here, but must be read by both.
+  private mutating func addTraffic(_ action: inout [String: JSONValue]) {
+    if random.chance(10) { action["idle_timeout"] = .string(random.pick(["10s", "0s"])) }
+    if random.chance(10) { action["priority"] = random.pick(["HIGH", 0]) }
+    if random.chance(15) {
+      action["retry_policy"] = [
+        "retry_on": .string(
+          random.pick(["5xx,reset", "gateway-error, connect-failure", "retriable-status-codes", "cancelled"])),
+        "num_retries": 2, "per_try_timeout": "5s", "retriable_status_codes": [409],
+        "retry_back_off": ["base_interval": "0.1s", "max_interval": "1s"],
+        "retriable_headers": .array([headerMatcher()]),
+      ]
+    }
+    if random.chance(5) {
+      action["request_mirror_policies"] = [
+        [
+          "cluster": .string(random.pick(EnvoyProcess.clusters)),
+          "runtime_fraction": ["default_value": ["numerator": 50]],
+        ]
+      ]
+    }
+    if random.chance(15) {
+      action["hash_policy"] = [
+        random.pick([
+          ["header": ["header_name": "x-a"], "terminal": true], ["cookie": ["name": "c", "ttl": "3600s", "path": "/"]],
+          ["connection_properties": ["source_ip": true]], ["query_parameter": ["name": "k"]],
+        ])
+      ]
+    }
   }
 
   private mutating func substitution() -> JSONValue {

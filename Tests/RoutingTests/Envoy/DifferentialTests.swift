@@ -65,7 +65,13 @@ private struct RoutingLab: Sendable {
     }
     tables = try zip(seeds, documents).map { seed, document in
       do {
-        return try RouteTable(try RouteConfiguration(JSONCursor(document)))
+        // By way of the listener, of which the address alone is Envoy's affair.
+        var listener = EnvoyProcess.listener(0, document, suppresses: false, "")
+        listener["address"] = nil
+        listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener"
+        let resources = try EnvoyResources(JSONCursor([listener]))
+        guard let routes = resources.listeners.first.flatMap(resources.routes) else { preconditionFailure() }
+        return try RouteTable(routes)
       } catch {
         throw EnvoyProcess.Failure(description: "seed \(seed) is refused: \(error)")
       }

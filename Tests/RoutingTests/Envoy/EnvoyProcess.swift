@@ -66,7 +66,7 @@ final class EnvoyProcess {
 
   private static func address(_ path: String) -> JSONValue { ["pipe": ["path": .string(path)]] }
 
-  private static func listener(_ index: Int, _ routes: JSONValue, suppresses: Bool, _ folder: String) -> JSONValue {
+  static func listener(_ index: Int, _ routes: JSONValue, suppresses: Bool, _ folder: String) -> JSONValue {
     let router: JSONValue = [
       "name": "router",
       "typed_config": [
