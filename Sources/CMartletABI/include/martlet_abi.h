@@ -569,9 +569,9 @@ struct martlet_counter {
 };
 MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
 
-#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons, but for  \
-				     */
-#define MARTLET_METRICS_XDP 1	    /* sent on before there was a socket buffer */
+/* reason 0 is forwarded; then Hubble's drop reasons, but for MARTLET_METRICS_XDP */
+#define MARTLET_METRICS_ENTRIES 512
+#define MARTLET_METRICS_XDP 1 /* sent on before there was a socket buffer */
 
 /* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------
  */
