@@ -54,7 +54,7 @@ final class DeviceAccelerator: Sendable {
     if acceleration == .bestEffort, without.withLock({ $0[name]?.index }) == device.index { return }
     do {
       if acceleration == .bestEffort, try NetlinkHandle().interface(named: name)?.kind == "veth" {
-        return leaveOut(name, device, "the other end of a veth may not take what its driver sends")
+        return leaveOut(name, device, "a veth sends nothing back unless its other end has a program too")
       }
       try program.attach(interface: name, index: device.index, mode: mode)
       without.withLock { $0[name] = nil }

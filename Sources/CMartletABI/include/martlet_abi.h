@@ -587,9 +587,9 @@ MARTLET_ASSERT_SIZE(struct martlet_event, 112);
 /* ---- martlet_metrics: per-CPU array of struct martlet_counter, index = reason * 2 + direction -
  */
 
-#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons, but for  \
-				     */
-#define MARTLET_METRICS_XDP 1	    /* sent on before there was a socket buffer */
+/* reason 0 is forwarded; then Hubble's drop reasons, but for MARTLET_METRICS_XDP */
+#define MARTLET_METRICS_ENTRIES 512
+#define MARTLET_METRICS_XDP 1 /* sent on before there was a socket buffer */
 
 /* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------
  */
