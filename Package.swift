@@ -1,7 +1,7 @@
 // swift-tools-version: 6.3
 import PackageDescription
 
-// One product, `martlet`. Targets are grouped by floor: a target imports only from floors below its own.
+// One product, `martlet`. Targets are grouped by floor: a target imports only from its own floor and those below.
 // ARCHITECTURE.md says what each one knows.
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]

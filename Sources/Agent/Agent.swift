@@ -123,7 +123,7 @@ public final class Agent: Sendable {
     ).deltas()
     let namespaces = Reflector<Namespace>(client: client, logger: logger).deltas()
     let known = Reflector<CiliumIdentity>(client: client, logger: logger).deltas()
-    let feed = PolicyFeed(client: client, logger: logger)
+    let feed = ClusterFeed(client: client, logger: logger)
     feed.add(.hostAddresses(Set(try network.nodeAddresses())))
     var book = PolicyBook(cluster: configuration.clusterName, node: configuration.nodeName)
 
@@ -247,11 +247,11 @@ public final class Agent: Sendable {
     await reading
   }
 
-  private func follow(_ feed: PolicyFeed, _ book: PolicyBook) async {
+  private func follow(_ feed: ClusterFeed, _ book: PolicyBook) async {
     var book = book
-    let inbox = Inbox<PolicyInput>()
+    let inbox = Inbox<ClusterInput>()
     // Of its own, so that a backend that goes does not wait until the proxy has a policy.
-    let serviceInbox = Inbox<PolicyInput>()
+    let serviceInbox = Inbox<ClusterInput>()
     async let reading: Void = {
       for await input in feed.inputs {
         serviceInbox.add(input)
@@ -278,7 +278,7 @@ public final class Agent: Sendable {
     await balancing
   }
 
-  private func followNode(_ feed: PolicyFeed) async {
+  private func followNode(_ feed: ClusterFeed) async {
     if let cgroups = configuration.socketCgroups { noteHealthySockets(cgroups) }
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(10))

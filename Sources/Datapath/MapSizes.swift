@@ -1,8 +1,7 @@
 import BPF
 import KernelABI
 
-/// The maps whose size an operator may choose, by the names that `martlet bpf map list` and `maps:` of a configuration file
-/// know them by.
+/// The maps whose size an operator may choose, by the names that `maps:` of a configuration file knows them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
   case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity, nat
@@ -42,7 +41,7 @@ public enum SizedMap: String, Sendable, CaseIterable {
 }
 
 /// Sizes other than the programs' own. Maps grow with their content up to these, so a large size costs nothing by itself;
-/// only `fragments` and `events` take their memory at once.
+/// only `fragments`, `affinity` and `events` take their memory at once.
 public struct MapSizes: Hashable, Sendable {
   public var sizes: [SizedMap: UInt32]
 

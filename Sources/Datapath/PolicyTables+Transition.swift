@@ -23,7 +23,8 @@ extension PolicyTables {
   /// As ``replace(_:settling:)``, with maps that say of each identity that goes what they say of the one that its addresses
   /// will have. ``forget(_:)`` takes that out again.
   public func replace(
-    _ policies: [NumericIdentity: PolicyMapState], keeping going: [NumericIdentity: NumericIdentity], settling: Bool = true
+    _ policies: [NumericIdentity: PolicyMapState], keeping going: [NumericIdentity: NumericIdentity],
+    settling: Bool = true
   ) -> (refused: [NumericIdentity: any Error], kept: [NumericIdentity: [PolicyKey]]) {
     var kept: [NumericIdentity: [PolicyKey]] = [:]
     var larger = policies

@@ -3,51 +3,6 @@ import Identity
 import KubernetesAPI
 import Labels
 
-/// What the API tells of policies and of all that they refer to, in the order in which it told.
-public enum PolicyInput: Sendable {
-  case network(ReflectorDelta<NetworkPolicy>)
-  case cilium(ReflectorDelta<CiliumNetworkPolicy>)
-  case clusterwide(ReflectorDelta<CiliumClusterwideNetworkPolicy>)
-  case cidrGroups(ReflectorDelta<CiliumCIDRGroup>)
-  /// Of one Secret, which may or may not be there.
-  case secret(PolicyContext.SecretName, ReflectorDelta<Secret>)
-  case services(ReflectorDelta<Service>)
-  case endpointSlices(ReflectorDelta<EndpointSlice>)
-  case endpoints(ReflectorDelta<Endpoints>)
-  case nodes(ReflectorDelta<Node>)
-  case ciliumNodes(ReflectorDelta<CiliumNode>)
-  /// All addresses of this node.
-  case hostAddresses(Set<IPAddress>)
-}
-
-extension PolicyInput {
-  fileprivate var isPolicy: Bool {
-    switch self {
-    case .network, .cilium, .clusterwide: true
-    case .cidrGroups, .secret, .services, .endpointSlices, .endpoints, .nodes, .ciliumNodes, .hostAddresses: false
-    }
-  }
-
-  /// The kind of which this is the whole; nil for a single change.
-  public var wholeKind: String? {
-    func kind<Object>(_ delta: ReflectorDelta<Object>) -> String? {
-      if case .replaced = delta { Object.resource.kind } else { nil }
-    }
-    return switch self {
-    case .network(let delta): kind(delta)
-    case .cilium(let delta): kind(delta)
-    case .clusterwide(let delta): kind(delta)
-    case .cidrGroups(let delta): kind(delta)
-    case .services(let delta): kind(delta)
-    case .endpointSlices(let delta): kind(delta)
-    case .endpoints(let delta): kind(delta)
-    case .nodes(let delta): kind(delta)
-    case .ciliumNodes(let delta): kind(delta)
-    case .secret, .hostAddresses: nil
-    }
-  }
-}
-
 /// Keeps policies lowered while what they refer to changes. A value: each input gives the change that the compiler needs,
 /// or nil when there is none.
 public struct PolicyBook: Sendable {
@@ -80,7 +35,7 @@ public struct PolicyBook: Sendable {
   }
 
   /// Takes what is known at the start, in any order, with the whole of each kind among it.
-  public mutating func start(_ inputs: [PolicyInput]) -> (policies: [PolicyDocument], nodes: NodeIdentities) {
+  public mutating func start(_ inputs: [ClusterInput]) -> (policies: [PolicyDocument], nodes: NodeIdentities) {
     for input in inputs where !input.isPolicy { _ = apply(input) }
     var policies: [ObjectKey: PolicyDocument] = [:]
     for input in inputs where input.isPolicy {
@@ -91,7 +46,7 @@ public struct PolicyBook: Sendable {
     return (policies.values.sorted { $0.key < $1.key }, nodes.identities())
   }
 
-  public mutating func apply(_ input: PolicyInput) -> PolicyDelta? {
+  public mutating func apply(_ input: ClusterInput) -> PolicyDelta? {
     switch input {
     case .network(let delta): policies(delta) { object, _ in PolicyDocument(object) }
     case .cilium(let delta): policies(delta) { PolicyDocument($0, in: $1) }

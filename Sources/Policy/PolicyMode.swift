@@ -10,6 +10,10 @@ public enum PolicyMode: String, Hashable, Sendable {
   /// The annotation of a policy's object that says the mode; without it the policy is enforced.
   public static let annotation = "policy.martlet.io/mode"
 
+  /// The annotation of a pod, with ``podAnnotationValue``, whose policies are all only watched at that pod.
+  public static let podAnnotation = "policy.martlet.io/audit"
+  public static let podAnnotationValue = "true"
+
   /// What an object's annotations say, and what is wrong with it. A word that nobody knows leaves the policy enforced:
   /// who mistypes it must not open what was closed.
   static func read(_ annotations: [String: String]) -> (mode: PolicyMode, issues: [PolicyIssue]) {

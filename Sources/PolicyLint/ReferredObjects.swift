@@ -17,7 +17,7 @@ struct ReferredObjects {
     if let input = ReferredObjects.input(value) { _ = book.apply(input) }
   }
 
-  private static func input(_ value: JSONValue) -> PolicyInput? {
+  private static func input(_ value: JSONValue) -> ClusterInput? {
     switch value["kind"]?.stringValue {
     case Service.resource.kind: (try? Service(value)).map { .services(.applied($0)) }
     case EndpointSlice.resource.kind: (try? EndpointSlice(value)).map { .endpointSlices(.applied($0)) }

@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func policyIsToldOfPodsInAuditModeWhenTheyChange() async throws {
-    let audited: JSONValue = [Pod.auditAnnotation: "true"]
+    let audited: JSONValue = [PolicyMode.podAnnotation: "true"]
     try lab.pod("web", uid: "u-web", annotations: audited)
     try lab.pod("box", uid: "u-box")
     let invocations = [try NodeLab.add("c1", pod: "web"), try NodeLab.add("c2", pod: "box")]

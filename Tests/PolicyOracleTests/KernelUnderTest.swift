@@ -70,8 +70,8 @@ final class KernelUnderTest {
     ruleSets = Dictionary(uniqueKeysWithValues: compiled.ruleSets.map { ($0.id, $0) })
   }
 
-  private static func inputs(_ world: World) throws -> [PolicyInput] {
-    var inputs: [PolicyInput] = []
+  private static func inputs(_ world: World) throws -> [ClusterInput] {
+    var inputs: [ClusterInput] = []
     for host in WorldHost.all {
       guard let name = host.node else { continue }
       let addresses = [host.v4, host.v6].compactMap(\.self)
@@ -86,7 +86,7 @@ final class KernelUnderTest {
     return try inputs + (world.objects + world.policies).map(input)
   }
 
-  private static func input(_ value: JSONValue) throws(FieldError) -> PolicyInput {
+  private static func input(_ value: JSONValue) throws(FieldError) -> ClusterInput {
     switch value["kind"]?.stringValue {
     case CiliumClusterwideNetworkPolicy.resource.kind:
       .clusterwide(.applied(try CiliumClusterwideNetworkPolicy(value)))

@@ -159,8 +159,8 @@ private func audited(_ object: JSONValue, _ mode: JSONValue = "audit") -> JSONVa
     return cluster
   }
 
-  private static func read(_ value: JSONValue) throws -> PolicyInput {
-    do { return try PolicyInput(value) } catch let error as FieldError {
+  private static func read(_ value: JSONValue) throws -> ClusterInput {
+    do { return try ClusterInput(value) } catch let error as FieldError {
       let key = try #require(ObjectKey(of: value, kind: value["kind"]?.stringValue ?? ""))
       return .cilium(.invalid(key, raw: value, error))
     }
@@ -242,7 +242,7 @@ private func audited(_ object: JSONValue, _ mode: JSONValue = "audit") -> JSONVa
     for (annotation, mode, paths) in modes {
       for object in [written, networkPolicy(spec: ["podSelector": [:]])] {
         var book = PolicyBook(node: "n1")
-        let delta = try #require(book.apply(try PolicyInput(audited(object, annotation))))
+        let delta = try #require(book.apply(try ClusterInput(audited(object, annotation))))
         let document = try #require(delta.changedPolicies.first)
         #expect(document.mode == mode && document.issues.map(\.path) == paths)
         #expect(PolicyObjectStatus(document).state == (paths.isEmpty ? .accepted : .partial))
@@ -268,13 +268,13 @@ private func audited(_ object: JSONValue, _ mode: JSONValue = "audit") -> JSONVa
     var written = about("a", web, ["ingress": [["fromEndpoints": [api]]]])
     written["metadata"]?["generation"] = 1
     for (object, isAudited) in [(audited(written), true), (written, false), (audited(written), true)] {
-      let change = apply(book.apply(try PolicyInput(object)))
+      let change = apply(book.apply(try ClusterInput(object)))
       #expect(isOpen() == isAudited && (watched.book != nil) == isAudited)
       #expect(compiler.status.isEmpty == isAudited && watched.status.isEmpty != isAudited)
       #expect(change.maps.isEmpty == false || isAudited, "enforced at once")
-      #expect(book.apply(try PolicyInput(object)) == nil, "nothing changed")
+      #expect(book.apply(try ClusterInput(object)) == nil, "nothing changed")
     }
-    _ = apply(book.apply(try PolicyInput(audited(written), deleted: true)))
+    _ = apply(book.apply(try ClusterInput(audited(written), deleted: true)))
     #expect(watched.book == nil && watched.status.isEmpty && watched.objects.isEmpty)
   }
 

@@ -3,7 +3,7 @@ import JSON
 import KubernetesAPI
 import Policy
 
-extension PolicyInput {
+extension ClusterInput {
   /// The object is new, or changed; or it is gone.
   init(_ value: JSONValue, deleted: Bool = false) throws {
     func delta<Object: KubernetesObject>(_ type: Object.Type) throws -> ReflectorDelta<Object> {

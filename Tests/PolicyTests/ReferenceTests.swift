@@ -277,11 +277,11 @@ import Testing
           ["toEntities": ["kube-apiserver"]],
         ]
       ])
-    let (documents, nodes) = book.start(try policies.map { try PolicyInput($0) })
+    let (documents, nodes) = book.start(try policies.map { try ClusterInput($0) })
     var compiler = PolicyCompiler()
     _ = compiler.update(PolicyDelta(cluster.snapshot(documents, nodes: nodes)))
     func step(_ object: JSONValue, deleted: Bool = false, _ expectations: String) throws {
-      if let delta = book.apply(try PolicyInput(object, deleted: deleted)) { _ = compiler.update(delta) }
+      if let delta = book.apply(try ClusterInput(object, deleted: deleted)) { _ = compiler.update(delta) }
       try Scenario("", [], expectations).check(compiler.compiled, cluster)
     }
     let to = "default/productpage ->"
@@ -308,13 +308,13 @@ import Testing
     var book = PolicyBook(node: "n1")
     _ = book.start(
       try ReferenceTests.about(["egress": [["toServices": [["k8sService": ["serviceName": "s"]]]]]]).map {
-        try PolicyInput($0)
+        try ClusterInput($0)
       })
-    #expect(book.apply(try PolicyInput(endpointSlice("t", "192.0.2.1"))) == nil)
-    #expect(book.apply(try PolicyInput(cidrGroup("g", "10.0.0.0/8"))) == nil)
-    #expect(book.apply(try PolicyInput(service("t", selector: ["a": "b"]))) == nil)
-    #expect(book.apply(try PolicyInput(service("s", selector: ["a": "b"])))?.changedPolicies.count == 1)
-    #expect(book.apply(try PolicyInput(endpointSlice("s", "192.0.2.1"))) == nil)
+    #expect(book.apply(try ClusterInput(endpointSlice("t", "192.0.2.1"))) == nil)
+    #expect(book.apply(try ClusterInput(cidrGroup("g", "10.0.0.0/8"))) == nil)
+    #expect(book.apply(try ClusterInput(service("t", selector: ["a": "b"]))) == nil)
+    #expect(book.apply(try ClusterInput(service("s", selector: ["a": "b"])))?.changedPolicies.count == 1)
+    #expect(book.apply(try ClusterInput(endpointSlice("s", "192.0.2.1"))) == nil)
   }
 
   @Test func rulesCarryWhatTheirPolicySaysOfThem() throws {

@@ -34,7 +34,7 @@ struct Scenario: CustomTestStringConvertible {
 
   func check(_ cluster: Cluster) throws {
     var book = PolicyBook(node: "n1")
-    let (documents, nodes) = book.start(try policies.map { try PolicyInput($0) })
+    let (documents, nodes) = book.start(try policies.map { try ClusterInput($0) })
     var allocations = PolicyAllocations()
     let compiled = PolicyCompiler.compile(
       cluster.snapshot(documents, nodes: nodes), options: options, allocations: &allocations)

@@ -81,7 +81,7 @@ import Testing
     let key = try #require(ObjectKey(of: raw, kind: ""))
     var book = PolicyBook(node: "n1")
     let (documents, nodes) = book.start([
-      try PolicyInput(other),
+      try ClusterInput(other),
       .cilium(.invalid(key, raw: raw, FieldError(path: "spec", message: "wrong"))),
     ])
     var allocations = PolicyAllocations()

@@ -63,7 +63,7 @@ struct BenchVerb: ParsableCommand {
 
   struct Connect: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "connect", abstract: "Open TCP connections, end each at once, and print how long it took to open them.",
+      commandName: "connect", abstract: "Open TCP connections, end each at once, and print how long opening took.",
       discussion: "Example: martlet bench connect 10.96.0.10:80 --connections 16 --duration 5s")
 
     @OptionGroup var load: LoadArguments

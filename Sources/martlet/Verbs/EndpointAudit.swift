@@ -2,6 +2,7 @@ import ArgumentParser
 import JSON
 import KubernetesAPI
 import NodeAPI
+import Policy
 
 extension EndpointVerb {
   /// The annotation is the truth, so that the mode outlives agents and is seen by everyone who looks at the pod.
@@ -30,12 +31,12 @@ extension EndpointVerb {
       let name = endpoint.contains("/") ? endpoint : "default/\(endpoint)"
       let parts = name.split(separator: "/", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { throw ValidationError("\"\(endpoint)\" is not NAMESPACE/POD") }
-      let value: JSONValue = mode == .on ? "true" : .null
+      let value: JSONValue = mode == .on ? .string(PolicyMode.podAnnotationValue) : .null
       let client = try apiClient(instance)
       do throws(KubernetesError) {
         _ = try await client.patch(
           Pod.resource, namespace: parts[0], name: parts[1], .merge,
-          ["metadata": ["annotations": ["policy.martlet.io/audit": value]]])
+          ["metadata": ["annotations": [PolicyMode.podAnnotation: value]]])
       } catch {
         complain("\(error)")
         if error.isNotFound { throw Exit.usage }

@@ -31,7 +31,8 @@ struct Up: AsyncParsableCommand {
         maps: {connections: 500000, ipcache: 1000000}
 
       Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath, \
-      devices, masquerade, nativeCIDR, natPortRange, loadBalancerAcceleration and maglevTableSize; the other maps are endpoints, policies, fragments and events (in bytes).
+      devices, masquerade, nativeCIDR, natPortRange, loadBalancerAcceleration and maglevTableSize; the maps are \
+      \(SizedMap.allCases.map(\.rawValue).joined(separator: ", ")) (events in bytes).
       """)
 
   @OptionGroup var instance: InstanceOptions

@@ -40,7 +40,7 @@ actor ServiceController {
   }
 
   /// Makes the kernel have the Services of a whole first reading and no others.
-  func start(_ inputs: [PolicyInput]) throws {
+  func start(_ inputs: [ClusterInput]) throws {
     let begun = ContinuousClock.now
     for input in inputs { take(input) }
     let all = book.takeChanges().compactMapValues { $0 }
@@ -54,7 +54,7 @@ actor ServiceController {
   }
 
   /// Puts changes in force; inputs that are not about services are passed over.
-  func apply(_ inputs: [PolicyInput]) {
+  func apply(_ inputs: [ClusterInput]) {
     for input in inputs { take(input) }
     guard reconciler != nil, book.hasChanges else { return }
     let changes = book.takeChanges()
@@ -96,7 +96,7 @@ actor ServiceController {
   /// The Services whose health checks are not answered, and why.
   nonisolated var healthCheckProblems: [ServiceName: String] { health.problems }
 
-  private func take(_ input: PolicyInput) {
+  private func take(_ input: ClusterInput) {
     switch input {
     case .services(let delta): book.apply(delta)
     case .endpointSlices(let delta): book.apply(delta)

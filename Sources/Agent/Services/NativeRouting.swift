@@ -32,7 +32,7 @@ final class NativeRouting: Sendable {
   var problem: String? { state.withLock(\.problem) }
 
   /// Takes up the nodes among the inputs; the others are passed over.
-  func take(_ inputs: [PolicyInput]) {
+  func take(_ inputs: [ClusterInput]) {
     let isAboutNodes = state.withLock { state in
       var isAboutNodes = false
       for case .nodes(let delta) in inputs {

@@ -28,7 +28,7 @@ final class PolicyProgress: Sendable {
   var importErrors: UInt64 { errors.withLock { $0 } }
 
   /// To be called when the change that `input` tells of is in force.
-  func record(_ input: PolicyInput) {
+  func record(_ input: ClusterInput) {
     switch input {
     case .network(let event): record(event)
     case .cilium(let event): record(event)

@@ -9,7 +9,7 @@ final class SecretWatches: Sendable {
 
   private let client: KubernetesClient
   private let logger: Logger
-  private let deliver: @Sendable (PolicyInput) -> Void
+  private let deliver: @Sendable (ClusterInput) -> Void
   private let watches = Mutex<[Name: Watch]>([:])
 
   private struct Watch {
@@ -20,7 +20,7 @@ final class SecretWatches: Sendable {
   /// A Secret of which the API says nothing for so long counts as missing, until it does.
   private static let patience = Duration.seconds(5)
 
-  init(client: KubernetesClient, logger: Logger, deliver: @escaping @Sendable (PolicyInput) -> Void) {
+  init(client: KubernetesClient, logger: Logger, deliver: @escaping @Sendable (ClusterInput) -> Void) {
     self.client = client
     self.logger = logger
     self.deliver = deliver

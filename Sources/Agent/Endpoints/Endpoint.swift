@@ -33,10 +33,8 @@ struct Endpoint: Sendable {
 }
 
 extension Pod {
-  /// The annotation that puts a pod into audit mode.
-  static let auditAnnotation = "policy.martlet.io/audit"
-
-  var isAudit: Bool { metadata.annotations[Pod.auditAnnotation] == "true" }
+  /// Whether its policies are only watched.
+  var isAudit: Bool { metadata.annotations[PolicyMode.podAnnotation] == PolicyMode.podAnnotationValue }
 
   /// The labels that make this pod's identity.
   func identityLabels(namespaceLabels: [String: String], cluster: String) -> IdentityLabels {
