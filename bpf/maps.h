@@ -3,8 +3,9 @@
 #define MARTLET_MAPS_H
 
 /*
- * Every map that programs share, once. Hashes and tries are not preallocated, so that memory follows
- * use, but for those that evict (LRU); user space may set other sizes before it loads the object.
+ * Every map that programs share, once. Hashes and tries are not preallocated, so that memory
+ * follows use, but for those that evict (LRU); user space may set other sizes before it loads the
+ * object.
  */
 
 #include "common.h"
