@@ -47,6 +47,12 @@ public final class WireProgram: Sendable {
     attached.withLock { $0[name] = wanted }
   }
 
+  /// Ends the attachment to a device, of this process and of earlier ones.
+  public func detach(interface name: String) {
+    pins.devices.detachXDP(name)
+    attached.withLock { $0[name] = nil }
+  }
+
   /// How a device has the program, of this process or of an earlier one; nil: not at all.
   public func mode(interface name: String, index: UInt32) -> XDPMode? {
     XDPMode.allCases.first { link(name, index, $0) != nil }

@@ -2,6 +2,7 @@ import CNI
 import Identity
 import JSON
 import KubernetesAPI
+import Policy
 import Testing
 
 @testable import Agent

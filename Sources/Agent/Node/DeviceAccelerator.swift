@@ -54,6 +54,8 @@ final class DeviceAccelerator: Sendable {
     if acceleration == .bestEffort, without.withLock({ $0[name]?.index }) == device.index { return }
     do {
       if acceleration == .bestEffort, try NetlinkHandle().interface(named: name)?.kind == "veth" {
+        // That of an earlier agent, which was told otherwise.
+        program.detach(interface: name)
         return leaveOut(name, device, "a veth sends nothing back unless its other end has a program too")
       }
       try program.attach(interface: name, index: device.index, mode: mode)

@@ -61,9 +61,9 @@ final class NodeDevices: Sendable {
   private func accelerate(_ devices: [String: NodeDevice], except faulty: Set<String>) {
     var devices = devices
     accelerator.detach(except: Set(devices.keys).subtracting(faulty))
-    for (name, device) in devices where !faulty.contains(name) {
-      accelerator.attach(name, device)
-      devices[name]?.xdp = accelerator.mode(name, device)
+    for (name, device) in devices {
+      if !faulty.contains(name) { accelerator.attach(name, device) }
+      devices[name]?.xdp = faulty.contains(name) ? nil : accelerator.mode(name, device)
     }
     // What could not be written is so ten seconds later.
     try? table.reconcile(Array(devices.values))
