@@ -70,7 +70,7 @@ import Testing
     #expect(try await server.send(.post, "api/v1/namespaces", space).code == 201)
     #expect(try await server.send(.get, "api/v1/namespaces/n/serviceaccounts/default").code == 200)
     _ = try await server.send(.delete, accounts + "/default")
-    #expect(try await server.send(.post, pods + "?dryRun=All", pod("c")).code == 201)
+    #expect(try await server.send(.post, pods, pod("c"), query: ["dryRun": "All"]).code == 201)
     #expect(try await server.send(.get, accounts + "/default").code == 404)
     #expect(try await server.send(.post, pods, pod("c")).code == 201)
     #expect(try await server.send(.get, accounts + "/default").code == 200)
