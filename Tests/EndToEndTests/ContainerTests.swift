@@ -32,9 +32,12 @@ extension EndToEnd {
     }
 
     /// Names of the pods' devices on the node.
+    /// Of pods: mlt and a number of eight hexadecimal digits, unlike the node's own.
     private func devices(_ node: Node) throws -> [String] {
       try node.onNode(["ip", "-o", "link"]).output.split(separator: "\n").compactMap { line in
-        line.split(separator: " ").dropFirst().first.flatMap { $0.hasPrefix("mlt") ? String($0.prefix(11)) : nil }
+        line.split(separator: " ").dropFirst().first.flatMap {
+          $0.hasPrefix("mlt") && $0.dropFirst(3).prefix(8).allSatisfy(\.isHexDigit) ? String($0.prefix(11)) : nil
+        }
       }
     }
 
