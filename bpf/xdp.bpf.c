@@ -114,19 +114,28 @@ VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 	return bpf_redirect(route.ifindex, 0);
 }
 
+/* Whether a packet comes in by one of the node's devices to the outside. */
+VERIFIED_ALONE int wire_is_outside(packet_context *ctx)
+{
+	__u32 device = ctx->ingress_ifindex;
+
+	return bpf_map_lookup_elem(&martlet_devices, &device) != NULL;
+}
+
+/* Its stack has room for the flow and for nothing else: Linux 6.1 adds up what all calls may take.
+ */
 SEC("xdp.frags")
 int from_wire(struct xdp_md *ctx)
 {
-	__u32 device = ctx->ingress_ifindex;
 	struct flow flow;
 	int result;
 
-	if (!bpf_map_lookup_elem(&martlet_devices, &device))
+	if (!wire_is_outside(ctx))
 		return XDP_PASS;
 	flow_begin(ctx, &flow, MARTLET_INGRESS);
 	if (!wire_parse(ctx, &flow.packet) || checksum_is_unfinished(ctx, &flow.packet))
 		return XDP_PASS;
-	result = balance(&flow, device);
+	result = balance(&flow, ctx->ingress_ifindex);
 	if (result == BALANCE_OPEN) {
 		if (nat_open(&flow))
 			return XDP_PASS;
