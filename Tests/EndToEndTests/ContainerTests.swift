@@ -32,15 +32,6 @@ extension EndToEnd {
     }
 
     /// Names of the pods' devices on the node.
-    /// Of pods: mlt and a number of eight hexadecimal digits, unlike the node's own.
-    private func devices(_ node: Node) throws -> [String] {
-      try node.onNode(["ip", "-o", "link"]).output.split(separator: "\n").compactMap { line in
-        line.split(separator: " ").dropFirst().first.flatMap {
-          $0.hasPrefix("mlt") && $0.dropFirst(3).prefix(8).allSatisfy(\.isHexDigit) ? String($0.prefix(11)) : nil
-        }
-      }
-    }
-
     private func filters(_ node: Node, on device: String) throws -> String {
       try ["ingress", "egress"].map { try node.onNode(["tc", "filter", "show", "dev", device, $0]).output }.joined()
     }
@@ -89,7 +80,7 @@ extension EndToEnd {
         try must(["ip", "netns", "add", box])
         defer { _ = try? command(["ip", "netns", "del", box]) }
         #expect(try plugin("ADD", node).status == 0)
-        let device = try #require(try devices(node).first)
+        let device = try #require(try node.podDevices.first)
         let attached = try filters(node, on: device)
         #expect(attached.contains("from_container") && attached.contains("to_container"), "\(attached)")
         #expect(try node.martlet("bpf", "prog", "list").output.contains(device))
@@ -141,11 +132,11 @@ extension EndToEnd {
           }
           #expect(again)
           #expect(try plugin("DEL", node).status == 0)
-          #expect(try devices(node) == [])
+          #expect(try node.podDevices == [])
           #expect(try node.martlet("endpoint", "list", "-o", "json").json().arrayValue == [])
         }
         #expect(try plugin("ADD", node).status == 0)
-        #expect(try devices(node).count == 1)
+        #expect(try node.podDevices.count == 1)
         #expect(try plugin("DEL", node).status == 0)
       }
     }
@@ -158,7 +149,7 @@ extension EndToEnd {
       let added = try plugin("ADD", node, arguments: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=nobody")
       #expect(added.status == 1)
       #expect(try added.json()["msg"]?.stringValue?.isEmpty == false, "\(added)")
-      #expect(try node.onNode(["ip", "-o", "link"]).output.split(separator: "\n").count { $0.contains(": mlt") } == 1)
+      #expect(try node.podDevices.count == 1)
     }
   }
 }

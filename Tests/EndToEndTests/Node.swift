@@ -165,6 +165,17 @@ extension Node {
     try command(["ip", "netns", "exec", name] + arguments, environment: environment, stdin: stdin, seconds: seconds)
   }
 
+  /// The devices of pods on the node: `mlt` and eight hexadecimal digits, unlike the node's own.
+  var podDevices: [String] {
+    get throws {
+      try onNode(["ip", "-o", "link"]).output.split(separator: "\n").compactMap { line in
+        let name = line.split(separator: " ").dropFirst().first?.prefix { $0 != "@" && $0 != ":" }
+        guard let name, name.hasPrefix("mlt"), name.dropFirst(3).allSatisfy(\.isHexDigit) else { return nil }
+        return String(name)
+      }
+    }
+  }
+
   /// Starts a server in the world; the caller ends it.
   func serverInWorld(port: Int) throws -> Child {
     try Child(["ip", "netns", "exec", name + "w", Node.binary, "bookinfo", "serve", "details", "--port", "\(port)"])
