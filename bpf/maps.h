@@ -185,6 +185,13 @@ struct {
 } martlet_listeners SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MARTLET_LISTENER_MAX);
+	__type(key, __u32);
+	__type(value, __u32); /* __be16 */
+} martlet_listener_ports SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1024 * 1024); /* bytes */
 } martlet_events SEC(".maps");

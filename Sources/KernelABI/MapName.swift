@@ -11,6 +11,7 @@ public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case fragments = "martlet_fragments"
   case frontends = "martlet_frontends"
   case ipcache = "martlet_ipcache"
+  case listenerPorts = "martlet_listener_ports"
   case listeners = "martlet_listeners"
   case lost = "martlet_lost"
   case maglev = "martlet_maglev"

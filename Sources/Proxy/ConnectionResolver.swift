@@ -15,11 +15,15 @@ public struct ConnectionPolicy: Hashable, Sendable {
   public var isAudit: Bool
   /// As `isAudit`, of `egressProxyRules`.
   public var isEgressAudit: Bool
+  /// The number of the listener that routes the connection's requests; each is then judged with the backend that it gets,
+  /// and the rule sets say nothing. 0: the connection goes to `server`.
+  public var listener: UInt32
 
   public init(
     proxyRules: UInt32, egressProxyRules: UInt32 = 0, sourceIdentity: UInt32, destinationIdentity: UInt32,
-    service: UInt32 = 0, revision: UInt32 = 0, isAudit: Bool = false, isEgressAudit: Bool = false
+    service: UInt32 = 0, revision: UInt32 = 0, isAudit: Bool = false, isEgressAudit: Bool = false, listener: UInt32 = 0
   ) {
+    self.listener = listener
     self.proxyRules = proxyRules
     self.egressProxyRules = egressProxyRules
     self.sourceIdentity = sourceIdentity
@@ -28,6 +32,13 @@ public struct ConnectionPolicy: Hashable, Sendable {
     self.revision = revision
     self.isAudit = isAudit
     self.isEgressAudit = isEgressAudit
+  }
+
+  /// Of a connection whose requests are routed. Nobody has judged it, so its own rule set is one that no configuration names.
+  static func routed(sourceIdentity: UInt32, service: UInt32, revision: UInt32, listener: UInt32) -> ConnectionPolicy {
+    ConnectionPolicy(
+      proxyRules: .max, sourceIdentity: sourceIdentity, destinationIdentity: 0, service: service, revision: revision,
+      listener: listener)
   }
 
   /// Of a connection that the datapath knows nothing about: a rule set that no configuration names.

@@ -134,7 +134,7 @@ import Testing
     try BPFMap.fromPin(pins.map(.frontends)).update(
       key, martlet_frontend(service: number, external: 0, flags: 0, pad: 0))
     try BPFMap.fromPin(pins.map(.services)).update(
-      number, martlet_service(table: number, count: 1, affinity: 0, flags: 0))
+      number, martlet_service(table: number, count: 1, affinity: 0, flags: 0, listener: 0, pad: 0))
     try BPFMap.fromPin(pins.map(.serviceSlots)).update(martlet_slot_key(table: number, slot: 0), number)
     var backend = martlet_backend()
     backend.address = martlet_addr(IPAddress(v4: 0x7f00_0001))

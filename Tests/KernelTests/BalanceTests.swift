@@ -229,7 +229,8 @@ import Testing
     }
     #expect(try send(syn) == first)
     try stage.service(11, carrier.proto, [second])
-    try stage.services.update(Balancer.number, martlet_service(table: 11, count: 1, affinity: 0, flags: 0))
+    try stage.services.update(
+      Balancer.number, martlet_service(table: 11, count: 1, affinity: 0, flags: 0, listener: 0, pad: 0))
     #expect(try send(syn) == first)
     #expect(try send(TCPFlag.ack) == first)
     try stage.backends.delete(Balancer.number * 100 + 1)

@@ -66,7 +66,9 @@ final class Balancer {
       try slots.update(martlet_slot_key(table: number, slot: UInt32(index)), number * 100 + 1 + UInt32(index))
     }
     try services.update(
-      number, martlet_service(table: number, count: UInt32(places.count), affinity: affinity, flags: flags))
+      number,
+      martlet_service(table: number, count: UInt32(places.count), affinity: affinity, flags: flags, listener: 0, pad: 0)
+    )
   }
 
   /// One service at ``vip``.

@@ -108,7 +108,8 @@ private func murmur3(_ bytes: [UInt8], seed: UInt32) -> UInt32 {
     try stage.backends.delete(Balancer.number * 100 + 1 + UInt32(gone))
     let left = places(stage).indices.filter { $0 != gone }
     try stage.service(11, Proto.tcp, left.map { places(stage)[$0] })
-    try stage.services.update(Balancer.number, martlet_service(table: 11, count: 3, affinity: 600, flags: 0))
+    try stage.services.update(
+      Balancer.number, martlet_service(table: 11, count: 3, affinity: 600, flags: 0, listener: 0, pad: 0))
     let next = try #require(try choice(stage, 6001))
     #expect(next != gone)
     #expect(try choice(stage, 6002) == next)

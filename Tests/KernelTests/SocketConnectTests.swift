@@ -99,7 +99,7 @@ import Testing
     let left = (UInt8(1)...4).filter { 1000 + UInt32($0) != gone }
     try stage.backends.delete(gone)
     try stage.service(11, Proto.tcp, left.map { SocketStage.server(form.family, $0) })
-    try stage.services.update(10, martlet_service(table: 11, count: 3, affinity: 600, flags: 0))
+    try stage.services.update(10, martlet_service(table: 11, count: 3, affinity: 600, flags: 0, listener: 0, pad: 0))
     let second = try backends(of: stage, form, connections: 12)
     #expect(second.count == 1)
     #expect(second != first)

@@ -44,7 +44,7 @@ import Testing
     try stage.backends.delete(1001 + UInt32(first))
     let left = (0..<4).filter { $0 != first }
     try stage.service(11, Proto.udp, left.map { SocketStage.server(form.family, UInt8($0) + 1) })
-    try stage.services.update(10, martlet_service(table: 11, count: 3, affinity: 0, flags: 0))
+    try stage.services.update(10, martlet_service(table: 11, count: 3, affinity: 0, flags: 0, listener: 0, pad: 0))
     let (second, from) = try ask(client, vip, servers)
     #expect(second != first && from == vip)
     for _ in 0..<20 { #expect(try ask(client, vip, servers).0 == second) }

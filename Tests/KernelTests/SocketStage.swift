@@ -115,7 +115,8 @@ final class SocketStage {
       let key = martlet_slot_key(table: number, slot: UInt32(index))
       try loaded.map("martlet_service_slots").update(bytes(key), bytes(number * 100 + 1 + UInt32(index)))
     }
-    let entry = martlet_service(table: number, count: UInt32(servers.count), affinity: affinity, flags: flags)
+    let entry = martlet_service(
+      table: number, count: UInt32(servers.count), affinity: affinity, flags: flags, listener: 0, pad: 0)
     try services.update(number, entry)
   }
 

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 6
+#define MARTLET_ABI_VERSION 7
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -204,6 +204,10 @@ enum martlet_ct_flags {
 	MARTLET_CT_TRANSLATED = 1 << 7, /* replies are to be looked up in martlet_nat */
 	/* As MARTLET_CT_AUDIT, for egress_proxy_rules; where there are none, equal to it. */
 	MARTLET_CT_AUDIT_EGRESS = 1 << 8,
+	/* With MARTLET_CT_PROXY: to a service whose requests the proxy routes, each judged with the
+	 * backend that it gets. proxy_rules is the number of the proxy's listener, and nobody has
+	 * judged the connection. */
+	MARTLET_CT_ROUTED = 1 << 9,
 };
 
 struct martlet_ct_entry {
@@ -214,7 +218,9 @@ struct martlet_ct_entry {
 	__u32 reply_identity;
 	__u32 egress_rule;  /* author that allowed at the initiator; 0 when it is not a local pod */
 	__u32 ingress_rule; /* author that allowed at the responder; 0 when it is not a local pod */
-	__u32 proxy_rules;  /* MARTLET_CT_PROXY: the rule set; 0: every request is allowed */
+	/* MARTLET_CT_PROXY: the rule set; 0: every request is allowed. MARTLET_CT_ROUTED: the
+	 * listener. */
+	__u32 proxy_rules;
 	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
 	__u32 service;	    /* by which the initiator reached the responder; 0: directly */
 	/*
@@ -280,8 +286,12 @@ struct martlet_service {
 	__u32 count;	/* slots 0 ... count - 1; 0: no backend, connections are refused */
 	__u32 affinity; /* seconds for which a client keeps its backend; 0: no affinity */
 	__u32 flags;	/* enum martlet_service_flags */
+	/* TCP: the proxy's listener (1 ... MARTLET_ROUTED_MAX) that routes what clients say; 0: a
+	 * backend is chosen here. */
+	__u32 listener;
+	__u32 pad;
 };
-MARTLET_ASSERT_SIZE(struct martlet_service, 16);
+MARTLET_ASSERT_SIZE(struct martlet_service, 24);
 
 /* martlet_service_slots: hash, slot of a table -> number of a backend. */
 struct martlet_slot_key {
@@ -508,6 +518,19 @@ enum martlet_listener {
 	MARTLET_LISTENER_MAX = 4,
 };
 
+/*
+ * martlet_listener_ports: array, enum martlet_listener -> the port that the socket is bound to, in
+ * network byte order; 0: none. Only the two of TCP are told.
+ */
+
+/*
+ * Where a program in the node's own network namespace is led when it connects to a service that the
+ * proxy routes: 127.66.0.0/16, whose lower 16 bits are the number of the proxy's listener, at the
+ * port of the proxy's IPv4 socket. Sockets of IPv6 are led to the mapped address.
+ */
+#define MARTLET_ROUTED_IPV4 0x7f420000U /* host order */
+#define MARTLET_ROUTED_MAX 0xffffU
+
 /* ---- marks ---------------------------------------------------------------------------------- */
 
 #define MARTLET_MARK_MASK 0x0f00
@@ -535,6 +558,9 @@ enum martlet_listener {
 #define MARTLET_TRACE_DIRECTION_SHIFT 8
 #define MARTLET_TRACE_REASON_SHIFT 16
 #define MARTLET_TRACE_AUDITED_SHIFT 24
+/* in the same word, verdict MARTLET_PROXY: MARTLET_CT_AUDIT and MARTLET_CT_AUDIT_EGRESS of it */
+#define MARTLET_TRACE_PROXY_AUDIT_SHIFT 26
+#define MARTLET_TRACE_PROXY_AUDIT_EGRESS_SHIFT 27
 #define MARTLET_TRACE_CB_EGRESS_PROXY_RULES 1 /* as in martlet_ct_entry */
 #define MARTLET_TRACE_CB_EGRESS_RULE 2
 #define MARTLET_TRACE_CB_INGRESS_RULE 3

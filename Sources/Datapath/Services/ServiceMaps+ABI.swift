@@ -27,11 +27,14 @@ extension KernelFrontend {
 
 extension KernelService {
   var entry: martlet_service {
-    martlet_service(table: table, count: count, affinity: affinity, flags: flags.rawValue)
+    martlet_service(
+      table: table, count: count, affinity: affinity, flags: flags.rawValue, listener: listener, pad: 0)
   }
 
   init(_ entry: martlet_service) {
-    self.init(table: entry.table, count: entry.count, affinity: entry.affinity, flags: Flags(rawValue: entry.flags))
+    self.init(
+      table: entry.table, count: entry.count, affinity: entry.affinity, flags: Flags(rawValue: entry.flags),
+      listener: entry.listener)
   }
 }
 

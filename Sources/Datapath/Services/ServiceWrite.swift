@@ -45,6 +45,8 @@ struct KernelService: Hashable, Sendable {
   /// Seconds.
   var affinity: UInt32
   var flags: Flags
+  /// Of the proxy; 0: none.
+  var listener: UInt32 = 0
 }
 
 /// `struct martlet_backend`.

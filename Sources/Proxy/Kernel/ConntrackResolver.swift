@@ -72,16 +72,31 @@ public final class ConntrackResolver: ConnectionResolver {
   }
 
   public func resolve(client: SocketAddress, server: SocketAddress, transport: Transport) -> ConnectionPolicy? {
+    if transport == .tcp, let listener = Self.listener(at: server.address) {
+      return .routed(
+        sourceIdentity: MARTLET_IDENTITY_HOST.rawValue, service: 0, revision: revision, listener: listener)
+    }
     let (key, clientIsB) = Self.key(client: client, server: server, transport)
     let connections = maps.withLock(\.connections)
     // A connection that the datapath does not know, or did not mean for the proxy, is nobody's: it is denied.
     guard let entry = try? connections.lookup(key), entry.has(MARTLET_CT_PROXY),
       entry.has(MARTLET_CT_ORIGIN_B) == clientIsB
     else { return nil }
+    if entry.has(MARTLET_CT_ROUTED) {
+      return .routed(
+        sourceIdentity: entry.origin_identity, service: entry.service, revision: entry.revision,
+        listener: entry.proxy_rules)
+    }
     return ConnectionPolicy(
       proxyRules: entry.proxy_rules, egressProxyRules: entry.egress_proxy_rules,
       sourceIdentity: entry.origin_identity, destinationIdentity: entry.reply_identity, service: entry.service,
       revision: entry.revision, isAudit: entry.has(MARTLET_CT_AUDIT), isEgressAudit: entry.has(MARTLET_CT_AUDIT_EGRESS))
+  }
+
+  /// The listener to which the datapath led one of the node's own programs; nil for any other address.
+  private static func listener(at server: IPAddress) -> UInt32? {
+    guard let address = server.v4, address & ~MARTLET_ROUTED_MAX == MARTLET_ROUTED_IPV4 else { return nil }
+    return address & MARTLET_ROUTED_MAX
   }
 
   static func key(
