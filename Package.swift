@@ -188,8 +188,8 @@ let package = Package(
       "PolicyOracleTests",
       [
         "TestSupport",
-        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
-        "ProxyRules",
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KernelABI", "KubernetesAPI", "Identity", "Addressing",
+        "JSON", "ProxyRules",
       ]),
     tests("RoutingTests", ["TestSupport", "Routing", "Addressing", "Automata", "JSON", "ProxyRules", "Threads"]),
     tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),

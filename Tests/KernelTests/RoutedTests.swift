@@ -27,7 +27,7 @@ import Testing
     #expect(first.reason == forProxy)
     let opening = try #require(first.events.first { $0.type == MARTLET_EVENT_VERDICT.rawValue })
     #expect(opening.verdict == MARTLET_PROXY.rawValue && opening.service == Balancer.number)
-    #expect(opening.source_identity == Peer.a && opening.rule == 0 && opening.proxy_rules == 0)
+    #expect(opening.source_identity == Peer.a && opening.rule == 0 && opening.proxy_rules == 7)
     let connection = try stage.node.connection()
     #expect(connection.flags & (Self.routed | MARTLET_CT_TRANSLATED.rawValue) == Self.routed)
     #expect(connection.proxy_rules == 7 && connection.egress_proxy_rules == 0)
