@@ -34,7 +34,7 @@ public struct TransparentDialer: UpstreamDialer {
 
   /// nil for the one that the node's routes choose.
   private func source(_ client: IPAddress, _ server: IPAddress) -> IPAddress? {
-    if client.isLoopback { return nil }
+    if client.isLoopback { return server.isLoopback ? client : nil }
     guard client == server else { return client }
     return client.isIPv4
       ? IPAddress(v4: MARTLET_HAIRPIN_IPV4) : IPAddress(high: MARTLET_HAIRPIN_IPV6_HI, low: MARTLET_HAIRPIN_IPV6_LO)
