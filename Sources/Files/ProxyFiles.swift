@@ -16,6 +16,14 @@ public struct ProxyFiles: Hashable, Sendable {
   public var nameTable: String { folder + "/names.json" }
   /// What names were answered with while there was no agent, by the proxy.
   public var nameJournal: String { folder + "/names.journal" }
+  /// The listeners that route requests to services, a file for each, by the agent.
+  public var listeners: String { folder + "/listeners" }
+  /// The listener of this number.
+  public func listener(_ number: UInt32) -> String { "\(listeners)/\(number).json" }
+  /// Who answers for the clusters that the listeners' routes name, by the agent.
+  public var endpoints: String { folder + "/endpoints.json" }
+  /// The listeners that the proxy serves, and those that it refused, by the proxy.
+  public var listening: String { folder + "/listening.json" }
   /// Where the proxy tells the agent what became of requests.
   public var accessSocket: String { folder + "/access.sock" }
   /// Where the proxy tells the agent what names were answered with.
