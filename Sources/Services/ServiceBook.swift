@@ -49,6 +49,11 @@ public struct ServiceBook: Sendable {
     redirects = new
   }
 
+  /// The numbers and names of a Service's ports of TCP; empty when there is no such Service.
+  public func portNames(of name: ServiceName) -> [String] {
+    (services[name]?.spec?.targets ?? []).flatMap { ["\($0.id.port)"] + ($0.name.isEmpty ? [] : [$0.name]) }
+  }
+
   /// The endpoints that serve a port of a Service now, sorted: those that new connections of this node would get. Empty
   /// where there are none, nil where there is no such port.
   ///
