@@ -112,7 +112,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI", "NodeAPI",
+        "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI",
+        "NodeAPI",
         "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
         "Files",
         "Labels", "JSON", "Threads", logging,
@@ -188,7 +189,8 @@ let package = Package(
       "PolicyOracleTests",
       [
         "TestSupport",
-        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KernelABI", "KubernetesAPI", "Identity", "Addressing",
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KernelABI", "KubernetesAPI", "Identity",
+        "Addressing",
         "JSON", "ProxyRules",
       ]),
     tests("RoutingTests", ["TestSupport", "Routing", "Addressing", "Automata", "JSON", "ProxyRules", "Threads"]),

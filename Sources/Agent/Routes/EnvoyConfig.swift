@@ -24,6 +24,8 @@ struct EnvoyConfig: Hashable, Sendable {
   let services: [ServiceName]
   /// As written.
   let resources: JSONValue
+  /// The object without what changes from write to write.
+  let document: JSONValue
   /// The clusters of services that the routes of each listener name, as ``RoutedClusters`` takes them.
   let clusters: [String: Set<String>]
 
@@ -34,12 +36,27 @@ struct EnvoyConfig: Hashable, Sendable {
 
   init(_ object: CiliumClusterwideEnvoyConfig) throws(FieldError) { try self.init(object.key, object.spec, object.raw) }
 
+  /// From ``document``.
+  init(document: JSONValue) throws(FieldError) {
+    if document["kind"]?.stringValue == CiliumEnvoyConfig.resource.kind {
+      try self.init(CiliumEnvoyConfig(document))
+    } else {
+      try self.init(CiliumClusterwideEnvoyConfig(document))
+    }
+  }
+
   private init(_ key: ObjectKey, _ spec: EnvoyConfigSpec, _ raw: JSONValue) throws(FieldError) {
     let decoded = try EnvoyResources(JSONCursor(spec.resources.value, path: spec.resources.path))
     self.key = key
     created = raw[path: "metadata", "creationTimestamp"]?.stringValue ?? "~"
     nodeSelector = spec.nodeSelector
     resources = spec.resources.value
+    var metadata: JSONValue = ["name": .string(key.name), "creationTimestamp": .string(created)]
+    if let namespace = key.namespace { metadata["namespace"] = .string(namespace) }
+    document = [
+      "apiVersion": raw["apiVersion"] ?? .null, "kind": .string(key.kind), "metadata": metadata,
+      "spec": raw["spec"] ?? .null,
+    ]
     services = Set(
       spec.services.map { ServiceName(namespace: $0.namespace, name: $0.name) }
         + spec.backendServices.map { ServiceName(namespace: $0.namespace, name: $0.name) }

@@ -14,17 +14,28 @@ struct EnvoyConfigBook: Sendable {
     var good: EnvoyConfig?
     /// Why the newest version of all can not.
     var problem: PolicyIssue?
+    /// Of `good`, by the listeners' names.
+    var files: [String: ListenerFile] = [:]
+    /// What the newest version of all asks for.
+    var spec: JSONValue?
   }
 
   private var entries: [ObjectKey: Entry] = [:]
+  /// What an earlier agent followed.
+  private var earlier: [ObjectKey: EnvoyConfig]
+  /// The objects of which something was told since it was asked.
+  private var touched: Set<ObjectKey> = []
   private var labels: LabelSet
   /// The numbers of listeners, also of those that are gone, until they are forgotten.
   private(set) var numbers: [ListenerID: UInt32]
   private var lastNumber: UInt32
 
-  /// - Parameter numbers: those that an earlier agent gave.
-  init(labels: LabelSet = [:], numbers: [ListenerID: UInt32] = [:]) {
+  /// - Parameters:
+  ///   - numbers: those that an earlier agent gave.
+  ///   - earlier: the last good version of each object that it followed.
+  init(labels: LabelSet = [:], numbers: [ListenerID: UInt32] = [:], earlier: [EnvoyConfig] = []) {
     self.labels = labels
+    self.earlier = Dictionary(earlier.map { ($0.key, $0) }) { $1 }
     self.numbers = numbers
     lastNumber = numbers.values.max() ?? 0
   }
@@ -46,11 +57,15 @@ struct EnvoyConfigBook: Sendable {
     switch delta {
     case .replaced(let objects, let invalid):
       let kept = Set(objects.map(\.key)).union(invalid.map(\.key))
-      entries = entries.filter { $0.key.kind != Object.resource.kind || kept.contains($0.key) }
+      for key in entries.keys where key.kind == Object.resource.kind && !kept.contains(key) { entries[key] = nil }
+      touched.formUnion(earlier.keys.filter { $0.kind == Object.resource.kind })
       for object in objects { set(object, read) }
       for object in invalid { reject(object.key, object.error) }
+      earlier = earlier.filter { $0.key.kind != Object.resource.kind }
     case .applied(let object): set(object, read)
-    case .deleted(let key): entries[key] = nil
+    case .deleted(let key):
+      entries[key] = nil
+      touched.insert(key)
     case .invalid(let key, _, let error): reject(key, error)
     }
   }
@@ -58,11 +73,24 @@ struct EnvoyConfigBook: Sendable {
   private mutating func set<Object: KubernetesObject>(
     _ object: Object, _ read: (Object) throws(FieldError) -> EnvoyConfig
   ) {
+    let spec = object.raw["spec"]
+    // A change of its status alone.
+    if let spec, entries[object.key]?.spec == spec { return }
     do throws(FieldError) { entries[object.key] = Entry(good: try read(object)) } catch { reject(object.key, error) }
+    entries[object.key]?.spec = spec
+    touched.insert(object.key)
   }
 
   private mutating func reject(_ key: ObjectKey, _ error: FieldError) {
-    entries[key, default: Entry()].problem = PolicyIssue(path: error.path, message: error.message)
+    touched.insert(key)
+    entries[key, default: Entry(good: earlier[key])].problem = PolicyIssue(path: error.path, message: error.message)
+    entries[key]?.spec = nil
+  }
+
+  /// The objects of which something was told since the last call, and the version of each that is followed; nil for none.
+  mutating func takeTouched() -> [ObjectKey: EnvoyConfig?] {
+    defer { touched = [] }
+    return Dictionary(uniqueKeysWithValues: touched.map { ($0, entries[$0]?.good) })
   }
 
   /// What is to be done. Gives numbers to listeners that have none.
@@ -85,9 +113,9 @@ struct EnvoyConfigBook: Sendable {
             PolicyIssue(path: "spec.services", message: "there are \(MARTLET_ROUTED_MAX) listeners already"))
           continue
         }
-        let file = ListenerFile(number: number, id, configuration)
+        let file = file(of: id, number, configuration)
         result.files[number] = file
-        result.clusters.formUnion(configuration.clusters[name] ?? [])
+        result.clusters[number] = configuration.clusters[name] ?? []
         if let reason = report.refused[number], report.served[number] != file.generation {
           outcome.refuse("\(reason)", servesOld: report.served[number] != nil)
           if report.served[number] == nil { continue }
@@ -140,6 +168,13 @@ struct EnvoyConfigBook: Sendable {
     }
   }
 
+  private mutating func file(of id: ListenerID, _ number: UInt32, _ configuration: EnvoyConfig) -> ListenerFile {
+    if let known = entries[id.object]?.files[id.listener], known.number == number { return known }
+    let file = ListenerFile(number: number, id, configuration)
+    entries[id.object]?.files[id.listener] = file
+    return file
+  }
+
   private mutating func number(of id: ListenerID) -> UInt32? {
     if let known = numbers[id] { return known }
     guard numbers.count < Int(MARTLET_ROUTED_MAX) else { return nil }
@@ -153,11 +188,6 @@ struct EnvoyConfigBook: Sendable {
   /// Gives the numbers of listeners back that nobody talks to any more.
   mutating func forget(_ gone: Set<UInt32>) { numbers = numbers.filter { !gone.contains($0.value) } }
 
-  /// Objects that this node follows, and those whose newest version it does not.
-  func counts(_ status: [ObjectKey: PolicyObjectStatus]) -> (inForce: Int, rejected: [ObjectKey]) {
-    let rejected = status.filter { $0.value.state == .rejected }.keys.sorted()
-    return (status.count - rejected.count, rejected)
-  }
 }
 
 /// What a node does for all CiliumEnvoyConfigs.
@@ -165,8 +195,8 @@ struct RoutesInForce: Hashable, Sendable {
   var files: [UInt32: ListenerFile] = [:]
   /// The older object first.
   var redirects: [ServiceName: [ServiceRedirect]] = [:]
-  /// As ``RoutedClusters`` takes them.
-  var clusters: Set<String> = []
+  /// The clusters of services of each listener, as ``RoutedClusters`` takes them.
+  var clusters: [UInt32: Set<String>] = [:]
   /// Of the objects that are for this node, and of those of which nobody can tell.
   var status: [ObjectKey: PolicyObjectStatus] = [:]
 }

@@ -52,7 +52,7 @@ struct ListeningReport: Hashable, Sendable {
   /// The generation of each listener that it serves.
   private(set) var served: [UInt32: String] = [:]
   /// Why it does not serve the newest one.
-  private(set) var refused: [UInt32: String] = [:]
+  var refused: [UInt32: String] = [:]
 
   init() {}
 
