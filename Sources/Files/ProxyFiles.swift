@@ -12,18 +12,19 @@ public struct ProxyFiles: Hashable, Sendable {
   public var configuration: String { "\(folder)/\(ProxyFiles.configurationName)" }
   /// The generation of the configuration that the proxy serves, by the proxy.
   public var generation: String { folder + "/generation" }
+  /// Where the agent writes a file for each listener that routes: its number and `.json`.
+  public var listeners: String { folder + "/listeners" }
+  public func listener(_ number: UInt32) -> String { "\(listeners)/\(number).json" }
+  /// The name of `endpoints` in the folder.
+  public static let endpointsName = "endpoints.json"
+  /// The endpoints of the services that routes name, by the agent.
+  public var endpoints: String { "\(folder)/\(ProxyFiles.endpointsName)" }
+  /// Which listeners the proxy serves, and which it can not, by the proxy.
+  public var listening: String { folder + "/listening.json" }
   /// The identities of names that the proxy may use, by the agent.
   public var nameTable: String { folder + "/names.json" }
   /// What names were answered with while there was no agent, by the proxy.
   public var nameJournal: String { folder + "/names.journal" }
-  /// The listeners that route requests to services, a file for each, by the agent.
-  public var listeners: String { folder + "/listeners" }
-  /// The listener of this number.
-  public func listener(_ number: UInt32) -> String { "\(listeners)/\(number).json" }
-  /// Who answers for the clusters that the listeners' routes name, by the agent.
-  public var endpoints: String { folder + "/endpoints.json" }
-  /// The listeners that the proxy serves, and those that it refused, by the proxy.
-  public var listening: String { folder + "/listening.json" }
   /// Where the proxy tells the agent what became of requests.
   public var accessSocket: String { folder + "/access.sock" }
   /// Where the proxy tells the agent what names were answered with.
