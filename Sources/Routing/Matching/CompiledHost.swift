@@ -10,7 +10,9 @@ final class CompiledHost: Sendable {
     self.host = host
     paths = try PathIndex(host.routes)
     var routes: [CompiledRoute] = []
-    for (index, route) in host.routes.enumerated() { routes.append(try CompiledRoute(route, index)) }
+    for (index, route) in host.routes.enumerated() {
+      routes.append(try CompiledRoute(route, index, hostRetry: host.retry))
+    }
     self.routes = routes
   }
 
@@ -29,8 +31,11 @@ final class CompiledRoute: Sendable {
   private let parameters: [QueryTest]
   private let fraction: Fraction?
   private let isGRPC: Bool
+  /// nil where requests are sent once.
+  let retry: RetryRules?
 
-  init(_ route: Route, _ index: Int) throws(FieldError) {
+  /// - Parameter hostRetry: the virtual host's, for a route without a policy of its own.
+  init(_ route: Route, _ index: Int, hostRetry: RetryPolicy?) throws(FieldError) {
     self.route = route
     self.index = index
     var headers: [HeaderTest] = []
@@ -41,6 +46,11 @@ final class CompiledRoute: Sendable {
     self.parameters = parameters
     fraction = route.match.fraction
     isGRPC = route.match.isGRPC
+    if case .forward(let action) = route.action, let policy = action.retry ?? hostRetry {
+      retry = try RetryRules(policy)
+    } else {
+      retry = nil
+    }
   }
 
   func accepts(_ request: RequestView, random: UInt64) -> Bool {

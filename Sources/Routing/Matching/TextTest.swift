@@ -138,7 +138,7 @@ struct QueryTest: Sendable {
   }
 
   func holds(for query: UnsafeRawBufferPointer?) -> Bool {
-    let value = query.flatMap(value)
+    let value = query.flatMap { QueryTest.value(of: name, in: $0) }
     switch kind {
     case .present(let isPresent): return (value != nil) == isPresent
     case .text(let test): return value.map(test.matches) ?? false
@@ -146,7 +146,7 @@ struct QueryTest: Sendable {
   }
 
   /// The value of the first parameter of that name; empty for one without `=`.
-  private func value(in query: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+  static func value(of name: [UInt8], in query: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
     var start = 0
     while start < query.count {
       let rest = query[start...]
