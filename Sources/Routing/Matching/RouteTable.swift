@@ -40,7 +40,7 @@ public final class RouteTable: Sendable {
     if case .forward(let action) = route.route.action, case .weighted(let clusters) = action.destination {
       weighted = clusters.choose(RouteTable.random(clusters, request) ?? random)
     }
-    return .route(RouteChoice(table: self, host: host, route: route, weighted: weighted))
+    return .route(RouteChoice(table: self, host: host, hostIndex: index, route: route, weighted: weighted))
   }
 
   /// The random number that a header gives.
@@ -67,13 +67,17 @@ public struct RouteChoice: Sendable {
   let table: RouteTable
   let host: CompiledHost
   let compiled: CompiledRoute
-  let weighted: Int?
+  /// The virtual host's place in the configuration.
+  public let hostIndex: Int
+  /// The place of the weighted cluster that was chosen.
+  public let weightedIndex: Int?
 
-  init(table: RouteTable, host: CompiledHost, route: CompiledRoute, weighted: Int?) {
+  init(table: RouteTable, host: CompiledHost, hostIndex: Int, route: CompiledRoute, weighted: Int?) {
     self.table = table
     self.host = host
+    self.hostIndex = hostIndex
     compiled = route
-    self.weighted = weighted
+    weightedIndex = weighted
   }
 
   public var virtualHost: VirtualHost { host.host }
@@ -83,9 +87,9 @@ public struct RouteChoice: Sendable {
 
   /// The weighted cluster that was chosen.
   public var weightedCluster: WeightedClusters.Cluster? {
-    guard let weighted, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination
+    guard let weightedIndex, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination
     else { return nil }
-    return clusters.clusters[weighted]
+    return clusters.clusters[weightedIndex]
   }
 
   /// The levels that change headers, in the order in which they do; a weighted cluster is before all of them.
