@@ -8,11 +8,15 @@ public final class RouteTable: Sendable {
   private let domains: DomainIndex
   private let hosts: [CompiledHost]
 
-  /// Virtual hosts that equal one of `previous` are taken from there. Throws for a regular expression that is too large,
-  /// and for two virtual hosts with one name or one domain.
+  /// Virtual hosts and routes that equal one of `previous` are taken from there. Throws for a regular expression that is too
+  /// large, and for two virtual hosts with one name or one domain.
   public init(_ configuration: RouteConfiguration, reusing previous: RouteTable? = nil) throws(FieldError) {
     self.configuration = configuration
-    domains = try DomainIndex(configuration.virtualHosts, ignoresPort: configuration.ignoresPort)
+    if let previous, RouteTable.haveSameDomains(configuration, previous.configuration) {
+      domains = previous.domains
+    } else {
+      domains = try DomainIndex(configuration.virtualHosts, ignoresPort: configuration.ignoresPort)
+    }
     let known = Dictionary(
       previous?.hosts.map { ($0.host.name, $0) } ?? [], uniquingKeysWith: { first, _ in first })
     var names: Set<String> = []
@@ -24,10 +28,15 @@ public final class RouteTable: Sendable {
       if let same = known[host.name], same.host == host {
         hosts.append(same)
       } else {
-        hosts.append(try CompiledHost(host))
+        hosts.append(try CompiledHost(host, reusing: known[host.name]))
       }
     }
     self.hosts = hosts
+  }
+
+  private static func haveSameDomains(_ left: RouteConfiguration, _ right: RouteConfiguration) -> Bool {
+    left.ignoresPort == right.ignoresPort
+      && left.virtualHosts.elementsEqual(right.virtualHosts) { $0 === $1 || $0.domains == $1.domains }
   }
 
   /// What is to become of a request. `random` decides on fractions and weights: any number, the same for retries.
