@@ -14,23 +14,50 @@ public struct ListenerFile: Sendable {
   public let listener: String
   /// `namespace/name`
   public let services: [String]
-  public let resources: EnvoyResources
+  private let texts: ResourceTexts
+
+  public var resources: EnvoyResources { texts.resources }
 
   /// Decodes the file's text. Throws for what is not JSON, and for a field that is not as it must be, by its path.
-  public init(_ content: [UInt8]) throws(RouteFileError) {
-    let document: JSONValue
-    do throws(JSONError) { document = try JSONValue(parsing: content) } catch { throw RouteFileError("\(error)") }
-    do throws(FieldError) {
-      let root = JSONCursor(document)
-      number = try root.required("number").listenerNumber()
-      generation = try root.required("generation").string()
-      object = try root.required("object").objectName()
-      listener = try root.required("listener").string()
-      services = try root.required("services").strings()
-      resources = try EnvoyResources(try root.required("resources"))
+  ///
+  /// - Parameter previous: The file of that name until now; what of its resources has not changed is not decoded again.
+  public init(_ content: [UInt8], reusing previous: ListenerFile? = nil) throws(RouteFileError) {
+    var ranges: [String: Range<Int>] = [:]
+    do throws(JSONError) {
+      for member in try JSONOutline.members(content, in: content.indices) { ranges[member.key] = member.range }
     } catch {
       throw RouteFileError("\(error)")
     }
+    do throws(FieldError) {
+      func member(_ key: String) throws(FieldError) -> JSONCursor {
+        let range = try ListenerFile.range(ranges, key)
+        do throws(JSONError) {
+          return JSONCursor(try JSONValue(parsing: content[range]), path: key)
+        } catch {
+          throw FieldError(path: key, message: "\(error)")
+        }
+      }
+      number = try member("number").listenerNumber()
+      generation = try member("generation").string()
+      object = try member("object").objectName()
+      listener = try member("listener").string()
+      services = try member("services").strings()
+      texts = try ResourceTexts(
+        content, in: try ListenerFile.range(ranges, "resources"), path: "resources", reusing: previous?.texts)
+    } catch {
+      throw RouteFileError("\(error)")
+    }
+  }
+
+  /// The generation of a file that can not be used otherwise; nil where that can not be read either.
+  static func generation(of content: [UInt8]) -> String? {
+    let member = try? JSONOutline.members(content, in: content.indices).first { $0.key == "generation" }
+    return member.flatMap { try? JSONValue(parsing: content[$0.range]).stringValue }
+  }
+
+  private static func range(_ ranges: [String: Range<Int>], _ key: String) throws(FieldError) -> Range<Int> {
+    guard let range = ranges[key] else { throw FieldError(path: key, message: "required") }
+    return range
   }
 }
 

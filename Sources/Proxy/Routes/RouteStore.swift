@@ -5,6 +5,8 @@ public final class RouteStore: Sendable {
   /// Counts replacements. A worker that sees the number it knows has the current snapshot.
   private let version = Atomic<UInt64>(1)
   private let snapshot: Mutex<RouteSnapshot>
+  /// Where what becomes of requests is counted.
+  let registry = RouteRegistry()
 
   /// Starts without listeners, so that no request is routed.
   public init(_ snapshot: RouteSnapshot = RouteSnapshot()) {

@@ -52,8 +52,16 @@ public final class RoutedListener: Sendable {
       reusing: previous?.clusters ?? [:])
   }
 
-  /// The same with other endpoints.
-  init(_ previous: RoutedListener, endpoints: EndpointTable) {
+  /// The same with other endpoints of some service clusters; itself where none of them is one of its own.
+  func with(_ endpoints: EndpointTable, changes: Set<String>) -> RoutedListener {
+    let isConcerned =
+      targets.contains { name, target in
+        target.endpointsName(name).map(changes.contains) ?? false
+      } || takesNamesFromRequests && services.contains { service in changes.contains { $0.isCluster(of: service) } }
+    return isConcerned ? RoutedListener(self, endpoints: endpoints) : self
+  }
+
+  private init(_ previous: RoutedListener, endpoints: EndpointTable) {
     number = previous.number
     object = previous.object
     name = previous.name
@@ -131,6 +139,23 @@ extension Route {
     case .weighted(let weighted):
       return weighted.clusters.contains { if case .header = $0.name { true } else { false } }
     }
+  }
+}
+
+extension ClusterTarget {
+  /// The name by which the file of endpoints may have its endpoints.
+  fileprivate func endpointsName(_ name: String) -> String? {
+    switch self {
+    case .service: name
+    case .cluster(let cluster): cluster.discovery == .eds ? cluster.serviceName : nil
+    }
+  }
+}
+
+extension String {
+  /// Whether it is a service's name, alone or with a port behind it.
+  fileprivate func isCluster(of service: String) -> Bool {
+    utf8.starts(with: service.utf8) && (utf8.count == service.utf8.count || dropFirst(service.count).first == ":")
   }
 }
 
