@@ -12,6 +12,15 @@ public struct ProxyFiles: Hashable, Sendable {
   public var configuration: String { "\(folder)/\(ProxyFiles.configurationName)" }
   /// The generation of the configuration that the proxy serves, by the proxy.
   public var generation: String { folder + "/generation" }
+  /// Where the agent writes a file for each listener that routes: its number and `.json`.
+  public var listeners: String { folder + "/listeners" }
+  public func listener(_ number: UInt32) -> String { "\(listeners)/\(number).json" }
+  /// The name of `endpoints` in the folder.
+  public static let endpointsName = "endpoints.json"
+  /// The endpoints of the services that routes name, by the agent.
+  public var endpoints: String { "\(folder)/\(ProxyFiles.endpointsName)" }
+  /// Which listeners the proxy serves, and which it can not, by the proxy.
+  public var listening: String { folder + "/listening.json" }
   /// The identities of names that the proxy may use, by the agent.
   public var nameTable: String { folder + "/names.json" }
   /// What names were answered with while there was no agent, by the proxy.
