@@ -13,6 +13,7 @@ enum balance {
 	BALANCE_REWRITE = 1, /* scratch->to says what it becomes */
 	BALANCE_OPEN = 2,    /* scratch->entry is a connection to open, and then as above */
 	BALANCE_BACK = 3,    /* an answer: nat_back() when it was judged */
+	BALANCE_ROUTED = 4,  /* the proxy's, or nobody's: TRANSLATION_ROUTED */
 };
 
 INLINE __u32 rotate(__u32 word, __u32 bits)
@@ -171,6 +172,16 @@ INLINE int balance_here_from_outside(__u32 flags, __u32 service)
 	return service ? BALANCE_REWRITE : BALANCE_NONE;
 }
 
+/* The proxy's listener that routes what this client is about to say; 0: none. */
+INLINE __u32 balance_listener(const struct flow *flow)
+{
+	const struct martlet_service *service;
+	__u32 number = flow->service;
+
+	service = bpf_map_lookup_elem(&martlet_services, &number);
+	return service ? service->listener : 0;
+}
+
 /*
  * Looks for a service in a packet that enters the node, from a pod (`device` 0) or from outside.
  * Returns an enum balance or a negative drop reason.
@@ -203,10 +214,17 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	flow->service = balance_service(packet, device);
 	if (!flow->service)
 		return BALANCE_NONE;
-	/* A connection that nobody remembers has no way back. */
-	if (packet->protocol == IPPROTO_TCP && !packet_opens(packet)) {
-		flow->quiet = packet->tcp_flags & TCP_RST;
-		return -MARTLET_DROP_NAT_NO_MAPPING;
+	if (packet->protocol == IPPROTO_TCP) {
+		if (!packet_opens(packet)) {
+			if (!device)
+				return BALANCE_ROUTED;
+			/* A connection that nobody remembers has no way back. */
+			flow->quiet = packet->tcp_flags & TCP_RST;
+			return -MARTLET_DROP_NAT_NO_MAPPING;
+		}
+		flow->judgement.proxy_rules = device ? 0 : balance_listener(flow);
+		if (flow->judgement.proxy_rules)
+			return BALANCE_ROUTED;
 	}
 	return balance_choose(scratch, flow, device, now);
 }
@@ -221,6 +239,8 @@ INLINE int balance_prepare(struct flow *flow, __u32 device)
 
 	if (result == BALANCE_BACK)
 		flow->translation = TRANSLATION_BACK;
+	if (result == BALANCE_ROUTED)
+		flow->translation = TRANSLATION_ROUTED;
 	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
 		return result;
 	if (result == BALANCE_OPEN) {
