@@ -47,6 +47,7 @@ let package = Package(
     target("Clocks"),
     target("Files"),
     target("Automata"),
+    target("Balancing", ["Addressing"]),
     target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("NodeMetrics", ["Addressing", "Threads"]),
     target("KernelABI", ["CMartletABI", "Addressing"]),
@@ -77,8 +78,8 @@ let package = Package(
     target("ProxyRules", ["Addressing", "Automata", "JSON"]),
     target("Identity", ["Addressing", "Labels"]),
     target("Policy", ["Addressing", "Labels", "Identity", "ProxyRules", "JSON", "KubernetesAPI"]),
-    target("Services", ["Addressing", "JSON", "KubernetesAPI"]),
-    target("Routing", ["Automata", "JSON", "ProxyRules"]),
+    target("Services", ["Addressing", "Balancing", "JSON", "KubernetesAPI"]),
+    target("Routing", ["Addressing", "Automata", "Balancing", "JSON", "ProxyRules"]),
 
     // Floor 4: one each of kernel, user space, events, node API, workloads; and the policies' reviewer.
     target(
@@ -93,8 +94,8 @@ let package = Package(
     target(
       "Proxy",
       [
-        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Files", "NodeMetrics", "ProxyRules", "JSON",
-        "Threads", logging,
+        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Balancing", "Files", "NodeMetrics", "ProxyRules",
+        "JSON", "Routing", "Threads", logging,
       ]),
     target("Flows", ["CMartletABI", "KernelABI", "Addressing", "Clocks", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux", "Threads"]),
@@ -132,8 +133,8 @@ let package = Package(
       name: "martlet",
       dependencies: [
         "Agent", "Host", "Proxy", "Datapath", "NodeAPI", "KubernetesAPI", "Workloads", "Flows", "CNI", "Bookinfo",
-        "BPF", "KernelABI", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "Services",
-        "ControlPlane", "Addressing", "JSON", "Clocks", "Files", "Threads", "CMartletABI", logging,
+        "BPF", "KernelABI", "NodeMetrics", "LoadGenerator", "Identity", "Policy", "PolicyLint", "ProxyRules", "Routing",
+        "Services", "ControlPlane", "Addressing", "JSON", "Clocks", "Files", "Threads", "CMartletABI", logging,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -160,9 +161,8 @@ let package = Package(
     tests(
       "ProxyTests",
       [
-        "TestSupport", "Proxy", "BPF", "CMartletABI", "KernelABI", "ProxyRules", "Addressing", "Files", "JSON",
-        "Threads",
-        logging,
+        "TestSupport", "Proxy", "BPF", "CMartletABI", "KernelABI", "ProxyRules", "Addressing", "Balancing", "Files",
+        "JSON", "NodeMetrics", "Routing", "Threads", logging,
       ],
       resources: [.copy("Corpus")]),
     tests("LabelsTests", ["Labels"]),
@@ -183,6 +183,7 @@ let package = Package(
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Addressing", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
+    tests("BalancingTests", ["Balancing", "Addressing"]),
     tests("ProxyRulesTests", ["TestSupport", "Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests(

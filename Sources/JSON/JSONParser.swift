@@ -26,8 +26,31 @@ extension JSONValue {
   }
 }
 
+/// A JSON text of which some parts have been left out.
+public struct PartialJSON: Sendable {
+  /// Where a part has been left out, its place in `parts` as an integer.
+  public let value: JSONValue
+  /// Into the bytes that were parsed. Only found, not checked, as by ``JSONOutline``.
+  public let parts: [Range<Int>]
+
+  /// Parses as ``JSONValue/init(parsing:)-swift.init`` does, all but the values of members with one of `keys`.
+  public init(parsing bytes: ArraySlice<UInt8>, leavingOut keys: [String]) throws(JSONError) {
+    let start = bytes.startIndex
+    let result = bytes.withUnsafeBufferPointer { buffer in
+      var parser = JSONParser(bytes: buffer, skippedKeys: keys)
+      return Result { () throws(JSONError) in (try parser.document(), parser.skipped) }
+    }
+    let skipped: [Range<Int>]
+    (value, skipped) = try result.get()
+    parts = skipped.map { $0.lowerBound + start..<$0.upperBound + start }
+  }
+}
+
 private struct JSONParser {
   let bytes: UnsafeBufferPointer<UInt8>
+  /// Members with these keys are not parsed.
+  var skippedKeys: [String] = []
+  var skipped: [Range<Int>] = []
   var position = 0
   var depth = 0
 
@@ -35,12 +58,14 @@ private struct JSONParser {
 
   static func parse(_ bytes: UnsafeBufferPointer<UInt8>) -> Result<JSONValue, JSONError> {
     var parser = JSONParser(bytes: bytes)
-    return Result { () throws(JSONError) in
-      let value = try parser.value()
-      parser.skipSpace()
-      guard parser.position == bytes.count else { throw parser.error("text after the end of the document") }
-      return value
-    }
+    return Result { () throws(JSONError) in try parser.document() }
+  }
+
+  mutating func document() throws(JSONError) -> JSONValue {
+    let value = try value()
+    skipSpace()
+    guard position == bytes.count else { throw error("text after the end of the document") }
+    return value
   }
 
   func error(_ message: String) -> JSONError { JSONError(message: message, offset: position) }
@@ -100,7 +125,8 @@ private struct JSONParser {
       skipSpace()
       guard current == UInt8(ascii: ":") else { throw error("expected ':'") }
       position += 1
-      guard members.updateValue(try value(), forKey: key) == nil else {
+      let value = skippedKeys.contains(key) ? try skip() : try value()
+      guard members.updateValue(value, forKey: key) == nil else {
         throw JSONError(message: "duplicate key \"\(key)\"", offset: start)
       }
       skipSpace()
@@ -112,6 +138,15 @@ private struct JSONParser {
       default: throw error("expected ',' or '}'")
       }
     }
+  }
+
+  mutating func skip() throws(JSONError) -> JSONValue {
+    skipSpace()
+    var scanner = JSONScanner(bytes: bytes, position: position, end: bytes.count)
+    try scanner.skipValue()
+    skipped.append(position..<scanner.position)
+    position = scanner.position
+    return .integer(Int64(skipped.count - 1))
   }
 
   mutating func array() throws(JSONError) -> JSONValue {

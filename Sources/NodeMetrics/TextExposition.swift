@@ -16,7 +16,7 @@ public enum TextExposition {
     for name in order {
       guard let (head, samples) = merged[name] else { continue }
       text += "# HELP \(name) \(escape(head.help, quotes: false))\n# TYPE \(name) \(head.kind.rawValue)\n"
-      for sample in samples { text += "\(name)\(labels(sample.labels)) \(number(sample.value))\n" }
+      for sample in samples { text += "\(name)\(sample.suffix)\(labels(sample.labels)) \(number(sample.value))\n" }
     }
     return text
   }

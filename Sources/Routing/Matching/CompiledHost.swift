@@ -6,11 +6,22 @@ final class CompiledHost: Sendable {
   let routes: [CompiledRoute]
   private let paths: PathIndex
 
-  init(_ host: VirtualHost) throws(FieldError) {
+  /// - Parameter previous: The virtual host of that name until now. Routes that equal one of its are taken from there.
+  init(_ host: VirtualHost, reusing previous: CompiledHost? = nil) throws(FieldError) {
     self.host = host
-    paths = try PathIndex(host.routes)
+    let known = previous?.host.routes ?? []
+    let counterparts = Counterparts(host.routes, known)
+    let hasSameRetry = previous?.host.retry == host.retry
+    paths = try PathIndex(host.routes, reusing: previous?.paths, of: known)
     var routes: [CompiledRoute] = []
-    for (index, route) in host.routes.enumerated() { routes.append(try CompiledRoute(route, index)) }
+    routes.reserveCapacity(host.routes.count)
+    for (index, route) in host.routes.enumerated() {
+      if let place = counterparts[index], hasSameRetry, let same = previous?.routes[place], same.route == route {
+        routes.append(same.index == index ? same : CompiledRoute(same, at: index))
+      } else {
+        routes.append(try CompiledRoute(route, index, hostRetry: host.retry))
+      }
+    }
     self.routes = routes
   }
 
@@ -29,8 +40,11 @@ final class CompiledRoute: Sendable {
   private let parameters: [QueryTest]
   private let fraction: Fraction?
   private let isGRPC: Bool
+  /// nil where requests are sent once.
+  let retry: RetryRules?
 
-  init(_ route: Route, _ index: Int) throws(FieldError) {
+  /// - Parameter hostRetry: the virtual host's, for a route without a policy of its own.
+  init(_ route: Route, _ index: Int, hostRetry: RetryPolicy?) throws(FieldError) {
     self.route = route
     self.index = index
     var headers: [HeaderTest] = []
@@ -41,6 +55,22 @@ final class CompiledRoute: Sendable {
     self.parameters = parameters
     fraction = route.match.fraction
     isGRPC = route.match.isGRPC
+    if case .forward(let action) = route.action, let policy = action.retry ?? hostRetry {
+      retry = try RetryRules(policy)
+    } else {
+      retry = nil
+    }
+  }
+
+  /// The same in another place.
+  init(_ other: CompiledRoute, at index: Int) {
+    route = other.route
+    self.index = index
+    headers = other.headers
+    parameters = other.parameters
+    fraction = other.fraction
+    isGRPC = other.isGRPC
+    retry = other.retry
   }
 
   func accepts(_ request: RequestView, random: UInt64) -> Bool {
@@ -63,5 +93,33 @@ final class CompiledRoute: Sendable {
       guard let value, value.starts(with: grpc) else { return false }
       return value.count == grpc.count || value[grpc.count] == UInt8(ascii: "+")
     }
+  }
+}
+
+/// For each of a list of routes, the one of an earlier list that stands in its place: those before and behind what has changed
+/// are the same objects, and of what is between, each is in the place of its counterpart where there are as many.
+struct Counterparts {
+  private let prefix: Int
+  private let suffix: Int
+  private let count: Int
+  private let knownCount: Int
+
+  init(_ routes: [Route], _ known: [Route]) {
+    count = routes.count
+    knownCount = known.count
+    let shared = min(count, knownCount)
+    var prefix = 0
+    while prefix < shared, routes[prefix] === known[prefix] { prefix += 1 }
+    var suffix = 0
+    while suffix < shared - prefix, routes[count - 1 - suffix] === known[knownCount - 1 - suffix] { suffix += 1 }
+    self.prefix = prefix
+    self.suffix = suffix
+  }
+
+  /// nil for none.
+  subscript(index: Int) -> Int? {
+    if index < prefix { return index }
+    if index >= count - suffix { return index - count + knownCount }
+    return count == knownCount ? index : nil
   }
 }

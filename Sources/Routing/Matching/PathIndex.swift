@@ -25,9 +25,29 @@ struct PathIndex: Sendable {
   /// Regular expressions that share an automaton.
   private struct Expressions: Sendable {
     let dfa: DFA
-    /// For set i of `dfa.acceptSets` the range of its routes.
+    let regexes: [SafeRegex]
+    /// For set i of `dfa.acceptSets` the range of its expressions in `accepted`.
     let starts: [UInt32]
-    let routes: [UInt32]
+    let accepted: [UInt32]
+    /// The route of each expression, ascending.
+    private var routes: [UInt32]
+
+    init(_ regexes: ArraySlice<(SafeRegex, UInt32)>, _ dfa: DFA) {
+      self.dfa = dfa
+      self.regexes = regexes.map(\.0)
+      routes = regexes.map(\.1)
+      starts = dfa.acceptSets.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) }
+      accepted = dfa.acceptSets.flatMap { $0 }
+    }
+
+    /// The same expressions, as those of other routes.
+    func of(_ routes: ArraySlice<UInt32>) -> Expressions {
+      var copy = self
+      copy.routes = Array(routes)
+      return copy
+    }
+
+    func route(at position: Int) -> UInt32 { routes[Int(accepted[position])] }
   }
 
   /// What is left of a list of routes.
@@ -46,7 +66,14 @@ struct PathIndex: Sendable {
   /// As in the matchers of rules: an automaton is shared as long as it stays small.
   private static let sharedLimits = DFALimits(maximumStates: 1_000, maximumSetEntries: 100_000)
 
-  init(_ routes: [Route]) throws(FieldError) {
+  /// - Parameters:
+  ///   - previous: The index of the routes `known`: automata that are still right are taken from there, and all of it where
+  ///     no path has changed.
+  init(_ routes: [Route], reusing previous: PathIndex? = nil, of known: [Route] = []) throws(FieldError) {
+    if let previous, routes.count == known.count, zip(routes, known).allSatisfy({ $0.hasPath(of: $1) }) {
+      self = previous
+      return
+    }
     var literals: [[(text: String, kind: Int, route: UInt32)]] = [[], []]
     var regexes: [(SafeRegex, UInt32)] = []
     for (index, route) in routes.enumerated() {
@@ -60,7 +87,16 @@ struct PathIndex: Sendable {
     }
     exactCase = Literals(literals[0], ignoresCase: false)
     anyCase = Literals(literals[1], ignoresCase: true)
-    expressions = regexes.isEmpty ? [] : try PathIndex.compile(regexes[...])
+    if let previous, previous.expressions.flatMap(\.regexes) == regexes.map(\.0) {
+      let routes = regexes.map(\.1)
+      var start = 0
+      expressions = previous.expressions.map { part in
+        defer { start += part.regexes.count }
+        return part.of(routes[start..<start + part.regexes.count])
+      }
+    } else {
+      expressions = regexes.isEmpty ? [] : try PathIndex.compile(regexes[...])
+    }
     capacity = 3 * (exactCase.index.maximumDepth + anyCase.index.maximumDepth) + expressions.count
   }
 
@@ -68,12 +104,7 @@ struct PathIndex: Sendable {
     let shared = try? DFA(set: regexes.map(\.0.regex), limits: sharedLimits)
     let alone = shared == nil && regexes.count == 1
     if let dfa = alone ? try regexes[regexes.startIndex].0.automaton() : shared {
-      let lists = dfa.acceptSets.map { set in set.map { regexes[regexes.startIndex + Int($0)].1 } }
-      return [
-        Expressions(
-          dfa: dfa, starts: lists.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) },
-          routes: lists.flatMap { $0 })
-      ]
+      return [Expressions(regexes, dfa)]
     }
     let middle = regexes.startIndex + regexes.count / 2
     return try compile(regexes[..<middle]) + compile(regexes[middle...])
@@ -132,7 +163,13 @@ struct PathIndex: Sendable {
     switch rest.source {
     case 0: exactCase.routes[rest.position]
     case 1: anyCase.routes[rest.position]
-    default: expressions[rest.source - 2].routes[rest.position]
+    default: expressions[rest.source - 2].route(at: rest.position)
     }
+  }
+}
+
+extension Route {
+  fileprivate func hasPath(of other: Route) -> Bool {
+    self === other || match.path == other.match.path && match.isCaseSensitive == other.match.isCaseSensitive
   }
 }

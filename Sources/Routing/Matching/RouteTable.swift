@@ -8,11 +8,15 @@ public final class RouteTable: Sendable {
   private let domains: DomainIndex
   private let hosts: [CompiledHost]
 
-  /// Virtual hosts that equal one of `previous` are taken from there. Throws for a regular expression that is too large,
-  /// and for two virtual hosts with one name or one domain.
+  /// Virtual hosts and routes that equal one of `previous` are taken from there. Throws for a regular expression that is too
+  /// large, and for two virtual hosts with one name or one domain.
   public init(_ configuration: RouteConfiguration, reusing previous: RouteTable? = nil) throws(FieldError) {
     self.configuration = configuration
-    domains = try DomainIndex(configuration.virtualHosts, ignoresPort: configuration.ignoresPort)
+    if let previous, RouteTable.haveSameDomains(configuration, previous.configuration) {
+      domains = previous.domains
+    } else {
+      domains = try DomainIndex(configuration.virtualHosts, ignoresPort: configuration.ignoresPort)
+    }
     let known = Dictionary(
       previous?.hosts.map { ($0.host.name, $0) } ?? [], uniquingKeysWith: { first, _ in first })
     var names: Set<String> = []
@@ -24,10 +28,15 @@ public final class RouteTable: Sendable {
       if let same = known[host.name], same.host == host {
         hosts.append(same)
       } else {
-        hosts.append(try CompiledHost(host))
+        hosts.append(try CompiledHost(host, reusing: known[host.name]))
       }
     }
     self.hosts = hosts
+  }
+
+  private static func haveSameDomains(_ left: RouteConfiguration, _ right: RouteConfiguration) -> Bool {
+    left.ignoresPort == right.ignoresPort
+      && left.virtualHosts.elementsEqual(right.virtualHosts) { $0 === $1 || $0.domains == $1.domains }
   }
 
   /// What is to become of a request. `random` decides on fractions and weights: any number, the same for retries.
@@ -40,7 +49,7 @@ public final class RouteTable: Sendable {
     if case .forward(let action) = route.route.action, case .weighted(let clusters) = action.destination {
       weighted = clusters.choose(RouteTable.random(clusters, request) ?? random)
     }
-    return .route(RouteChoice(table: self, host: host, route: route, weighted: weighted))
+    return .route(RouteChoice(table: self, host: host, hostIndex: index, route: route, weighted: weighted))
   }
 
   /// The random number that a header gives.
@@ -67,13 +76,17 @@ public struct RouteChoice: Sendable {
   let table: RouteTable
   let host: CompiledHost
   let compiled: CompiledRoute
-  let weighted: Int?
+  /// The virtual host's place in the configuration.
+  public let hostIndex: Int
+  /// The place of the weighted cluster that was chosen.
+  public let weightedIndex: Int?
 
-  init(table: RouteTable, host: CompiledHost, route: CompiledRoute, weighted: Int?) {
+  init(table: RouteTable, host: CompiledHost, hostIndex: Int, route: CompiledRoute, weighted: Int?) {
     self.table = table
     self.host = host
+    self.hostIndex = hostIndex
     compiled = route
-    self.weighted = weighted
+    weightedIndex = weighted
   }
 
   public var virtualHost: VirtualHost { host.host }
@@ -81,11 +94,20 @@ public struct RouteChoice: Sendable {
   /// The route's place in the virtual host.
   public var routeIndex: Int { compiled.index }
 
+  /// When the request is sent once more; nil for never.
+  public var retry: RetryRules? { compiled.retry }
+
+  /// Whether any level changes the headers of responses; where none does, there is nothing to ask ``responseEdits`` for.
+  public var changesResponses: Bool {
+    !compiled.route.responseHeaders.isEmpty || !host.host.responseHeaders.isEmpty
+      || !table.configuration.responseHeaders.isEmpty || weightedCluster?.responseHeaders.isEmpty == false
+  }
+
   /// The weighted cluster that was chosen.
   public var weightedCluster: WeightedClusters.Cluster? {
-    guard let weighted, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination
+    guard let weightedIndex, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination
     else { return nil }
-    return clusters.clusters[weighted]
+    return clusters.clusters[weightedIndex]
   }
 
   /// The levels that change headers, in the order in which they do; a weighted cluster is before all of them.

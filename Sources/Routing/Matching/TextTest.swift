@@ -138,25 +138,10 @@ struct QueryTest: Sendable {
   }
 
   func holds(for query: UnsafeRawBufferPointer?) -> Bool {
-    let value = query.flatMap(value)
+    let value = query.flatMap { $0.parameter(name) }
     switch kind {
     case .present(let isPresent): return (value != nil) == isPresent
     case .text(let test): return value.map(test.matches) ?? false
     }
-  }
-
-  /// The value of the first parameter of that name; empty for one without `=`.
-  private func value(in query: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
-    var start = 0
-    while start < query.count {
-      let rest = query[start...]
-      let end = rest.firstIndex(of: UInt8(ascii: "&")) ?? rest.endIndex
-      let equal = query[start..<end].firstIndex(of: UInt8(ascii: "="))
-      if query[start..<(equal ?? end)].elementsEqual(name) {
-        return UnsafeRawBufferPointer(rebasing: query[min((equal ?? end) + 1, end)..<end])
-      }
-      start = end + 1
-    }
-    return nil
   }
 }

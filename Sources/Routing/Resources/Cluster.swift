@@ -4,8 +4,6 @@ import JSON
 public struct Cluster: Hashable, Sendable {
   public enum Discovery: String, Hashable, Sendable {
     case fixed = "STATIC"
-    case strictDNS = "STRICT_DNS"
-    case logicalDNS = "LOGICAL_DNS"
     /// The endpoints of a service, or of a ClusterLoadAssignment among the resources.
     case eds = "EDS"
   }
@@ -26,7 +24,7 @@ public struct Cluster: Hashable, Sendable {
   public let serviceName: String
   public let connectTimeout: Duration
   public let balancing: Balancing
-  /// For static and DNS clusters.
+  /// For static clusters.
   public let loadAssignment: LoadAssignment?
   let path: String
 
@@ -72,7 +70,7 @@ public struct Cluster: Hashable, Sendable {
     path = cursor.path
     let type = try message.member("type")?.protobufEnum(["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"])
     guard let discovery = Discovery(rawValue: type ?? "STATIC") else {
-      throw try message.required("type").error("ORIGINAL_DST is not supported")
+      throw try message.required("type").error("\(type ?? "") is not supported; STATIC and EDS are")
     }
     self.discovery = discovery
     let eds = try message.map("eds_cluster_config") { (cursor) throws(FieldError) in

@@ -56,7 +56,7 @@ public struct ClusterNames: Sendable {
   /// Every cluster that the routes name, or the first that stands for nothing as an error at its path.
   public func targets(of routes: RouteConfiguration) throws(FieldError) -> [String: ClusterTarget] {
     var targets: [String: ClusterTarget] = [:]
-    for reference in routes.clusterReferences {
+    for reference in routes.clusterReferences where targets[reference.name] == nil {
       guard let target = target(reference.name) else {
         throw FieldError(
           path: reference.path,

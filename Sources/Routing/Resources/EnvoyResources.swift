@@ -11,7 +11,14 @@ public struct EnvoyResources: Hashable, Sendable {
 
   /// Decodes the array at `cursor`: `spec.resources`.
   public init(_ cursor: JSONCursor) throws(FieldError) {
-    for element in try cursor.elements() { try add(element) }
+    for element in try cursor.elements() { try add(try EnvoyResource(element), element) }
+    try checkReferences()
+  }
+
+  init() {}
+
+  /// Every RouteConfiguration that a listener asks for must be there.
+  func checkReferences() throws(FieldError) {
     for listener in listeners {
       guard case .named(let route)? = listener.http?.routes else { continue }
       guard routeConfigurations[route.name] != nil else {
@@ -20,27 +27,20 @@ public struct EnvoyResources: Hashable, Sendable {
     }
   }
 
-  private mutating func add(_ cursor: JSONCursor) throws(FieldError) {
-    switch try cursor.protobufType() {
-    case "envoy.config.listener.v3.Listener":
-      let listener = try Listener(cursor)
+  /// `cursor` is where `resource` is written.
+  mutating func add(_ resource: EnvoyResource, _ cursor: JSONCursor) throws(FieldError) {
+    switch resource {
+    case .listener(let listener):
       guard !listeners.contains(where: { $0.name == listener.name }) else {
         throw cursor.error("a second listener \"\(listener.name)\"")
       }
       listeners.append(listener)
-    case RouteConfiguration.fields.message:
-      let routes = try RouteConfiguration(cursor)
+    case .routes(let routes):
       try EnvoyResources.insert(routes, as: routes.name, into: &routeConfigurations, cursor)
-    case Cluster.fields.message:
-      let cluster = try Cluster(cursor)
+    case .cluster(let cluster):
       try EnvoyResources.insert(cluster, as: cluster.name, into: &clusters, cursor)
-    case LoadAssignment.fields.message:
-      let assignment = try LoadAssignment(cursor)
+    case .loadAssignment(let assignment):
       try EnvoyResources.insert(assignment, as: assignment.cluster, into: &loadAssignments, cursor)
-    case "envoy.extensions.transport_sockets.tls.v3.Secret":
-      throw try cursor.required("@type").error("Secrets are not supported yet")
-    default:
-      throw try cursor.unsupportedType("Listener, RouteConfiguration, Cluster and ClusterLoadAssignment are")
     }
   }
 
@@ -59,6 +59,28 @@ public struct EnvoyResources: Hashable, Sendable {
     case .inline(let routes): routes
     case .named(let reference): routeConfigurations[reference.name]
     case nil: nil
+    }
+  }
+}
+
+/// One of the resources, by its `@type`.
+enum EnvoyResource: Sendable {
+  case listener(Listener)
+  case routes(RouteConfiguration)
+  case cluster(Cluster)
+  case loadAssignment(LoadAssignment)
+
+  /// - Parameter hosts: Decodes the virtual hosts, which are left out at `cursor`.
+  init(_ cursor: JSONCursor, hosts: HostTexts? = nil) throws(FieldError) {
+    switch try cursor.protobufType() {
+    case Listener.fields.message: self = .listener(try Listener(cursor, hosts: hosts))
+    case RouteConfiguration.fields.message: self = .routes(try RouteConfiguration(cursor, hosts: hosts))
+    case Cluster.fields.message: self = .cluster(try Cluster(cursor))
+    case LoadAssignment.fields.message: self = .loadAssignment(try LoadAssignment(cursor))
+    case "envoy.extensions.transport_sockets.tls.v3.Secret":
+      throw try cursor.required("@type").error("Secrets are not supported yet")
+    default:
+      throw try cursor.unsupportedType("Listener, RouteConfiguration, Cluster and ClusterLoadAssignment are")
     }
   }
 }

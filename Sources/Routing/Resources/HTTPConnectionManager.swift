@@ -80,12 +80,12 @@ public struct HTTPConnectionManager: Hashable, Sendable {
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.UpgradeConfig",
     read: ["upgrade_type", "enabled"], refused: ["filters"])
 
-  init(_ cursor: JSONCursor) throws(FieldError) {
+  init(_ cursor: JSONCursor, hosts: HostTexts? = nil) throws(FieldError) {
     let message = try Message(cursor, Self.fields, isAny: true)
     let codec = try message.member("codec_type")?.protobufEnum(["AUTO", "HTTP1", "HTTP2"]) ?? "AUTO"
     self.codec = Codec(rawValue: codec) ?? .auto
     switch try message.choice("route_config", "rds") {
-    case ("route_config", let member)?: routes = .inline(try RouteConfiguration(member))
+    case ("route_config", let member)?: routes = .inline(try RouteConfiguration(member, hosts: hosts))
     case (_, let member)?:
       let name = try Message(member, Self.rdsFields).required("route_config_name")
       routes = .named(Reference(name: try name.nonEmpty(), path: name.path))

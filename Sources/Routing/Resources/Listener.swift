@@ -32,7 +32,7 @@ public struct Listener: Hashable, Sendable {
     "envoy.config.listener.v3.ListenerFilter", read: ["name", "typed_config"],
     refused: ["config_discovery", "filter_disabled"])
 
-  init(_ cursor: JSONCursor) throws(FieldError) {
+  init(_ cursor: JSONCursor, hosts: HostTexts? = nil) throws(FieldError) {
     let message = try Message(cursor, Self.fields, isAny: true)
     name = try message.name("name")
     _ = try message.list("listener_filters", Listener.listenerFilter)
@@ -49,7 +49,7 @@ public struct Listener: Hashable, Sendable {
     guard try configuration.protobufType() == HTTPConnectionManager.fields.message else {
       throw try configuration.unsupportedType("HttpConnectionManager is")
     }
-    http = try HTTPConnectionManager(configuration)
+    http = try HTTPConnectionManager(configuration, hosts: hosts)
   }
 
   /// The inspectors only find out what the proxy sees by itself.

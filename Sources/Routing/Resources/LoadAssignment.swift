@@ -1,10 +1,10 @@
+public import Addressing
 import JSON
 
 /// `envoy.config.endpoint.v3.ClusterLoadAssignment`: endpoints that are written down.
 public struct LoadAssignment: Hashable, Sendable {
   public struct Endpoint: Hashable, Sendable {
-    /// An IP address; a name for clusters that resolve names.
-    public let address: String
+    public let address: IPAddress
     public let port: UInt16
     /// The name that `auto_host_rewrite` puts into requests; empty for none.
     public let hostname: String
@@ -58,8 +58,11 @@ public struct LoadAssignment: Hashable, Sendable {
     guard try socket.member("protocol")?.protobufEnum(["TCP", "UDP"]) != "UDP" else {
       throw try socket.required("protocol").error("UDP is not supported")
     }
+    guard let ip = IPAddress(try socket.name("address")) else {
+      throw try socket.required("address").error("must be an IP address: names are not resolved")
+    }
     return Endpoint(
-      address: try socket.name("address"), port: try socket.required("port_value").protobufInteger(),
+      address: ip, port: try socket.required("port_value").protobufInteger(),
       hostname: try endpoint.member("hostname")?.authority() ?? "",
       weight: try message.member("load_balancing_weight")?.protobufInteger(in: 1...UInt32.max) ?? 1,
       priority: priority)

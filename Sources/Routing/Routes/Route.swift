@@ -1,7 +1,8 @@
 import JSON
 
-/// `envoy.config.route.v3.Route`: which requests, and what becomes of them.
-public struct Route: Hashable, Sendable {
+/// `envoy.config.route.v3.Route`: which requests, and what becomes of them. A class, so that one that has not changed is known
+/// by its identity, and handed to each request without its many parts.
+public final class Route: Sendable {
   public enum Action: Hashable, Sendable {
     case forward(RouteAction)
     case redirect(RedirectAction)
@@ -41,5 +42,19 @@ public struct Route: Hashable, Sendable {
     }
     requestHeaders = try HeaderMutations(message, "request")
     responseHeaders = try HeaderMutations(message, "response")
+  }
+}
+
+extension Route: Hashable {
+  public static func == (left: Route, right: Route) -> Bool {
+    left === right
+      || left.name == right.name && left.match == right.match && left.action == right.action
+        && left.requestHeaders == right.requestHeaders && left.responseHeaders == right.responseHeaders
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(match)
+    hasher.combine(action)
   }
 }

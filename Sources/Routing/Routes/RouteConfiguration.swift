@@ -11,8 +11,6 @@ public struct RouteConfiguration: Hashable, Sendable {
   /// `Host: a:8080` is of the domain `a`.
   public let ignoresPort: Bool
   public let mirrors: [MirrorPolicy]
-  /// What all of it was decoded from: the form in which it is stored and handed on.
-  public let json: JSONValue
 
   static let fields = MessageFields(
     "envoy.config.route.v3.RouteConfiguration",
@@ -29,24 +27,30 @@ public struct RouteConfiguration: Hashable, Sendable {
     ])
 
   /// Decodes the message at `cursor`, which may be packed in an Any.
-  public init(_ cursor: JSONCursor) throws(FieldError) {
+  public init(_ cursor: JSONCursor) throws(FieldError) { try self.init(cursor, hosts: nil) }
+
+  /// - Parameter hosts: Decodes the virtual hosts, which are left out at `cursor`.
+  init(_ cursor: JSONCursor, hosts: HostTexts?) throws(FieldError) {
     let message = try Message(cursor, Self.fields, isAny: true)
     name = try message.string("name")
     let limit = try message.uint32("max_direct_response_body_size_bytes") ?? 4096
-    virtualHosts = try message.list("virtual_hosts") { (cursor) throws(FieldError) in
-      try VirtualHost(cursor, bodyLimit: limit)
+    if let hosts, let member = message.member("virtual_hosts") {
+      virtualHosts = try hosts.decode(member, bodyLimit: limit)
+    } else {
+      virtualHosts = try message.list("virtual_hosts") { (cursor) throws(FieldError) in
+        try VirtualHost(cursor, bodyLimit: limit)
+      }
     }
     requestHeaders = try HeaderMutations(message, "request")
     responseHeaders = try HeaderMutations(message, "response")
     mostSpecificHeadersWin = try message.bool("most_specific_header_mutations_wins")
     ignoresPort = try message.bool("ignore_port_in_host_matching")
     mirrors = try message.list("request_mirror_policies", MirrorPolicy.init)
-    json = cursor.value
   }
 }
 
 /// `envoy.config.route.v3.VirtualHost`: the routes of some domains, of which the first that matches is taken.
-public struct VirtualHost: Hashable, Sendable {
+public final class VirtualHost: Sendable {
   public let name: String
   /// `a.example`, `*.example`, `a.*` or `*`; without regard to case.
   public let domains: [String]
@@ -57,6 +61,7 @@ public struct VirtualHost: Hashable, Sendable {
   public let responseHeaders: HeaderMutations
   public let retry: RetryPolicy?
   public let mirrors: [MirrorPolicy]
+  /// Where it is written.
   let path: String
 
   static let fields = MessageFields(
@@ -74,12 +79,19 @@ public struct VirtualHost: Hashable, Sendable {
       "route_specifiers",
     ])
 
-  init(_ cursor: JSONCursor, bodyLimit: UInt32) throws(FieldError) {
+  /// - Parameter routes: Decodes the routes, which are left out at `cursor`.
+  init(
+    _ cursor: JSONCursor, bodyLimit: UInt32, routes decode: ((JSONCursor) throws(FieldError) -> [Route])? = nil
+  ) throws(FieldError) {
     let message = try Message(cursor, Self.fields)
     name = try message.name("name")
     domains = try message.list("domains") { (domain) throws(FieldError) in try domain.nonEmpty() }
     guard !domains.isEmpty else { throw try message.required("domains").error("must not be empty") }
-    routes = try message.list("routes") { (cursor) throws(FieldError) in try Route(cursor, bodyLimit: bodyLimit) }
+    if let decode, let member = message.member("routes") {
+      routes = try decode(member)
+    } else {
+      routes = try message.list("routes") { (cursor) throws(FieldError) in try Route(cursor, bodyLimit: bodyLimit) }
+    }
     switch try message.member("require_tls")?.protobufEnum(["NONE", "EXTERNAL_ONLY", "ALL"]) {
     case "ALL": requiresTLS = true
     case "EXTERNAL_ONLY": throw try message.required("require_tls").error("EXTERNAL_ONLY is not supported")
@@ -90,5 +102,24 @@ public struct VirtualHost: Hashable, Sendable {
     retry = try message.map("retry_policy", RetryPolicy.init)
     mirrors = try message.list("request_mirror_policies", MirrorPolicy.init)
     path = cursor.path
+  }
+}
+
+extension VirtualHost: Hashable {
+  /// Wherever it is written.
+  public static func == (left: VirtualHost, right: VirtualHost) -> Bool {
+    left === right
+      || left.name == right.name && left.domains == right.domains && left.routes == right.routes
+        && left.hasSettings(of: right)
+  }
+
+  private func hasSettings(of other: VirtualHost) -> Bool {
+    requiresTLS == other.requiresTLS && requestHeaders == other.requestHeaders
+      && responseHeaders == other.responseHeaders && retry == other.retry && mirrors == other.mirrors
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(domains)
   }
 }

@@ -8,15 +8,15 @@ public enum MaglevTable {
   public static let sizes = [251, 509, 1021, 2039, 4093, 8191, 16381]
   public static let defaultSize = 16381
 
-  /// For each entry, the index in `members` of its backend. `members` must be in the order of ``Balancer/members``, with
-  /// weights above 0; empty where there are none.
+  /// For each entry, the index in `seats` of its backend. `seats` must be sorted, or the same backends make another table;
+  /// empty where there are none. `size` is a prime number.
   ///
   /// Weights change how often a backend has its turn, as 3.4 suggests: in each round it gains its weight in credit, and a
   /// turn costs the greatest weight there is.
-  public static func build(_ members: [Balancer.Member], size: Int) -> [Int32] {
-    guard let greatest = members.map(\.weight).max(), greatest > 0, size > 1 else { return [] }
+  public static func build(_ seats: [Seat], size: Int) -> [Int32] {
+    guard let greatest = seats.map(\.weight).max(), greatest > 0, size > 1 else { return [] }
     var table = [Int32](repeating: -1, count: size)
-    var walkers = members.map { Walker($0, size: size) }
+    var walkers = seats.map { Walker($0, size: size) }
     var filled = 0
     while true {
       for index in walkers.indices {
@@ -38,11 +38,11 @@ public enum MaglevTable {
     private var position: Int
     private let skip: Int
 
-    init(_ member: Balancer.Member, size: Int) {
-      let address = member.backend.address
-      let first = mix(mix(mix(0x6d61_7274_6c65_7431, address.high), address.low), UInt64(member.backend.port))
+    init(_ seat: Seat, size: Int) {
+      let first = mix(
+        mix(mix(0x6d61_7274_6c65_7431, seat.address.high), seat.address.low), UInt64(seat.port))
       let second = mix(first, 0x6d61_7274_6c65_7432)
-      weight = member.weight
+      weight = seat.weight
       position = Int(first % UInt64(size))
       skip = Int(second % UInt64(size - 1)) + 1
     }

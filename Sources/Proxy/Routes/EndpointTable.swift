@@ -1,0 +1,105 @@
+import Addressing
+import JSON
+
+/// The endpoints of service clusters: `DIR/proxy/endpoints.json`.
+///
+///     {"generation": 12, "clusters": {"default/reviews:9080": [{"address": "10.0.0.1", "port": 9080}]}}
+public struct EndpointTable: Sendable {
+  public let generation: Int64
+  private let clusters: [String: [ClusterSpecification.Seat]]
+  /// The clusters of each service, by `namespace/name`.
+  private let names: [String: [String]]
+  private let text: [UInt8]
+  /// Where each cluster's endpoints are written.
+  private let ranges: [String: Range<Int>]
+
+  public static let empty = EndpointTable()
+
+  private init() {
+    generation = 0
+    clusters = [:]
+    names = [:]
+    text = []
+    ranges = [:]
+  }
+
+  /// Decodes the file's text. Throws for what is not JSON, and for a field that is not as it must be, by its path.
+  ///
+  /// - Parameter previous: The table until now; clusters whose text is the same are not decoded again.
+  public init(_ content: [UInt8], reusing previous: EndpointTable = .empty) throws(RouteFileError) {
+    do throws(JSONError) {
+      var generation: Int64?
+      var clusters: [String: [ClusterSpecification.Seat]]?
+      var ranges: [String: Range<Int>] = [:]
+      for member in try JSONOutline.members(content, in: content.indices) {
+        switch member.key {
+        case "generation": generation = try JSONValue(parsing: content[member.range]).integerValue
+        case "clusters":
+          var found: [String: [ClusterSpecification.Seat]] = [:]
+          for cluster in try JSONOutline.members(content, in: member.range) {
+            ranges[cluster.key] = cluster.range
+            found[cluster.key] = try EndpointTable.seats(content, cluster, reusing: previous)
+          }
+          clusters = found
+        default: break
+        }
+      }
+      guard let generation else { throw JSONError(message: "generation: must be an integer", offset: 0) }
+      guard let clusters else { throw JSONError(message: "clusters: required", offset: 0) }
+      self.generation = generation
+      self.clusters = clusters
+      self.ranges = ranges
+    } catch {
+      throw RouteFileError("\(error)")
+    }
+    text = content
+    names = Dictionary(grouping: clusters.keys.sorted(), by: { String($0.prefix { $0 != ":" }) })
+  }
+
+  private static func seats(
+    _ content: [UInt8], _ cluster: JSONOutline.Member, reusing previous: EndpointTable
+  ) throws(JSONError) -> [ClusterSpecification.Seat] {
+    if let known = previous.clusters[cluster.key], let range = previous.ranges[cluster.key],
+      previous.text[range] == content[cluster.range]
+    {
+      return known
+    }
+    let path = "clusters[\(cluster.key)]"
+    let list = JSONCursor(try JSONValue(parsing: content[cluster.range]), path: path)
+    do throws(FieldError) {
+      var seats: [ClusterSpecification.Seat] = []
+      for element in try list.elements() {
+        let address = try element.required("address")
+        let port = try element.required("port")
+        guard let parsed = IPAddress(try address.string()) else { throw address.error("is no IP address") }
+        guard let number = UInt16(exactly: try port.integer()), number > 0 else {
+          throw port.error("must be from 1 to 65535")
+        }
+        seats.append(.init(address: SocketAddress(parsed, port: number), hostname: "", weight: 1))
+      }
+      return seats
+    } catch {
+      throw JSONError(message: "\(error)", offset: cluster.range.lowerBound)
+    }
+  }
+
+  /// nil for a service that is not there.
+  func seats(_ name: String) -> [ClusterSpecification.Seat]? { clusters[name] }
+
+  /// The clusters of a service: `namespace/name`, and that with its ports.
+  func names(of service: String) -> [String] { names[service] ?? [] }
+
+  /// The clusters that are not what they were.
+  func changes(since previous: EndpointTable) -> Set<String> {
+    var changes = Set(previous.clusters.keys.filter { clusters[$0] == nil })
+    for (name, seats) in clusters where previous.clusters[name] != seats { changes.insert(name) }
+    return changes
+  }
+}
+
+/// Why a file that the agent wrote is not usable, and where.
+public struct RouteFileError: Error, Hashable, Sendable, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,41 @@
+import Synchronization
+
+/// The routes in force: one snapshot for all workers, replaced as a whole.
+public final class RouteStore: Sendable {
+  /// Counts replacements. A worker that sees the number it knows has the current snapshot.
+  private let version = Atomic<UInt64>(1)
+  private let snapshot: Mutex<RouteSnapshot>
+  /// Where what becomes of requests is counted.
+  let registry = RouteRegistry()
+
+  /// Starts without listeners, so that no request is routed.
+  public init(_ snapshot: RouteSnapshot = RouteSnapshot()) {
+    self.snapshot = Mutex(snapshot)
+  }
+
+  /// Puts `new` into force: it routes every request whose head is complete after this returns.
+  public func replace(with new: RouteSnapshot) {
+    snapshot.withLock {
+      $0 = new
+      version.add(1, ordering: .releasing)
+    }
+  }
+
+  /// The snapshot in force.
+  public var current: RouteSnapshot { snapshot.withLock { $0 } }
+
+  @inline(__always)
+  var currentVersion: UInt64 { version.load(ordering: .acquiring) }
+
+  var versioned: (UInt64, RouteSnapshot) {
+    snapshot.withLock { (version.load(ordering: .acquiring), $0) }
+  }
+}
+
+/// What routes requests at one time.
+public struct RouteSnapshot: Sendable {
+  /// By their numbers, which the datapath gives with a connection.
+  public var listeners: [UInt32: RoutedListener]
+
+  public init(listeners: [UInt32: RoutedListener] = [:]) { self.listeners = listeners }
+}

@@ -1,0 +1,183 @@
+import JSON
+import Routing
+
+/// One listener of an object, ready to route what is led to it. Immutable: a change makes another one, which takes over what
+/// has not changed.
+public final class RoutedListener: Sendable {
+  /// The agent's number for it.
+  public let number: UInt32
+  /// `CiliumEnvoyConfig default/reviews`
+  public let object: String
+  public let name: String
+  /// The services that are led to it or that its routes may name: `namespace/name`.
+  public let services: [String]
+  public let manager: HTTPConnectionManager
+  public let table: RouteTable
+  /// By the names that routes use.
+  let clusters: [String: RoutedCluster]
+  /// Requests that no route is for.
+  let unrouted: RouteMetrics
+  private let targets: [String: ClusterTarget]
+  private let loadAssignments: [String: LoadAssignment]
+  private let takesNamesFromRequests: Bool
+  private let slots: RouteSlots
+  private let registry: RouteRegistry
+
+  /// Throws, with the path in `file`, for a listener that is not there, a table that can not be compiled, and for a cluster
+  /// that nothing declares.
+  ///
+  /// - Parameter previous: Of the same number, until now.
+  init(
+    _ file: ListenerFile, endpoints: EndpointTable, registry: RouteRegistry, reusing previous: RoutedListener? = nil
+  ) throws(FieldError) {
+    number = file.number
+    object = file.object
+    name = file.listener
+    services = file.services
+    let resources = file.resources
+    guard let listener = resources.listeners.first(where: { $0.name == file.listener }), let manager = listener.http,
+      let configuration = resources.routes(of: listener)
+    else { throw FieldError(path: "listener", message: "no Listener \"\(file.listener)\" among the resources") }
+    self.manager = manager
+    targets = try ClusterNames(resources, services: file.services.compactMap { ServiceClusterName($0) })
+      .targets(of: configuration).merging(resources.clusters.mapValues { .cluster($0) }) { named, _ in named }
+    loadAssignments = resources.loadAssignments
+    takesNamesFromRequests = configuration.virtualHosts.contains { $0.routes.contains(where: \.takesNameFromRequest) }
+    table = try RouteTable(configuration, reusing: previous?.table)
+    self.registry = registry
+    unrouted = registry.route(RouteMetrics.Key(object: file.object, virtualHost: "", route: "", cluster: ""))
+    slots = RouteSlots(configuration)
+    clusters = RoutedListener.clusters(
+      targets, loadAssignments, takesNamesFromRequests ? file.services : [], endpoints, object: file.object, registry,
+      reusing: previous?.clusters ?? [:])
+  }
+
+  /// The same with other endpoints of some service clusters; itself where none of them is one of its own.
+  func with(_ endpoints: EndpointTable, changes: Set<String>) -> RoutedListener {
+    let isConcerned =
+      targets.contains { name, target in
+        target.endpointsName(name).map(changes.contains) ?? false
+      } || takesNamesFromRequests && services.contains { service in changes.contains { $0.isCluster(of: service) } }
+    return isConcerned ? RoutedListener(self, endpoints: endpoints) : self
+  }
+
+  private init(_ previous: RoutedListener, endpoints: EndpointTable) {
+    number = previous.number
+    object = previous.object
+    name = previous.name
+    services = previous.services
+    manager = previous.manager
+    table = previous.table
+    unrouted = previous.unrouted
+    targets = previous.targets
+    loadAssignments = previous.loadAssignments
+    takesNamesFromRequests = previous.takesNamesFromRequests
+    slots = previous.slots
+    registry = previous.registry
+    clusters = RoutedListener.clusters(
+      targets, loadAssignments, takesNamesFromRequests ? services : [], endpoints, object: object, registry,
+      reusing: previous.clusters)
+  }
+
+  /// nil where there is no cluster of that name: the answer is the route's `cluster_not_found_response_code`.
+  public func cluster(_ name: String) -> RoutedCluster? { clusters[name] }
+
+  /// Where a request is counted that took a route. `cluster` is the one that it went to; nil where the proxy answered itself.
+  func metrics(_ choice: RouteChoice, cluster: RoutedCluster?) -> RouteMetrics {
+    func key(_ cluster: String) -> RouteMetrics.Key {
+      RouteMetrics.Key(
+        object: object, virtualHost: choice.virtualHost.name,
+        route: choice.route.name.isEmpty ? "\(choice.routeIndex)" : choice.route.name, cluster: cluster)
+    }
+    func slot(_ index: Int, _ cluster: String) -> RouteMetrics {
+      slots.metrics(host: choice.hostIndex, route: choice.routeIndex, cluster: index) { registry.route(key(cluster)) }
+    }
+    guard case .forward(let action) = choice.route.action else { return slot(0, "") }
+    switch (action.destination, choice.weightedCluster?.name) {
+    case (.cluster(let cluster), _): return slot(0, cluster.name)
+    case (.weighted, .cluster(let cluster)?): return slot(choice.weightedIndex ?? 0, cluster.name)
+    // Requests name it: what they name is bounded by the clusters that there are.
+    default: return registry.route(key(cluster?.name ?? ""))
+    }
+  }
+
+  private static func clusters(
+    _ targets: [String: ClusterTarget], _ assignments: [String: LoadAssignment], _ services: [String],
+    _ endpoints: EndpointTable, object: String, _ registry: RouteRegistry, reusing previous: [String: RoutedCluster]
+  ) -> [String: RoutedCluster] {
+    var clusters: [String: RoutedCluster] = [:]
+    clusters.reserveCapacity(targets.count)
+    func add(_ specification: ClusterSpecification) {
+      let name = specification.name
+      let known = previous[name]
+      if let known, known.specification == specification {
+        clusters[name] = known
+      } else {
+        let metrics = known?.metrics ?? registry.cluster(ClusterMetrics.Key(object: object, cluster: name))
+        clusters[name] = RoutedCluster(specification, metrics: metrics, reusing: known)
+      }
+    }
+    for (name, target) in targets {
+      if let specification = ClusterSpecification(name, target, assignments, endpoints) { add(specification) }
+    }
+    for service in services {
+      for name in endpoints.names(of: service) where clusters[name] == nil {
+        if let seats = endpoints.seats(name) { add(ClusterSpecification(name: name, seats: seats)) }
+      }
+    }
+    return clusters
+  }
+}
+
+extension Route {
+  /// Whether requests may name any cluster of the listener.
+  fileprivate var takesNameFromRequest: Bool {
+    guard case .forward(let action) = action else { return false }
+    switch action.destination {
+    case .cluster: return false
+    case .header: return true
+    case .weighted(let weighted):
+      return weighted.clusters.contains { if case .header = $0.name { true } else { false } }
+    }
+  }
+}
+
+extension ClusterTarget {
+  /// The name by which the file of endpoints may have its endpoints.
+  fileprivate func endpointsName(_ name: String) -> String? {
+    switch self {
+    case .service: name
+    case .cluster(let cluster): cluster.discovery == .eds ? cluster.serviceName : nil
+    }
+  }
+}
+
+extension String {
+  /// Whether it is a service's name, alone or with a port behind it.
+  fileprivate func isCluster(of service: String) -> Bool {
+    utf8.starts(with: service.utf8) && (utf8.count == service.utf8.count || dropFirst(service.count).first == ":")
+  }
+}
+
+extension ClusterSpecification {
+  /// nil for a service that is not there.
+  init?(
+    _ name: String, _ target: ClusterTarget, _ assignments: [String: LoadAssignment], _ endpoints: EndpointTable
+  ) {
+    switch target {
+    case .service:
+      guard let seats = endpoints.seats(name) else { return nil }
+      self.init(name: name, seats: seats)
+    case .cluster(let cluster):
+      let assignment = cluster.discovery == .eds ? assignments[cluster.serviceName] : cluster.loadAssignment
+      if let assignment {
+        self.init(
+          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing, assignment: assignment)
+      } else {
+        self.init(
+          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing,
+          seats: cluster.discovery == .eds ? endpoints.seats(cluster.serviceName) ?? [] : [])
+      }
+    }
+  }
+}

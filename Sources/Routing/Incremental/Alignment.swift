@@ -1,0 +1,50 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Which of the parts of an earlier text stands in the place of each part of a later one: those before and behind what has
+/// changed are equal, and of what is between, each is in the place of its counterpart where there are as many.
+struct Alignment {
+  private let prefix: Int
+  private let suffix: Int
+  private let count: Int
+  private let knownCount: Int
+  private let equalBetween: Set<Int>
+
+  init(_ text: [UInt8], _ parts: [Range<Int>], with knownText: [UInt8], _ known: [Range<Int>]) {
+    count = parts.count
+    knownCount = known.count
+    let shared = min(count, knownCount)
+    func isEqual(_ part: Range<Int>, _ other: Range<Int>) -> Bool {
+      guard part.count == other.count else { return false }
+      return text.withUnsafeBytes { bytes in
+        knownText.withUnsafeBytes { known in
+          guard let left = bytes.baseAddress, let right = known.baseAddress else { return part.isEmpty }
+          return memcmp(left + part.lowerBound, right + other.lowerBound, part.count) == 0
+        }
+      }
+    }
+    var prefix = 0
+    while prefix < shared, isEqual(parts[prefix], known[prefix]) { prefix += 1 }
+    var suffix = 0
+    while suffix < shared - prefix, isEqual(parts[parts.count - 1 - suffix], known[known.count - 1 - suffix]) {
+      suffix += 1
+    }
+    self.prefix = prefix
+    self.suffix = suffix
+    let between = prefix..<parts.count - suffix
+    equalBetween = count == knownCount ? Set(between.filter { isEqual(parts[$0], known[$0]) }) : []
+  }
+
+  /// The place of what may be compared with part `index`; nil for none.
+  subscript(index: Int) -> Int? {
+    if index < prefix { return index }
+    if index >= count - suffix { return index - count + knownCount }
+    return count == knownCount ? index : nil
+  }
+
+  /// Whether part `index` has the octets of its counterpart.
+  func isEqual(_ index: Int) -> Bool { index < prefix || index >= count - suffix || equalBetween.contains(index) }
+}
