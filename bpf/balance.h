@@ -228,6 +228,9 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 		if (!packet_opens(packet))
 			return BALANCE_ROUTED;
 		result = balance_route(flow, device);
+		/* A translated connection that is over must not have what follows. */
+		if (result == BALANCE_ROUTED && entry)
+			bpf_map_delete_elem(&martlet_nat, &scratch->key);
 		if (result != BALANCE_NONE)
 			return result;
 	}

@@ -77,6 +77,16 @@ import Testing
     #expect(try send(stage, from: 4001).reason == forProxy)
   }
 
+  /// A client that comes back to a port within seconds.
+  @Test(arguments: Family.allCases) func aTranslatedConnectionThatIsOverMakesRoom(_ family: Family) throws {
+    let stage = try stage(family, listener: 0)
+    #expect(try send(stage).code == redirected)
+    #expect(try send(stage, TCPFlag.rst).code == redirected)
+    try stage.balance(Proto.tcp, to: [Place(address: stage.node.b.address(family), port: 8080)], listener: 7)
+    #expect(try send(stage).reason == forProxy)
+    #expect(try send(stage, TCPFlag.ack).reason == forProxy)
+  }
+
   @Test(arguments: [UInt32(0), 7], Family.allCases) func whatNobodyRemembersIsNobodys(
     _ listener: UInt32, _ family: Family
   ) throws {
