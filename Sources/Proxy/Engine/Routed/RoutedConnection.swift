@@ -29,8 +29,8 @@ final class RoutedConnection {
   /// The backend, also after the exchange has left it.
   private(set) var server: SocketAddress?
   var hash: UInt64?
-  /// What the response sets so that the client's next request gets the same hash; empty for nothing.
-  var cookie: [UInt8] = []
+  /// What the response sets so that the client's next request gets the same hash.
+  var cookies: [[UInt8]] = []
   /// Hubble's drop reason for a backend that policy denies; 0 for none.
   var dropReason: UInt16 = 0
 
@@ -111,7 +111,7 @@ final class RoutedConnection {
     cluster = nil
     server = nil
     hash = nil
-    cookie = []
+    cookies = []
     dropReason = 0
     deadlines = RoutedDeadlines()
     timeout = 0

@@ -17,8 +17,11 @@ extension Worker {
   ) {
     guard let work = routing, let cluster = connection.cluster else { return }
     if !again {
+      let reachable =
+        c.pointee.clientAddress.address.isLoopback
+        ? cluster : cluster.reachable(isIPv4: c.pointee.clientAddress.address.isIPv4)
       guard
-        let endpoint = cluster.pick(random: work.random(), hash: connection.hash, avoiding: connection.tried)
+        let endpoint = reachable?.pick(random: work.random(), hash: connection.hash, avoiding: connection.tried)
       else {
         cluster.metrics.hadNoEndpoint()
         return answerRouted(c, status: 503, reason: "the route's cluster has no endpoint")

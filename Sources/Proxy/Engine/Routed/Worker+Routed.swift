@@ -98,9 +98,9 @@ extension Worker {
     }
     connection.cluster = cluster
     if !action.hashPolicies.isEmpty {
-      let hash = action.hash(request, random: routing?.random() ?? 0)
+      let hash = action.hash(request)
       connection.hash = hash.value
-      connection.cookie = hash.cookie
+      connection.cookies = hash.cookies
     }
     connection.timeout = action.timeout.nanoseconds
     connection.deadlines.idle = (action.idleTimeout ?? listener.manager.streamIdleTimeout).nanoseconds

@@ -100,15 +100,15 @@ extension Worker {
         choice.responseEdits(request, forwarding: connection.forwarding, status: status, headers: headers)
       }
     }
-    guard !edits.isEmpty || !connection.cookie.isEmpty else { return true }
+    guard !edits.isEmpty || !connection.cookies.isEmpty else { return true }
     var writer = HeadWriter(work.scratch, capacity: RoutingWork.scratchSize)
     let lines = fields.lines
     writer.put(bytes, lines.isEmpty ? responseHead.length &- 2 : lines[0].name.start)
     for line in lines where !edits.removes(line.name, in: bytes) { writer.put(line: line, of: bytes) }
     writer.putAdded(edits)
-    if !connection.cookie.isEmpty {
+    for cookie in connection.cookies {
       writer.put("set-cookie: ")
-      writer.put(connection.cookie)
+      writer.put(cookie)
       writer.put("\r\n")
     }
     writer.put("\r\n")

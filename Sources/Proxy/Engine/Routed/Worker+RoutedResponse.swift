@@ -21,7 +21,7 @@ extension Worker {
         return false
       }
     }
-    if choice.changesResponses || !connection.cookie.isEmpty, !rewriteResponse(c, connection, choice) { return false }
+    if choice.changesResponses || !connection.cookies.isEmpty, !rewriteResponse(c, connection, choice) { return false }
     connection.deadlines.endAttempt()
     // What is a tunnel from here on ends when its ends want it to.
     if responseHead.isTunnel { connection.deadlines.route = 0 }
