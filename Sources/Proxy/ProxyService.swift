@@ -83,7 +83,7 @@ public struct ProxyService: Sendable {
         await MetricsListener.serve(metricsAddress) { problem in
           if let problem { logger.error("\(problem); trying again every ten seconds") }
         } _: {
-          server.metrics + tls.metrics
+          server.metrics + server.routes.metrics + tls.metrics
         }
       }
       // The server ends only when it is told to, or when it can not go on.
