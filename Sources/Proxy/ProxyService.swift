@@ -52,6 +52,7 @@ public struct ProxyService: Sendable {
     let resolver = try await waitForDatapath()
     let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
+    let routes = RouteStore()
     let dns = try nameProxy(listeners, resolver, rules)
     let tls = try TLSProxy(
       resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
@@ -65,13 +66,13 @@ public struct ProxyService: Sendable {
       register(listeners)
     }
     watch.load()
-    let routes = RouteWatch(files: files, routes: server.routes, logger: logger)
-    routes.load()
+    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger)
+    routeWatch.load()
     register(listeners)
     logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
-      group.addTask { try await routes.run() }
+      group.addTask { try await routeWatch.run() }
       group.addTask { try await server.run() }
       group.addTask { try await dns.run() }
       group.addTask { try await tls.run() }
@@ -79,7 +80,7 @@ public struct ProxyService: Sendable {
         await MetricsListener.serve(metricsAddress) { problem in
           if let problem { logger.error("\(problem); trying again every ten seconds") }
         } _: {
-          server.metrics + server.routes.metrics + tls.metrics
+          server.metrics + routes.metrics + tls.metrics
         }
       }
       // The server ends only when it is told to, or when it can not go on.
