@@ -46,14 +46,14 @@ extension Worker {
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
     forgetJudgement(c)
     if c.pointee.policy.egressProxyRules != 0 {
-      guard let passed = passEgress(c, bytes) else { return settle(c, connection) }
+      guard let passed = passEgress(c, bytes) else { return leaveUnsent(c, connection) }
       bytes = passed
     }
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c, connection) }
     if bindsConnection(bytes) { c.pointee.isPrivate = true }
     if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule, by: recent) {
-      return settle(c, connection)
+      return leaveUnsent(c, connection)
     }
     c.pointee.client.validated &+= head.length
     c.pointee.request = framing == .none ? .complete : .body
@@ -81,11 +81,11 @@ extension Worker {
 
   private func refuse(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     refuse(c)
-    settle(c, connection)
+    leaveUnsent(c, connection)
   }
 
   /// The proxy has answered, and the endpoint gets nothing of the request.
-  func settle(_ c: ConnectionPointer, _ connection: RoutedConnection) {
+  func leaveUnsent(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     c.pointee.isHolding = false
     connection.leave(failed: false)
     connection.deadlines = RoutedDeadlines(idle: connection.deadlines.idle)

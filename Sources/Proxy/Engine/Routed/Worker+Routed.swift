@@ -59,7 +59,7 @@ extension Worker {
     c.pointee.judgedBy = 0
     connection.held.headLength = head.length
     connection.held.isInBlock = c.pointee.headCount == head.length
-    guard let work = routing, let listener = listener(connection.policy.listener) else {
+    guard let work = routing, let listener = self.listener(connection.policy.listener) else {
       return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
     }
     connection.listener = listener
@@ -107,7 +107,10 @@ extension Worker {
     if head.framing != .none, listener.manager.requestTimeout > .zero {
       connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
     }
-    if let retry = choice.retry, retry.allows(request) { connection.retry = retry }
+    if let retry = choice.retry {
+      connection.retry = retry
+      connection.mayRetry = retry.allows(request)
+    }
     holdHead(c, bytes, connection)
     attempt(c, bytes, connection)
   }
@@ -116,8 +119,8 @@ extension Worker {
   private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
     if head.isCONNECT { return false }
     guard head.wantsUpgrade else { return true }
-    for line in fields.lines where line.name.equalsIgnoringCase("upgrade" as StaticString, in: bytes) {
-      return manager.upgrades.contains { line.value.equalsIgnoringCase($0, in: bytes) }
+    for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
+      return manager.upgrades.contains { line.value.spells($0, in: bytes) }
     }
     return false
   }

@@ -87,7 +87,7 @@ extension Worker {
     c.pointee.response = rest.isEmpty ? .complete : .local
     guard let connection = routed(c) else { return }
     connection.answer = rest
-    settle(c, connection)
+    leaveUnsent(c, connection)
   }
 
   /// Puts the next part of a long answer into the buffer, which is empty.
