@@ -144,7 +144,7 @@ let package = Package(
     tests(
       "AgentTests",
       [
-        "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Services", "Identity", "NodeAPI",
+        "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Proxy", "Services", "Identity", "NodeAPI",
         "KubernetesAPI", "CNI", "Addressing", "JSON", "Threads", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),

@@ -172,14 +172,24 @@ INLINE int balance_here_from_outside(__u32 flags, __u32 service)
 	return service ? BALANCE_REWRITE : BALANCE_NONE;
 }
 
-/* The proxy's listener that routes what this client is about to say; 0: none. */
-INLINE __u32 balance_listener(const struct flow *flow)
+/*
+ * Whether a connection that begins is the proxy's, which routes it by the listener that is left in
+ * the flow. Returns an enum balance or a negative drop reason.
+ */
+INLINE int balance_route(struct flow *flow, __u32 device)
 {
 	const struct martlet_service *service;
+	struct martlet_addr client = flow->packet.tuple.source;
 	__u32 number = flow->service;
 
 	service = bpf_map_lookup_elem(&martlet_services, &number);
-	return service ? service->listener : 0;
+	if (!service || !service->listener)
+		return BALANCE_NONE;
+	if (device && service->flags & MARTLET_SERVICE_SOURCE_RANGES &&
+	    !service_admits(number, &client))
+		return -MARTLET_DROP_SERVICE_SOURCE_RANGE;
+	flow->judgement.proxy_rules = service->listener;
+	return BALANCE_ROUTED;
 }
 
 /*
@@ -215,16 +225,14 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	if (!flow->service)
 		return BALANCE_NONE;
 	if (packet->protocol == IPPROTO_TCP) {
-		if (!packet_opens(packet)) {
-			if (!device)
-				return BALANCE_ROUTED;
-			/* A connection that nobody remembers has no way back. */
-			flow->quiet = packet->tcp_flags & TCP_RST;
-			return -MARTLET_DROP_NAT_NO_MAPPING;
-		}
-		flow->judgement.proxy_rules = device ? 0 : balance_listener(flow);
-		if (flow->judgement.proxy_rules)
+		if (!packet_opens(packet))
 			return BALANCE_ROUTED;
+		result = balance_route(flow, device);
+		/* A translated connection that is over must not have what follows. */
+		if (result == BALANCE_ROUTED && entry)
+			bpf_map_delete_elem(&martlet_nat, &scratch->key);
+		if (result != BALANCE_NONE)
+			return result;
 	}
 	return balance_choose(scratch, flow, device, now);
 }

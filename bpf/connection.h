@@ -113,8 +113,11 @@ VERIFIED_ALONE int socket_service(struct __sk_buff *skb, struct flow *flow)
 /* Policy is about the backend, which only the proxy will know. */
 INLINE void connection_route(struct flow *flow)
 {
+	if (!flow->source_identity)
+		flow->source_identity =
+		    ipcache_identity(&flow->packet.tuple.source, flow->packet.flags & PACKET_IPV4);
 	flow->judgement.verdict = MARTLET_PROXY;
-	flow->judgement.direction = MARTLET_EGRESS;
+	flow->judgement.direction = flow->direction;
 }
 
 /* First packet of a connection, or of one that this node has not seen from the start. */

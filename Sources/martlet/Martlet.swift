@@ -64,7 +64,7 @@ struct Martlet: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       Up.self, Down.self, Status.self, Run.self, Exec.self, Logs.self, EndpointVerb.self, IdentityVerb.self,
-      ServiceVerb.self, FQDNVerb.self,
+      ServiceVerb.self, RouteVerb.self, FQDNVerb.self,
       PolicyVerb.self, Why.self, Observe.self, BPFVerb.self, AgentVerb.self, ProxyVerb.self, CNIVerb.self,
       BookinfoVerb.self, BenchVerb.self,
     ])

@@ -1,6 +1,7 @@
 import JSON
 import KubernetesAPI
 import Policy
+import Proxy
 import Services
 import Testing
 
@@ -64,7 +65,7 @@ import Testing
     #expect(document["services"] == ["default/web", "default/web-v1", "default/web-v2"])
     #expect(document["object"] == ["kind": "CiliumEnvoyConfig", "namespace": "default", "name": "a"])
     #expect(document["generation"]?.stringValue == file.generation)
-    let owner = try #require(ListenerFile.owner(file.content))
+    let owner = try #require(ListenerDocument.owner(file.content))
     #expect(owner == (1, ListenerID(object: Self.key("a"), listener: "l")))
   }
 
@@ -180,23 +181,27 @@ import Testing
       Self.issues(routes.status[Self.key("a")]) == ["spec.services: is empty, so no traffic goes to the listeners"])
   }
 
-  /// What the proxy says: `{"listeners":…,"rejected":…}`.
   @Test func whatTheProxyRefusesGetsNoTraffic() throws {
     var book = Self.book([try Self.object("a")])
     let file = try #require(book.routes().files[1])
-    func report(_ served: String, _ refused: String) throws -> ListeningReport {
-      try ListeningReport(parsing: Array(#"{"listeners":{\#(served)},"rejected":{\#(refused)}}"#.utf8))
+    func refusal(of generation: String?) -> [UInt32: ListeningAnswer.Rejection] {
+      [1: .init(reason: "why", generation: generation)]
     }
-    var routes = book.routes(try report("", #""1":"why""#))
+    var routes = book.routes(ListeningAnswer(rejected: refusal(of: file.generation)))
     #expect(routes.redirects.isEmpty && routes.files.count == 1)
     #expect(routes.status[Self.key("a")]?.state == .rejected)
     #expect(Self.issues(routes.status[Self.key("a")]) == ["spec.resources: refused by the proxy: why"])
     // It serves an older version.
-    routes = book.routes(try report(#""1":"old""#, #""1":"why""#))
+    routes = book.routes(ListeningAnswer(listeners: [1: "old"], rejected: refusal(of: nil)))
     #expect(routes.redirects.count == 1 && routes.status[Self.key("a")]?.state == .rejected)
-    // What it refused once was another version.
-    routes = book.routes(try report(#""1":"\#(file.generation)""#, #""1":"why""#))
-    #expect(routes.redirects.count == 1 && routes.status[Self.key("a")]?.state == .accepted)
+    // What it refused was another version.
+    for answer in [
+      ListeningAnswer(listeners: [1: file.generation], rejected: refusal(of: file.generation)),
+      ListeningAnswer(rejected: refusal(of: "old")),
+    ] {
+      routes = book.routes(answer)
+      #expect(routes.redirects.count == 1 && routes.status[Self.key("a")]?.state == .accepted)
+    }
   }
 
   @Test func numbersAreKept() throws {

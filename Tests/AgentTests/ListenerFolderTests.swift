@@ -1,17 +1,12 @@
 import Files
 import JSON
 import KubernetesAPI
+import Proxy
 import Services
 import TestSupport
 import Testing
 
 @testable import Agent
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The files by which agent and proxy tell each other of listeners.
 @Suite struct ListenerFolderTests {
@@ -25,9 +20,10 @@ import Testing
           """))
   }
 
-  private func file(_ number: UInt32, _ cluster: String = "c") throws -> ListenerFile {
+  private func file(_ number: UInt32, _ cluster: String = "c") throws -> ListenerDocument {
     let configuration = try configuration(cluster)
-    return ListenerFile(number: number, ListenerID(object: configuration.key, listener: "l\(number)"), configuration)
+    return ListenerDocument(
+      number: number, ListenerID(object: configuration.key, listener: "l\(number)"), configuration)
   }
 
   @Test func anotherAgentFindsTheNumbers() throws {
@@ -46,21 +42,16 @@ import Testing
     #expect(try StateFiles.list(files.listeners) == ["3.json"])
   }
 
-  @Test func aRefusalIsAboutWhatWasThereBefore() throws {
+  @Test func whatTheProxySays() throws {
     let directory = try TemporaryDirectory()
     let files = ProxyFiles(folder: directory.path)
-    var folder = ListenerFolder(files)
-    func answer(_ text: String) throws { try StateFiles.write(Array(text.utf8), to: files.listening) }
-    try folder.write(try file(1))
-    #expect(folder.report() == ListeningReport())
-    try answer(#"{"listeners":{},"rejected":{"1":"why"}}"#)
-    #expect(folder.hasNews)
-    #expect(folder.report().refused == [1: "why"] && !folder.hasNews)
-    let better = try file(1, "d")
-    try folder.write(better)
-    #expect(folder.report().refused.isEmpty)
-    try answer(#"{"listeners":{"1":"\#(better.generation)"},"rejected":{}}"#)
-    #expect(folder.report().served == [1: better.generation])
+    let folder = ListenerFolder(files)
+    #expect(folder.answer == ListeningAnswer())
+    let said = ListeningAnswer(listeners: [1: "a"], rejected: [2: .init(reason: "why", generation: "b")])
+    try StateFiles.write(Array(said.json.text().utf8), to: files.listening)
+    #expect(folder.answer == said)
+    try StateFiles.write(Array("{".utf8), to: files.listening)
+    #expect(folder.answer == ListeningAnswer())
   }
 
   @Test func goodVersionsAreKept() throws {

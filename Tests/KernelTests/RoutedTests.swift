@@ -77,6 +77,16 @@ import Testing
     #expect(try send(stage, from: 4001).reason == forProxy)
   }
 
+  /// A client that comes back to a port within seconds.
+  @Test(arguments: Family.allCases) func aTranslatedConnectionThatIsOverMakesRoom(_ family: Family) throws {
+    let stage = try stage(family, listener: 0)
+    #expect(try send(stage).code == redirected)
+    #expect(try send(stage, TCPFlag.rst).code == redirected)
+    try stage.balance(Proto.tcp, to: [Place(address: stage.node.b.address(family), port: 8080)], listener: 7)
+    #expect(try send(stage).reason == forProxy)
+    #expect(try send(stage, TCPFlag.ack).reason == forProxy)
+  }
+
   @Test(arguments: [UInt32(0), 7], Family.allCases) func whatNobodyRemembersIsNobodys(
     _ listener: UInt32, _ family: Family
   ) throws {
@@ -103,6 +113,39 @@ import Testing
     let stage = try Balancer(family)
     try stage.balance(Proto.tcp, to: [], listener: 7)
     #expect(try send(stage).reason == forProxy)
+  }
+
+  /// Clients from outside, by a NodePort. Nothing turns round here, whoever will answer.
+  @Test(arguments: Way.all) func clientsFromOutsideAreRouted(_ way: Way) throws {
+    let gateway = try Gateway(way)
+    let (node, client) = (gateway.node, gateway.client)
+    try node.know(client.address, 128, Peer.elsewhere)
+    try gateway.nodePort(Proto.tcp, to: [gateway.backend], listener: 7)
+    let entered = try gateway.enters(gateway.frame(client, gateway.nodePlace, .tcp, TCPFlag.syn))
+    #expect(entered.reason == forProxy)
+    #expect(entered.events.first?.service == Balancer.number)
+    let connection = try node.connection()
+    #expect(connection.flags & Self.routed == Self.routed && connection.proxy_rules == 7)
+    #expect(connection.origin_identity == Peer.elsewhere && connection.service == Balancer.number)
+    #expect(try gateway.enters(gateway.frame(client, gateway.nodePlace, .tcp)).reason == forProxy)
+    // The answer leaves as it is, also where the node has a policy.
+    for flags in [UInt32(0), MARTLET_CONFIG_HOST_POLICY.rawValue] {
+      node.settings.flags = flags
+      let answer = gateway.frame(gateway.nodePlace, client, .tcp, TCPFlag.syn | TCPFlag.ack)
+      let departed = try gateway.departs(answer, mark: UInt32(MARTLET_MARK_FROM_PROXY))
+      #expect(departed.code == passed && departed.bytes == answer.bytes)
+    }
+    #expect(try node.connection().flags & MARTLET_CT_SEEN_REPLY.rawValue != 0)
+    #expect(try gateway.stage.nat.entries().isEmpty && gateway.sentOn == 0)
+  }
+
+  @Test(arguments: Way.all) func sourceRangesHoldForTheProxyToo(_ way: Way) throws {
+    let gateway = try Gateway(way)
+    try gateway.nodePort(
+      Proto.tcp, to: [gateway.backend], flags: MARTLET_SERVICE_SOURCE_RANGES.rawValue, listener: 7)
+    let entered = try gateway.enters(gateway.frame(gateway.client, gateway.nodePlace, .tcp, TCPFlag.syn))
+    #expect(entered.code == shot && entered.reason == MARTLET_DROP_SERVICE_SOURCE_RANGE.rawValue)
+    #expect(try gateway.node.conntrack.entries().isEmpty)
   }
 
   /// What the proxy asks before it sends a request on.

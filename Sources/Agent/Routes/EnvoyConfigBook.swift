@@ -3,6 +3,7 @@ import JSON
 import KubernetesAPI
 import Labels
 import Policy
+import Proxy
 import Services
 
 /// The CiliumEnvoyConfigs and CiliumClusterwideEnvoyConfigs of a cluster as one node follows them: pure.
@@ -15,7 +16,7 @@ struct EnvoyConfigBook: Sendable {
     /// Why the newest version of all can not.
     var problem: PolicyIssue?
     /// Of `good`, by the listeners' names.
-    var files: [String: ListenerFile] = [:]
+    var files: [String: ListenerDocument] = [:]
     /// What the newest version of all asks for.
     var spec: JSONValue?
   }
@@ -95,8 +96,8 @@ struct EnvoyConfigBook: Sendable {
 
   /// What is to be done. Gives numbers to listeners that have none.
   ///
-  /// - Parameter report: what the proxy says. A listener that it does not serve and has refused gets no traffic.
-  mutating func routes(_ report: ListeningReport = ListeningReport()) -> RoutesInForce {
+  /// - Parameter answer: what the proxy says. A listener that it has refused, and serves in no older version, gets no traffic.
+  mutating func routes(_ answer: ListeningAnswer = ListeningAnswer()) -> RoutesInForce {
     var result = RoutesInForce()
     var owners: [ServiceName: [(claim: EnvoyConfig.Claim, object: ObjectKey)]] = [:]
     for (key, entry) in entries where entry.good == nil {
@@ -116,9 +117,9 @@ struct EnvoyConfigBook: Sendable {
         let file = file(of: id, number, configuration)
         result.files[number] = file
         result.clusters[number] = configuration.clusters[name] ?? []
-        if let reason = report.refused[number], report.served[number] != file.generation {
-          outcome.refuse("\(reason)", servesOld: report.served[number] != nil)
-          if report.served[number] == nil { continue }
+        if let reason = answer.refusal(of: file) {
+          outcome.refuse(reason, servesOld: answer.listeners[number] != nil)
+          if answer.listeners[number] == nil { continue }
         }
         served[name] = number
       }
@@ -168,9 +169,9 @@ struct EnvoyConfigBook: Sendable {
     }
   }
 
-  private mutating func file(of id: ListenerID, _ number: UInt32, _ configuration: EnvoyConfig) -> ListenerFile {
+  private mutating func file(of id: ListenerID, _ number: UInt32, _ configuration: EnvoyConfig) -> ListenerDocument {
     if let known = entries[id.object]?.files[id.listener], known.number == number { return known }
-    let file = ListenerFile(number: number, id, configuration)
+    let file = ListenerDocument(number: number, id, configuration)
     entries[id.object]?.files[id.listener] = file
     return file
   }
@@ -192,13 +193,26 @@ struct EnvoyConfigBook: Sendable {
 
 /// What a node does for all CiliumEnvoyConfigs.
 struct RoutesInForce: Hashable, Sendable {
-  var files: [UInt32: ListenerFile] = [:]
+  var files: [UInt32: ListenerDocument] = [:]
   /// The older object first.
   var redirects: [ServiceName: [ServiceRedirect]] = [:]
   /// The clusters of services of each listener, as ``RoutedClusters`` takes them.
   var clusters: [UInt32: Set<String>] = [:]
   /// Of the objects that are for this node, and of those of which nobody can tell.
   var status: [ObjectKey: PolicyObjectStatus] = [:]
+}
+
+extension ListeningAnswer {
+  /// Why the proxy does not serve a listener as its file is now; nil when it does, or has not said.
+  func refusal(of file: ListenerDocument) -> String? {
+    guard let rejection = rejected[file.number], listeners[file.number] != file.generation else { return nil }
+    return rejection.generation == nil || rejection.generation == file.generation ? rejection.reason : nil
+  }
+
+  /// Whether the proxy has said something of a listener as its file is now.
+  func isAbout(_ file: ListenerDocument) -> Bool {
+    listeners[file.number] == file.generation || refusal(of: file) != nil
+  }
 }
 
 extension EnvoyConfig.Claim {

@@ -2,6 +2,7 @@ import Files
 import KubernetesAPI
 import Logging
 import Policy
+import Proxy
 import Services
 
 /// Puts CiliumEnvoyConfigs in force: tells the proxy, waits for its answer, then has the kernel lead traffic to it.
@@ -29,6 +30,8 @@ actor RouteController {
   private var folder: ListenerFolder
   private let versions: GoodVersions
   private var routes = RoutesInForce()
+  /// What the proxy said when that was put in force.
+  private var answer = ListeningAnswer()
   /// Listeners that nothing leads to any more: until when they stay, and what their routes name.
   private var leaving: [UInt32: (until: ContinuousClock.Instant, clusters: Set<String>)] = [:]
 
@@ -82,7 +85,8 @@ actor RouteController {
       case .cluster(.nodes(.replaced(let nodes, _))): for node in nodes { take(node) }
       case .cluster(.nodes(.applied(let node))): take(node)
       case .cluster: continue
-      case .tick: if !folder.hasNews, problem == nil, leaving.values.allSatisfy({ $0.until > .now }) { continue }
+      case .tick:
+        if folder.answer == answer, problem == nil, leaving.values.allSatisfy({ $0.until > .now }) { continue }
       }
       isDue = true
     }
@@ -97,7 +101,7 @@ actor RouteController {
   private func putInForce() async {
     problem = nil
     removeLeft()
-    let wanted = book.routes(folder.report())
+    let wanted = book.routes(folder.answer)
     await services.setClusters(names(wanted).union(names(routes)))
     let written = wanted.files.values.filter { folder.generations[$0.number] != $0.generation }
     for file in written {
@@ -108,7 +112,8 @@ actor RouteController {
     }
     if !written.isEmpty { await answers(to: written) }
     let before = routes
-    routes = book.routes(folder.report())
+    answer = folder.answer
+    routes = book.routes(answer)
     await services.setRedirects(routes.redirects)
     for number in folder.generations.keys where routes.files[number] == nil && leaving[number] == nil {
       leaving[number] = (.now + RouteController.lingering, before.clusters[number] ?? [])
@@ -133,11 +138,10 @@ actor RouteController {
     (Array(routes.clusters.values) + leaving.values.map(\.clusters)).reduce(into: []) { $0.formUnion($1) }
   }
 
-  private func answers(to files: [ListenerFile]) async {
+  private func answers(to files: [ListenerDocument]) async {
     let deadline = ContinuousClock.now + RouteController.patience
     while ContinuousClock.now < deadline {
-      let report = folder.report()
-      if files.allSatisfy({ report.served[$0.number] == $0.generation || report.refused[$0.number] != nil }) { return }
+      if files.allSatisfy(folder.answer.isAbout) { return }
       try? await Task.sleep(for: .milliseconds(1))
     }
     logger.warning("the proxy has not taken up \(files.count) listeners yet")

@@ -35,7 +35,8 @@ public final class DatapathJudge: BackendJudge {
 
   private let maps: String
   private let programs: String
-  private let kernel: Mutex<Kernel>
+  /// nil until there is something to ask.
+  private let kernel = Mutex<Kernel?>(nil)
   private let memory = Mutex(Memory())
   private let revision: @Sendable () -> UInt32
 
@@ -46,18 +47,24 @@ public final class DatapathJudge: BackendJudge {
   ///   - maps: the folder with the datapath's pinned maps.
   ///   - programs: that with its pinned programs.
   ///   - revision: the revision of the datapath's policy in force.
-  public init(maps: String, programs: String, revision: @escaping @Sendable () -> UInt32) throws(BPFError) {
+  public init(maps: String, programs: String, revision: @escaping @Sendable () -> UInt32) {
     self.maps = maps
     self.programs = programs
     self.revision = revision
-    kernel = Mutex(try DatapathJudge.open(maps, programs))
   }
 
-  /// Opens the pins again: an agent that was started anew may have replaced them.
-  public func reopen() throws(BPFError) {
-    let found = try DatapathJudge.open(maps, programs)
-    kernel.withLock { $0 = found }
+  /// Opens the pins again with the next question: an agent that was started anew may have replaced them.
+  public func reopen() {
+    kernel.withLock { $0 = nil }
     memory.withLock { $0.answers = [:] }
+  }
+
+  private var opened: Kernel? {
+    kernel.withLock { kernel in
+      if let kernel { return kernel }
+      kernel = try? DatapathJudge.open(maps, programs)
+      return kernel
+    }
   }
 
   private static func open(_ maps: String, _ programs: String) throws(BPFError) -> Kernel {
@@ -79,7 +86,7 @@ public final class DatapathJudge: BackendJudge {
       return memory.answers[question]
     }
     if let known { return known }
-    let verdict = kernel.withLock({ $0 }).ask(client.address, server, revision)
+    guard let verdict = opened?.ask(client.address, server, revision) else { return Kernel.unknown }
     memory.withLock { memory in
       guard memory.revision == revision else { return }
       if memory.answers.count >= DatapathJudge.greatestCount { memory.answers.removeAll(keepingCapacity: true) }
@@ -91,7 +98,7 @@ public final class DatapathJudge: BackendJudge {
 
 extension DatapathJudge.Kernel {
   /// Where nothing could be asked, nothing is let through.
-  private static let unknown = BackendVerdict.denied(
+  fileprivate static let unknown = BackendVerdict.denied(
     rule: 0, reason: UInt16(MARTLET_DROP_NO_POLICY_CONFIGURATION.rawValue), isEgress: true)
 
   fileprivate func ask(_ client: IPAddress, _ server: SocketAddress, _ revision: UInt32) -> BackendVerdict {

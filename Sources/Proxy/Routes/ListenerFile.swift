@@ -4,7 +4,8 @@ import Routing
 /// What the agent says of a listener: `DIR/proxy/listeners/<number>.json`.
 ///
 ///     {"number": 7, "generation": "5d0c…", "object": {"kind": "CiliumEnvoyConfig", "namespace": "default", "name": "x"},
-///      "listener": "l", "services": ["default/reviews"], "resources": [{"@type": …}]}
+///      "listener": "l", "services": ["default/reviews", "default/reviews-v2"],
+///      "claims": [{"service": "default/reviews", "ports": [9080]}], "resources": [{"@type": …}]}
 public struct ListenerFile: Sendable {
   public let number: UInt32
   /// The agent's word for the rest of the content.
@@ -12,8 +13,10 @@ public struct ListenerFile: Sendable {
   /// `CiliumEnvoyConfig default/x`; a clusterwide one has no namespace.
   public let object: String
   public let listener: String
-  /// `namespace/name`
+  /// `namespace/name`: those that are led here, and those that routes may name.
   public let services: [String]
+  /// Which of `services` are led here, and by which ports: none for all of them. nil where the agent does not say.
+  let claims: [String: Set<UInt16>]?
   private let texts: ResourceTexts
 
   public var resources: EnvoyResources { texts.resources }
@@ -42,6 +45,7 @@ public struct ListenerFile: Sendable {
       object = try member("object").objectName()
       listener = try member("listener").string()
       services = try member("services").strings()
+      claims = ranges["claims"] == nil ? nil : try member("claims").claims()
       texts = try ResourceTexts(
         content, in: try ListenerFile.range(ranges, "resources"), path: "resources", reusing: previous?.texts)
     } catch {
@@ -80,5 +84,18 @@ extension JSONCursor {
     var strings: [String] = []
     for element in try elements() { strings.append(try element.string()) }
     return strings
+  }
+
+  fileprivate func claims() throws(FieldError) -> [String: Set<UInt16>] {
+    var claims: [String: Set<UInt16>] = [:]
+    for element in try elements() {
+      var ports: Set<UInt16> = []
+      for port in try element.member("ports")?.elements() ?? [] {
+        guard let number = UInt16(exactly: try port.integer()) else { throw port.error("must be from 0 to 65535") }
+        ports.insert(number)
+      }
+      claims[try element.required("service").string()] = ports
+    }
+    return claims
   }
 }

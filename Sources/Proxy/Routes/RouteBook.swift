@@ -90,10 +90,27 @@ public struct RouteBook: Sendable {
       rejected: entries.compactMapValues(\.refusal))
   }
 
-  func rejection(of number: UInt32) -> ListeningAnswer.Rejection? {
-    entries[number]?.refusal
+  /// Every listener that there is a file of, by its number.
+  public var states: [ListenerState] {
+    entries.sorted { $0.key < $1.key }.map {
+      ListenerState(
+        number: $0.key, generation: $0.value.file?.generation, listener: $0.value.listener, rejection: $0.value.refusal)
+    }
   }
+
+  func rejection(of number: UInt32) -> ListeningAnswer.Rejection? { entries[number]?.refusal }
 
   /// What is counted for objects that have no listener any more.
   private func forgetCounters() { registry.keep(Set(entries.values.compactMap { $0.listener?.object })) }
+}
+
+/// What became of a listener's file.
+public struct ListenerState: Sendable {
+  public let number: UInt32
+  /// Of what `listener` is made of.
+  public let generation: String?
+  /// nil where there was no good file yet.
+  public let listener: RoutedListener?
+  /// Why the file, as it is now, can not be used.
+  public let rejection: ListeningAnswer.Rejection?
 }

@@ -11,6 +11,8 @@ public final class RoutedListener: Sendable {
   public let name: String
   /// The services that are led to it or that its routes may name: `namespace/name`.
   public let services: [String]
+  /// As in ``ListenerFile``.
+  let claims: [String: Set<UInt16>]?
   public let manager: HTTPConnectionManager
   public let table: RouteTable
   /// By the names that routes use.
@@ -34,6 +36,7 @@ public final class RoutedListener: Sendable {
     object = file.object
     name = file.listener
     services = file.services
+    claims = file.claims
     let resources = file.resources
     guard let listener = resources.listeners.first(where: { $0.name == file.listener }), let manager = listener.http,
       let configuration = resources.routes(of: listener)
@@ -66,6 +69,7 @@ public final class RoutedListener: Sendable {
     object = previous.object
     name = previous.name
     services = previous.services
+    claims = previous.claims
     manager = previous.manager
     table = previous.table
     unrouted = previous.unrouted
@@ -77,6 +81,12 @@ public final class RoutedListener: Sendable {
     clusters = RoutedListener.clusters(
       targets, loadAssignments, takesNamesFromRequests ? services : [], endpoints, object: object, registry,
       reusing: previous.clusters)
+  }
+
+  /// Whether the traffic of a service, `namespace/name`, is led here.
+  public func leads(_ service: String, port: UInt16) -> Bool {
+    guard let claims else { return services.contains(service) }
+    return claims[service].map { $0.isEmpty || $0.contains(port) } ?? false
   }
 
   /// nil where there is no cluster of that name: the answer is the route's `cluster_not_found_response_code`.

@@ -9,6 +9,8 @@ final class CompiledHost: Sendable {
   /// - Parameter previous: The virtual host of that name until now. Routes that equal one of its are taken from there.
   init(_ host: VirtualHost, reusing previous: CompiledHost? = nil) throws(FieldError) {
     self.host = host
+    // What routes inherit from it is compiled into them.
+    let previous = previous?.host.retry == host.retry ? previous : nil
     let known = previous?.host.routes ?? []
     let counterparts = Counterparts(host.routes, known)
     let hasSameRetry = previous?.host.retry == host.retry
@@ -88,7 +90,7 @@ final class CompiledRoute: Sendable {
   private static let grpc = Array("application/grpc".utf8)
 
   /// `application/grpc`, alone or with `+proto` and the like behind it.
-  private static func isGRPC(_ request: RequestView) -> Bool {
+  static func isGRPC(_ request: RequestView) -> Bool {
     request.withHeader(contentType) { value in
       guard let value, value.starts(with: grpc) else { return false }
       return value.count == grpc.count || value[grpc.count] == UInt8(ascii: "+")

@@ -41,7 +41,7 @@ public final class RouteTable: Sendable {
 
   /// What is to become of a request. `random` decides on fractions and weights: any number, the same for retries.
   public func choose(_ request: RequestView, random: UInt64) -> RouteResult {
-    guard let index = domains.find(request.http.host) else { return .notFound }
+    guard let index = hostIndex(for: request) else { return .notFound }
     let host = hosts[index]
     if host.host.requiresTLS, request.connection.scheme != "https" { return .redirectToTLS }
     guard let route = host.first(request, random: random) else { return .notFound }
@@ -51,6 +51,9 @@ public final class RouteTable: Sendable {
     }
     return .route(RouteChoice(table: self, host: host, hostIndex: index, route: route, weighted: weighted))
   }
+
+  /// The place of the virtual host of a request's authority.
+  func hostIndex(for request: RequestView) -> Int? { domains.find(request.http.host) }
 
   /// The random number that a header gives.
   private static func random(_ clusters: WeightedClusters, _ request: RequestView) -> UInt64? {

@@ -13,7 +13,7 @@ struct ListenerID: Hashable, Sendable, Comparable {
 }
 
 /// What the proxy is told of a listener: `proxy/listeners/<number>.json`.
-struct ListenerFile: Hashable, Sendable {
+struct ListenerDocument: Hashable, Sendable {
   let number: UInt32
   let id: ListenerID
   /// A hash of the rest.
@@ -44,26 +44,5 @@ struct ListenerFile: Hashable, Sendable {
     else { return nil }
     let key = ObjectKey(kind: kind, namespace: document[path: "object", "namespace"]?.stringValue, name: name)
     return (number, ListenerID(object: key, listener: listener))
-  }
-}
-
-/// What the proxy says of the listeners: `proxy/listening.json`.
-struct ListeningReport: Hashable, Sendable {
-  /// The generation of each listener that it serves.
-  private(set) var served: [UInt32: String] = [:]
-  /// Why it does not serve the newest one.
-  var refused: [UInt32: String] = [:]
-
-  init() {}
-
-  init(parsing content: [UInt8]) throws {
-    let document = try JSONValue(parsing: content)
-    func table(_ key: String) -> [UInt32: String] {
-      (document[key]?.objectValue ?? [:]).reduce(into: [:]) { table, member in
-        if let number = UInt32(member.key), let text = member.value.stringValue { table[number] = text }
-      }
-    }
-    served = table("listeners")
-    refused = table("rejected")
   }
 }

@@ -1,0 +1,136 @@
+import JSON
+import ProxyRules
+public import Routing
+
+/// What a listener makes of a request, and why: the answer of the table that routes requests, and the words for it.
+public struct RouteExplanation: Sendable {
+  public enum Outcome: Sendable {
+    /// The table has no virtual host for the request's authority.
+    case noHost
+    /// The virtual host is only for TLS.
+    case redirectToTLS(LocalResponse)
+    /// None of the virtual host's routes is for the request.
+    case noRoute
+    /// The proxy answers itself.
+    case answer(LocalResponse)
+    /// One of these gets the request.
+    case forward([RouteDestination])
+  }
+
+  public let question: RouteQuestion
+  public let listener: RoutedListener
+  public let host: HostMatch?
+  /// Of the virtual host's routes, in their order.
+  public let trials: [RouteTrial]
+  /// The route that was chosen.
+  public let route: RouteTrial?
+  /// The route of the requests that a fraction leaves out; nil where no fraction decides.
+  public let otherwise: RouteTrial?
+  public let outcome: Outcome
+
+  /// Throws for an expression that is too large to be looked at by itself.
+  public init(_ question: RouteQuestion, _ listener: RoutedListener) throws(FieldError) {
+    self.question = question
+    self.listener = listener
+    let answer = question.withView { view in
+      Swift.Result { () throws(FieldError) in try RouteExplanation.Answer(view, listener) }
+    }
+    (host, trials, route, otherwise, outcome) = try answer.get().parts
+  }
+
+  private struct Answer {
+    let parts: (HostMatch?, [RouteTrial], RouteTrial?, RouteTrial?, Outcome)
+
+    init(_ request: RequestView, _ listener: RoutedListener) throws(FieldError) {
+      let table = listener.table
+      guard let host = table.host(for: request) else {
+        parts = (nil, [], nil, nil, .noHost)
+        return
+      }
+      // The least number is of every fraction; this one of none that leaves any request out.
+      let last: UInt64 = 999_999
+      let trials = try table.trials(host, request, random: 0)
+      switch table.choose(request, random: 0) {
+      case .notFound: parts = (host, trials, nil, nil, .noRoute)
+      case .redirectToTLS: parts = (host, trials, nil, nil, .redirectToTLS(.redirectToTLS(request)))
+      case .route(let choice):
+        var otherwise: RouteTrial?
+        if case .route(let other) = table.choose(request, random: last), other.routeIndex != choice.routeIndex {
+          otherwise = trials[other.routeIndex]
+        }
+        let outcome: Outcome =
+          if let response = choice.localResponse(request) {
+            .answer(response)
+          } else {
+            .forward(RouteDestination.all(choice, request, listener))
+          }
+        parts = (host, trials, trials[choice.routeIndex], otherwise, outcome)
+      }
+    }
+  }
+
+  /// Routes that are not for the request: first those that came closest to it.
+  public var closest: [RouteTrial] {
+    trials.filter { !$0.holds }.sorted {
+      ($0.conditions[0].holds ? 0 : 1, $0.failures.count, $0.index)
+        < ($1.conditions[0].holds ? 0 : 1, $1.failures.count, $1.index)
+    }
+  }
+
+  /// Routes before the one that was chosen.
+  public var passedOver: [RouteTrial] { trials.prefix { $0.index != route?.index }.filter { !$0.holds } }
+
+  /// What becomes of the request is what somebody wants who sends one.
+  public var isServed: Bool {
+    switch outcome {
+    case .noHost, .noRoute: false
+    case .redirectToTLS, .answer: true
+    case .forward(let destinations): destinations.contains { !($0.cluster?.endpoints.isEmpty ?? true) }
+    }
+  }
+}
+
+/// A cluster that a request may go to, and how the request changes on its way.
+public struct RouteDestination: Sendable {
+  /// nil where the request names none.
+  public let name: String?
+  /// Its part of the route's requests, from 0 to 1.
+  public let share: Double
+  /// nil where there is no cluster of that name.
+  public let cluster: RoutedCluster?
+  public let forwarding: Forwarding
+  /// Of an answer with status 200 and no headers.
+  public let response: HeaderEdits
+
+  static func all(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener) -> [RouteDestination] {
+    guard case .forward(let action) = choice.route.action else { return [] }
+    guard case .weighted(let weighted) = action.destination else {
+      return RouteDestination(choice, request, listener, share: 1).map { [$0] } ?? []
+    }
+    return weighted.clusters.indices.compactMap { index in
+      RouteDestination(
+        choice.choosing(weighted: index), request, listener,
+        share: Double(weighted.clusters[index].weight) / Double(weighted.totalWeight))
+    }
+  }
+
+  private init?(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, share: Double) {
+    guard let forwarding = choice.forwarding(request, marksOriginal: listener.manager.tellsOriginals) else {
+      return nil
+    }
+    name = forwarding.cluster
+    self.share = share
+    cluster = forwarding.cluster.flatMap(listener.cluster)
+    self.forwarding = forwarding
+    response = choice.responseEdits(
+      request, forwarding: forwarding, status: 200,
+      headers: UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0))
+  }
+}
+
+extension HTTPConnectionManager {
+  /// Whether servers are told the path and the host from before they were rewritten.
+  fileprivate var tellsOriginals: Bool {
+    !filters.contains { if case .router(let suppresses) = $0 { suppresses } else { false } }
+  }
+}
