@@ -113,7 +113,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Services", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI", "NodeAPI",
+        "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI",
+        "NodeAPI",
         "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
         "Files",
         "Labels", "JSON", "Threads", logging,
@@ -143,7 +144,7 @@ let package = Package(
     tests(
       "AgentTests",
       [
-        "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Services", "Identity", "NodeAPI",
+        "TestSupport", "Agent", "Datapath", "Files", "Flows", "Policy", "Proxy", "Services", "Identity", "NodeAPI",
         "KubernetesAPI", "CNI", "Addressing", "JSON", "Threads", logging,
       ]),
     tests("NodeMetricsTests", ["NodeMetrics", "Addressing", "Threads"]),
@@ -189,8 +190,9 @@ let package = Package(
       "PolicyOracleTests",
       [
         "TestSupport",
-        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KubernetesAPI", "Identity", "Addressing", "JSON",
-        "ProxyRules",
+        "Policy", "Datapath", "BPF", "CMartletABI", "CMartletBPF", "KernelABI", "KubernetesAPI", "Identity",
+        "Addressing",
+        "JSON", "ProxyRules",
       ]),
     tests(
       "RoutingTests",

@@ -13,6 +13,7 @@ enum balance {
 	BALANCE_REWRITE = 1, /* scratch->to says what it becomes */
 	BALANCE_OPEN = 2,    /* scratch->entry is a connection to open, and then as above */
 	BALANCE_BACK = 3,    /* an answer: nat_back() when it was judged */
+	BALANCE_ROUTED = 4,  /* the proxy's, or nobody's: TRANSLATION_ROUTED */
 };
 
 INLINE __u32 rotate(__u32 word, __u32 bits)
@@ -172,6 +173,26 @@ INLINE int balance_here_from_outside(__u32 flags, __u32 service)
 }
 
 /*
+ * Whether a connection that begins is the proxy's, which routes it by the listener that is left in
+ * the flow. Returns an enum balance or a negative drop reason.
+ */
+INLINE int balance_route(struct flow *flow, __u32 device)
+{
+	const struct martlet_service *service;
+	struct martlet_addr client = flow->packet.tuple.source;
+	__u32 number = flow->service;
+
+	service = bpf_map_lookup_elem(&martlet_services, &number);
+	if (!service || !service->listener)
+		return BALANCE_NONE;
+	if (device && service->flags & MARTLET_SERVICE_SOURCE_RANGES &&
+	    !service_admits(number, &client))
+		return -MARTLET_DROP_SERVICE_SOURCE_RANGE;
+	flow->judgement.proxy_rules = service->listener;
+	return BALANCE_ROUTED;
+}
+
+/*
  * Looks for a service in a packet that enters the node, from a pod (`device` 0) or from outside.
  * Returns an enum balance or a negative drop reason.
  */
@@ -203,10 +224,15 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	flow->service = balance_service(packet, device);
 	if (!flow->service)
 		return BALANCE_NONE;
-	/* A connection that nobody remembers has no way back. */
-	if (packet->protocol == IPPROTO_TCP && !packet_opens(packet)) {
-		flow->quiet = packet->tcp_flags & TCP_RST;
-		return -MARTLET_DROP_NAT_NO_MAPPING;
+	if (packet->protocol == IPPROTO_TCP) {
+		if (!packet_opens(packet))
+			return BALANCE_ROUTED;
+		result = balance_route(flow, device);
+		/* A translated connection that is over must not have what follows. */
+		if (result == BALANCE_ROUTED && entry)
+			bpf_map_delete_elem(&martlet_nat, &scratch->key);
+		if (result != BALANCE_NONE)
+			return result;
 	}
 	return balance_choose(scratch, flow, device, now);
 }
@@ -221,6 +247,8 @@ INLINE int balance_prepare(struct flow *flow, __u32 device)
 
 	if (result == BALANCE_BACK)
 		flow->translation = TRANSLATION_BACK;
+	if (result == BALANCE_ROUTED)
+		flow->translation = TRANSLATION_ROUTED;
 	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
 		return result;
 	if (result == BALANCE_OPEN) {

@@ -110,6 +110,16 @@ VERIFIED_ALONE int socket_service(struct __sk_buff *skb, struct flow *flow)
 	return peer ? peer->service : 0;
 }
 
+/* Policy is about the backend, which only the proxy will know. */
+INLINE void connection_route(struct flow *flow)
+{
+	if (!flow->source_identity)
+		flow->source_identity =
+		    ipcache_identity(&flow->packet.tuple.source, flow->packet.flags & PACKET_IPV4);
+	flow->judgement.verdict = MARTLET_PROXY;
+	flow->judgement.direction = flow->direction;
+}
+
 /* First packet of a connection, or of one that this node has not seen from the start. */
 INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 			   const struct martlet_config *config, const struct martlet_ct_key *key,
@@ -132,10 +142,19 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	if (!flow->service)
 		flow->service = socket_service(skb, flow);
 	entry.revision = READ_ONCE(config->policy_revision);
-	connection_judge(flow, config, false);
-	error = connection_denied(skb, flow);
-	if (error)
-		return error;
+	if (flow->translation == TRANSLATION_ROUTED) {
+		/* A connection that nobody remembers is nobody's. */
+		if (!packet_opens(&flow->packet)) {
+			flow->quiet = flow->packet.tcp_flags & TCP_RST;
+			return -MARTLET_DROP_NAT_NO_MAPPING;
+		}
+		connection_route(flow);
+	} else {
+		connection_judge(flow, config, false);
+		error = connection_denied(skb, flow);
+		if (error)
+			return error;
+	}
 	entry.service = flow->service;
 	entry.origin_identity = flow->source_identity;
 	entry.reply_identity = flow->destination_identity;
@@ -144,6 +163,8 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	entry.flags = source_is_b ? MARTLET_CT_ORIGIN_B : 0;
 	if (flow->translation == TRANSLATION_THERE)
 		entry.flags |= MARTLET_CT_TRANSLATED;
+	if (flow->translation == TRANSLATION_ROUTED)
+		entry.flags |= MARTLET_CT_ROUTED;
 	if (flow->judgement.verdict == MARTLET_PROXY) {
 		entry.proxy_rules = flow->judgement.proxy_rules;
 		entry.egress_proxy_rules = flow->judgement.egress_proxy_rules;
@@ -152,7 +173,7 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 	error = ct_create(key, &entry, config, &flow->packet, now);
 	if (error)
 		return error;
-	if (flow->service && flow->translation == TRANSLATION_NONE)
+	if (flow->service && flow->translation != TRANSLATION_THERE)
 		traffic_count(flow, false);
 	report_verdict(skb, flow, config);
 	return flow->judgement.verdict;
@@ -165,6 +186,11 @@ INLINE int connection_judge_again(struct __sk_buff *skb, struct flow *flow,
 {
 	int error;
 
+	/* The proxy asks anew with each request. */
+	if (entry->flags & MARTLET_CT_ROUTED) {
+		WRITE_ONCE(entry->revision, revision);
+		return 0;
+	}
 	connection_judge(flow, config, flow->reply);
 	error = connection_denied(skb, flow);
 	if (error)

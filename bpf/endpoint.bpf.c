@@ -109,7 +109,7 @@ INLINE int from_container_decide(struct __sk_buff *skb, struct flow *flow)
 		if (result < 0)
 			return result;
 		flow->opened = result == BALANCE_OPEN;
-		if (result != BALANCE_NONE)
+		if (result == BALANCE_OPEN || result == BALANCE_REWRITE)
 			destination = endpoint_lookup(&packet->destination);
 		if (flow->nat_flags & MARTLET_NAT_HAIRPIN)
 			return to_itself(skb, flow, destination);

@@ -141,6 +141,11 @@ VERIFIED_ALONE int trace_answer(packet_context *ctx, struct flow *flow, __u32 ve
 		audited |= 1 << MARTLET_INGRESS;
 	if (flow->judgement.audited[MARTLET_EGRESS])
 		audited |= 1 << MARTLET_EGRESS;
+	if (flow->judgement.proxy_audit & MARTLET_CT_AUDIT)
+		audited |= 1 << (MARTLET_TRACE_PROXY_AUDIT_SHIFT - MARTLET_TRACE_AUDITED_SHIFT);
+	if (flow->judgement.proxy_audit & MARTLET_CT_AUDIT_EGRESS)
+		audited |=
+		    1 << (MARTLET_TRACE_PROXY_AUDIT_EGRESS_SHIFT - MARTLET_TRACE_AUDITED_SHIFT);
 	ctx_answer(ctx, MARTLET_TRACE_CB_VERDICT,
 		   verdict | direction << MARTLET_TRACE_DIRECTION_SHIFT |
 		       reason << MARTLET_TRACE_REASON_SHIFT |

@@ -14,6 +14,9 @@ enum translation {
 	TRANSLATION_BACK = 2,  /* to be rewritten by nat_back() when it was judged */
 	TRANSLATION_REFUSED =
 	    3, /* its answers would be taken for those of a translated connection */
+	/* To a service, and not rewritten: it begins a connection that the proxy routes, by the
+	 * listener in judgement.proxy_rules, or belongs to one. */
+	TRANSLATION_ROUTED = 4,
 };
 
 struct flow {

@@ -14,6 +14,7 @@
 #include "fragment.h"
 #include "maps.h"
 #include "outside.h"
+#include "proxy.h"
 #include "refuse.h"
 
 /*
@@ -88,6 +89,16 @@ INLINE int host_policy(struct __sk_buff *skb, struct flow *flow)
 	return result < 0 ? result : 0;
 }
 
+/* Of a client outside. Returns the program's return code or a negative drop reason. */
+INLINE int route_to_proxy(struct __sk_buff *skb, struct flow *flow)
+{
+	int result = connection_decide(skb, flow);
+
+	if (result != DECISION_PROXY)
+		return result < 0 ? result : TC_ACT_OK;
+	return proxy_deliver(skb, &flow->packet, true);
+}
+
 INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 {
 	const struct martlet_config *config = config_get();
@@ -118,10 +129,14 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 		return judged ? result : TC_ACT_OK;
 	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
 		return TC_ACT_OK;
+	if (direction == MARTLET_EGRESS && is_of_proxy(skb) && !flow->trace && proxy_answers(flow))
+		return TC_ACT_OK;
 	if (translates && direction == MARTLET_INGRESS) {
 		result = balance_prepare(flow, device);
 		if (result < 0)
 			return result;
+		if (result == BALANCE_ROUTED)
+			return route_to_proxy(skb, flow);
 		/* To a backend elsewhere, or back to its client. */
 		if (result != BALANCE_NONE && turns_round(flow))
 			return turn(skb, flow, result);

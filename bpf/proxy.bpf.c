@@ -53,6 +53,20 @@ INLINE bool is_for_proxy(const struct tuple *tuple)
 	return entry && entry->flags & MARTLET_CT_PROXY && !ct_is_reply(entry, source_is_b);
 }
 
+/* Whether a program of the node was led here by a service that the proxy routes. */
+INLINE bool is_led_to_proxy(const struct bpf_sk_lookup *lookup)
+{
+	__u32 listener = MARTLET_LISTENER_IPV4;
+	const __u32 *port;
+
+	if (lookup->family != AF_INET ||
+	    (bpf_ntohl(lookup->local_ip4) & ~MARTLET_ROUTED_MAX) != MARTLET_ROUTED_IPV4)
+		return false;
+	/* Several instances may share this namespace: each has a port of its own. */
+	port = bpf_map_lookup_elem(&martlet_listener_ports, &listener);
+	return port && *port && lookup->local_port == bpf_ntohs((__be16)*port);
+}
+
 SEC("sk_lookup")
 int proxy_lookup(struct bpf_sk_lookup *lookup)
 {
@@ -60,12 +74,17 @@ int proxy_lookup(struct bpf_sk_lookup *lookup)
 	struct tuple tuple;
 	__u32 listener;
 
-	/* The proxy's own connections to the node have a client's address, and any port. */
-	if (lookup->protocol != IPPROTO_TCP || lookup->ingress_ifindex == LOOPBACK_IFINDEX)
+	if (lookup->protocol != IPPROTO_TCP)
 		return SK_PASS;
-	tuple = lookup_tuple(lookup);
-	if (!is_for_proxy(&tuple))
-		return SK_PASS;
+	if (lookup->ingress_ifindex == LOOPBACK_IFINDEX) {
+		/* The proxy's own connections to the node have a client's address, and any port. */
+		if (!is_led_to_proxy(lookup))
+			return SK_PASS;
+	} else {
+		tuple = lookup_tuple(lookup);
+		if (!is_for_proxy(&tuple))
+			return SK_PASS;
+	}
 	listener = lookup->family == AF_INET ? MARTLET_LISTENER_IPV4 : MARTLET_LISTENER_IPV6;
 	socket = bpf_map_lookup_elem(&martlet_listeners, &listener);
 	if (!socket)

@@ -96,6 +96,31 @@ INLINE int proxy_hairpin(struct __sk_buff *skb, const struct martlet_endpoint *e
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
+/*
+ * Whether a packet that leaves the node is what the proxy says to a client outside that it routes
+ * for.
+ */
+VERIFIED_ALONE int proxy_answers(struct flow *flow)
+{
+	const struct martlet_config *config = config_get();
+	struct martlet_ct_entry *entry;
+	struct martlet_ct_key key;
+	bool source_is_b;
+	__u32 now = ct_now();
+
+	if (!flow || !config)
+		return false;
+	source_is_b = ct_key_fill(&key, &flow->packet.tuple, MARTLET_CT_DIRECT);
+	entry = ct_lookup(&key, now);
+	if (!entry || !(entry->flags & MARTLET_CT_ROUTED) || !ct_is_reply(entry, source_is_b))
+		return false;
+	ct_touch(entry, config, &flow->packet, true, now);
+	flow->service = entry->service;
+	if (flow->service)
+		traffic_count(flow, true);
+	return true;
+}
+
 /* A packet that the proxy sent to a pod: its answer to a client, or its own connection to a server.
  */
 VERIFIED_ALONE int proxy_from(struct flow *flow)

@@ -119,6 +119,31 @@ INLINE int target_select(struct bpf_sock_addr *ctx, const struct target *target,
 	return number;
 }
 
+/* The proxy's listener that routes what is said to this service; 0: none. */
+INLINE __u32 target_listener(const struct target *target, __u32 service)
+{
+	const struct martlet_service *entry;
+
+	if (target->protocol != IPPROTO_TCP)
+		return 0;
+	entry = bpf_map_lookup_elem(&martlet_services, &service);
+	return entry ? entry->listener & MARTLET_ROUTED_MAX : 0;
+}
+
+/* Where the proxy listens for a program of the node. Returns whether it does. */
+INLINE bool listener_find(__u32 listener, struct martlet_backend *backend)
+{
+	__u32 family = MARTLET_LISTENER_IPV4;
+	const __u32 *port;
+
+	port = bpf_map_lookup_elem(&martlet_listener_ports, &family);
+	if (!port || !*port)
+		return false;
+	backend->address = address_from_ipv4(bpf_htonl(MARTLET_ROUTED_IPV4 | listener));
+	backend->port = (__be16)*port;
+	return true;
+}
+
 INLINE int refuse(void)
 {
 	bpf_set_retval(-ECONNREFUSED);
@@ -130,7 +155,7 @@ INLINE int socket_connect(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side
 	struct martlet_backend backend;
 	struct martlet_socket *socket;
 	struct target target;
-	__u32 service;
+	__u32 service, listener;
 	int number;
 
 	if (!side_is_meant(ctx, side))
@@ -139,9 +164,20 @@ INLINE int socket_connect(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side
 	service = target_service(&target, side);
 	if (!service)
 		return PROCEED;
-	number = target_select(ctx, &target, service, &backend);
-	if (number <= 0)
-		return refuse();
+	listener = target_listener(&target, service);
+	if (listener) {
+		/* A pod's packets meet the proxy on their way: they tell which service was meant.
+		 */
+		if (!side_is_meant(ctx, SIDE_NODE))
+			return PROCEED;
+		if (!listener_find(listener, &backend))
+			return refuse();
+		number = 0;
+	} else {
+		number = target_select(ctx, &target, service, &backend);
+		if (number <= 0)
+			return refuse();
+	}
 	socket = bpf_sk_storage_get(&martlet_sockets, ctx->sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket) {
 		socket->backend_address = backend.address;

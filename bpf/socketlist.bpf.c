@@ -64,8 +64,8 @@ int balanced_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct sock_common *common;
 
-	/* Neither is given at the end of the walk. */
-	if (!sk || !known)
+	/* Neither is given at the end of the walk. What was led to the proxy has no backend. */
+	if (!sk || !known || !known->backend)
 		return 0;
 	common = &sk->__sk_common;
 	found.family = common->skc_family;

@@ -81,7 +81,7 @@ extension Agent {
         name: "Names", ok: names.evicted == 0,
         message: "\(names.names) names, \(names.addresses) addresses"
           + (names.evicted == 0 ? ", OK" : ", \(names.evicted) forgotten for want of room")))
-    components += [await servicesComponent(), kubeProxyComponent]
+    components += [await servicesComponent(), kubeProxyComponent, await routesComponent()]
     components.append(
       AgentStatus.Component(
         name: "Policy", ok: problems.isEmpty,
@@ -105,6 +105,17 @@ extension Agent {
         ? "OK, \(await services.count) objects"
         : "\(refusals.count) of \(await services.count) not as they should be: \(named)"
           + (refusals.count > 3 ? "; …" : ""))
+  }
+
+  private func routesComponent() async -> AgentStatus.Component {
+    let (status, problem) = (await routes.status, await routes.problem)
+    let rejected = status.filter { $0.value.state == .rejected }.keys.sorted()
+    let named = rejected.prefix(3).map(\.description).joined(separator: ", ") + (rejected.count > 3 ? ", …" : "")
+    let counts =
+      "\(status.count - rejected.count) configurations in force"
+      + (rejected.isEmpty ? "" : ", \(rejected.count) rejected: \(named)")
+    return AgentStatus.Component(
+      name: "Routing", ok: problem == nil, message: problem.map { "\(counts); \($0)" } ?? "OK, \(counts)")
   }
 
   /// As users know it: whether the node's own traffic is judged, and on which devices.

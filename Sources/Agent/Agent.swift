@@ -32,6 +32,7 @@ public final class Agent: Sendable {
   let identities: IdentityService
   let policy: PolicyController
   let services: ServiceController
+  let routes: RouteController
   let native: NativeRouting
   let devices: NodeDevices
   let accelerator: DeviceAccelerator
@@ -87,8 +88,11 @@ public final class Agent: Sendable {
     self.terminations = terminations
     services = ServiceController(
       datapath: datapath, directory: directory, nodeName: configuration.nodeName, settings: serviceSettings,
-      logger: logger
+      proxy: configuration.directory.proxy, logger: logger
     ) { terminations.end($0) }
+    routes = RouteController(
+      directory: configuration.directory, nodeName: configuration.nodeName, services: services, logger: logger
+    ) { reporter.report($0) }
     names = NameService(
       options: configuration.names, policy: policy, connections: datapath.connections,
       path: configuration.directory.nameCache, logger: logger)
@@ -123,6 +127,8 @@ public final class Agent: Sendable {
     ).deltas()
     let namespaces = Reflector<Namespace>(client: client, logger: logger).deltas()
     let known = Reflector<CiliumIdentity>(client: client, logger: logger).deltas()
+    let envoyConfigs = Reflector<CiliumEnvoyConfig>(client: client, logger: logger).deltas()
+    let clusterwideEnvoyConfigs = Reflector<CiliumClusterwideEnvoyConfig>(client: client, logger: logger).deltas()
     let feed = ClusterFeed(client: client, logger: logger)
     feed.add(.hostAddresses(Set(try network.nodeAddresses())))
     var book = PolicyBook(cluster: configuration.clusterName, node: configuration.nodeName)
@@ -150,6 +156,10 @@ public final class Agent: Sendable {
     policyContext.withLock { $0 = book.context }
     for (identity, details) in snapshot.identities { directory.setLabels(identity, details.labels) }
     snapshot.names = await names.restore()
+    await routes.start(
+      inputs.map(RouteController.Input.cluster) + [
+        .configurations(await firstList(envoyConfigs)), .clusterwide(await firstList(clusterwideEnvoyConfigs)),
+      ])
     try await services.start(inputs)
     attachSockets()
     await policy.start(snapshot)
@@ -185,6 +195,9 @@ public final class Agent: Sendable {
       group.addTask { await self.follow(pods) }
       group.addTask { await self.follow(namespaces) }
       group.addTask { await self.follow(known) }
+      group.addTask { await self.routes.run() }
+      group.addTask { for await delta in envoyConfigs { self.routes.add(.configurations(delta)) } }
+      group.addTask { for await delta in clusterwideEnvoyConfigs { self.routes.add(.clusterwide(delta)) } }
       group.addTask { [book] in await self.follow(feed, book) }
       try await group.next()
       group.cancelAll()
@@ -263,6 +276,7 @@ public final class Agent: Sendable {
     async let balancing: Void = {
       for await inputs in serviceInbox.batches() {
         native.take(inputs)
+        for input in inputs { routes.add(.cluster(input)) }
         await services.apply(inputs)
       }
     }()

@@ -1,6 +1,7 @@
 import Addressing
 import BPF
 import CMartletABI
+import KernelABI
 import Policy
 
 /// What the loaded program answers about a connection that nobody has opened.
@@ -66,7 +67,7 @@ extension Datapath {
     let packet = ProbePacket(
       sourceMAC: leaves ? attached.podMAC : attached.hostMAC,
       destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source.address,
-      destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
+      destination: destination.address, ipProtocol: ipProtocol, destinationPort: port)
     return try ask(leaves ? fromContainer : toContainer, about: packet, interfaceIndex: attached.interfaceIndex)
   }
 
@@ -84,7 +85,7 @@ extension Datapath {
     }
     let packet = ProbePacket(
       sourceMAC: MACAddress(random: 0), destinationMAC: MACAddress(random: 0), source: source.address,
-      destination: destination.address, ipProtocol: ipProtocol, sourcePort: 40_000, destinationPort: port)
+      destination: destination.address, ipProtocol: ipProtocol, destinationPort: port)
     return try ask(program, about: packet, interfaceIndex: index)
   }
 
@@ -93,20 +94,12 @@ extension Datapath {
     context.ingressInterfaceIndex = MARTLET_TRACE_INGRESS_IFINDEX
     context.interfaceIndex = interfaceIndex
     _ = try program.testRun(data: packet.bytes, context: &context)
-    let words = context.controlBlock
-    let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
-    let side = UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_DIRECTION_SHIFT))
+    let answer = TraceAnswer(context.controlBlock)
     return TraceVerdict(
-      verdict: Verdict(rawValue: UInt8(truncatingIfNeeded: decision)),
-      dropReason: UInt8(truncatingIfNeeded: decision >> UInt32(MARTLET_TRACE_REASON_SHIFT)),
-      direction: Direction(rawValue: side) ?? .ingress,
-      egressRule: words[Int(MARTLET_TRACE_CB_EGRESS_RULE)], ingressRule: words[Int(MARTLET_TRACE_CB_INGRESS_RULE)],
-      proxyRules: words[Int(MARTLET_TRACE_CB_PROXY_RULES)],
-      egressProxyRules: words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)],
-      audited: Set(
-        Direction.allCases.filter {
-          decision >> UInt32(MARTLET_TRACE_AUDITED_SHIFT) & 1 << UInt32($0.rawValue) != 0
-        }))
+      verdict: Verdict(rawValue: answer.verdict), dropReason: answer.dropReason,
+      direction: Direction(rawValue: answer.direction) ?? .ingress, egressRule: answer.egressRule,
+      ingressRule: answer.ingressRule, proxyRules: answer.proxyRules, egressProxyRules: answer.egressProxyRules,
+      audited: Set(Direction.allCases.filter { answer.audited & 1 << $0.rawValue != 0 }))
   }
 }
 

@@ -39,12 +39,14 @@ public struct StateDirectory: Hashable, Sendable {
   /// What names were answered with, kept for the next agent.
   public var nameCache: String { path + "/names.json" }
   public var cni: String { path + "/cni" }
+  /// The last good version of each configuration of the proxy's routes, kept for the next agent.
+  public var routes: String { path + "/routes" }
 
   /// Where this instance's BPF objects are pinned.
   public var pins: String { "/sys/fs/bpf/martlet/\(instance)" }
 
   /// Makes the directory and those below it, readable by their owner alone.
   public func create() throws(FileError) {
-    for directory in [path, logs, run, proxy.folder, cni] { try StateFiles.makeDirectories(directory) }
+    for directory in [path, logs, run, proxy.folder, cni, routes] { try StateFiles.makeDirectories(directory) }
   }
 }

@@ -28,6 +28,8 @@ extension ProxyServer {
         "upstream_reuses", "Connections to servers that were used again for another connection of a client.",
         statistics.upstreamReuses),
       counter("upstream_failures", "Servers that could not be reached.", statistics.upstreamFailures),
+      counter("retries", "Attempts beyond the first, as routes want them.", statistics.retries),
+      counter("timeouts", "Routed requests, or attempts of them, whose time was over.", statistics.timeouts),
       counter("aborted", "Exchanges that a side left before their end.", statistics.abortedExchanges),
       MetricFamily(
         "martlet_proxy_bytes_total", .counter, "Octets of bodies and heads, by direction.",

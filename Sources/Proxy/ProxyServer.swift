@@ -15,10 +15,13 @@ import Threads
 public final class ProxyServer: Sendable {
   /// The rules in force; replace them at any time.
   public let rules: RuleStore
+  /// The routes in force; replace them at any time.
+  public let routes: RouteStore
   public let listeners: [Listener]
   private let options: ProxyOptions
   private let resolver: any ConnectionResolver
   private let dialer: any UpstreamDialer
+  private let judge: (any BackendJudge)?
   private let takers: [RuleKind: any ConnectionTaker]
 
   private let state = Mutex(State())
@@ -32,11 +35,13 @@ public final class ProxyServer: Sendable {
   }
 
   /// - Parameters:
+  ///   - judge: says what the datapath thinks of the backends of routed requests; nil denies these.
   ///   - dns: serves the connections whose rule set is one of DNS; nil denies them.
   ///   - tls: as `dns`, for those of TLS.
   public init(
     listeners: [Listener], resolver: any ConnectionResolver, dialer: any UpstreamDialer,
-    rules: RuleStore = RuleStore(), dns: DNSProxy? = nil, tls: TLSProxy? = nil, options: ProxyOptions = ProxyOptions()
+    rules: RuleStore = RuleStore(), routes: RouteStore = RouteStore(), judge: (any BackendJudge)? = nil,
+    dns: DNSProxy? = nil, tls: TLSProxy? = nil, options: ProxyOptions = ProxyOptions()
   ) {
     var takers: [RuleKind: any ConnectionTaker] = [:]
     takers[.dns] = dns
@@ -46,6 +51,8 @@ public final class ProxyServer: Sendable {
     self.resolver = resolver
     self.dialer = dialer
     self.rules = rules
+    self.routes = routes
+    self.judge = judge
     self.options = options
   }
 
@@ -54,7 +61,8 @@ public final class ProxyServer: Sendable {
     var boxes: [WorkerMailbox] = []
     for _ in 0..<max(1, options.workers) { boxes.append(try WorkerMailbox()) }
     let shared = ProxyShared(
-      resolver: resolver, dialer: dialer, rules: rules, options: options, listeners: listeners.map(\.fd),
+      resolver: resolver, dialer: dialer, rules: rules, routes: routes, judge: judge, options: options,
+      listeners: listeners.map(\.fd),
       mailboxes: boxes, takers: takers)
     let isStopping = state.withLock {
       $0.mailboxes = boxes

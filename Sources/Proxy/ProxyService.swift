@@ -17,6 +17,7 @@ public import NodeMetrics
 public struct ProxyService: Sendable {
   private let files: ProxyFiles
   private let pins: String
+  private let programs: String
   private let mark: ProxyMark
   private let options: ProxyOptions
   private let metricsAddress: MetricsAddress
@@ -25,15 +26,17 @@ public struct ProxyService: Sendable {
   /// - Parameters:
   ///   - files: what it shares with the agent.
   ///   - pins: the folder with the datapath's pinned maps.
+  ///   - programs: that with its pinned programs.
   ///   - mark: by which the datapath knows its packets.
   ///   - metricsAddress: where Prometheus finds it.
   public init(
-    files: ProxyFiles, pins: String, mark: ProxyMark, options: ProxyOptions? = nil,
+    files: ProxyFiles, pins: String, programs: String, mark: ProxyMark, options: ProxyOptions? = nil,
     metricsAddress: MetricsAddress = .proxy,
     logger: Logger
   ) {
     self.files = files
     self.pins = pins
+    self.programs = programs
     self.mark = mark
     self.metricsAddress = metricsAddress
     self.logger = logger
@@ -53,20 +56,21 @@ public struct ProxyService: Sendable {
     let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
     let routes = RouteStore()
+    let judge = DatapathJudge(maps: pins, programs: programs) { resolver.revision }
     let dns = try nameProxy(listeners, resolver, rules)
     let tls = try TLSProxy(
       resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
     let server = ProxyServer(
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
-      dns: dns,
-      tls: tls, options: options)
+      routes: routes, judge: judge, dns: dns, tls: tls, options: options)
+    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger)
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
+      judge.reopen()
       register(listeners)
     }
     watch.load()
-    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger)
     routeWatch.load()
     register(listeners)
     logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])

@@ -145,11 +145,14 @@ public struct Balancer: Hashable, Sendable {
   public let drops: Bool
   /// Who may come, sorted; nil for everybody.
   public let sourceRanges: [CIDR]?
+  /// The proxy's listener that routes what clients say, instead of a member that is chosen here; 0: none.
+  public let listener: UInt32
 
   public init(
     members: [Member], algorithm: BalancingAlgorithm = .random, affinity: UInt32 = 0, keepsSource: Bool = false,
-    drops: Bool = false, sourceRanges: [CIDR]? = nil
+    drops: Bool = false, sourceRanges: [CIDR]? = nil, listener: UInt32 = 0
   ) {
+    self.listener = listener
     self.members = members
     self.algorithm = algorithm
     self.affinity = affinity

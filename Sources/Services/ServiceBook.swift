@@ -26,6 +26,7 @@ public struct ServiceBook: Sendable {
   private var members: [ServiceName: Set<String>] = [:]
   private var claims = FrontendClaims()
   private var changed: Set<ServiceName> = []
+  private var redirects: [ServiceName: [ServiceRedirect]] = [:]
 
   public init(node: NodeFacts, settings: ServiceSettings = ServiceSettings()) {
     self.node = node
@@ -37,6 +38,34 @@ public struct ServiceBook: Sendable {
     guard facts != node else { return }
     node = facts
     changed.formUnion(services.keys)
+  }
+
+  /// Whose traffic goes to the proxy from now on, also of Services that are not there yet. Of two redirects of one port the
+  /// first counts.
+  public mutating func set(_ new: [ServiceName: [ServiceRedirect]]) {
+    for name in Set(new.keys).union(redirects.keys) where new[name] != redirects[name] && services[name] != nil {
+      changed.insert(name)
+    }
+    redirects = new
+  }
+
+  /// The numbers and names of a Service's ports of TCP; empty when there is no such Service.
+  public func portNames(of name: ServiceName) -> [String] {
+    (services[name]?.spec?.targets ?? []).flatMap { ["\($0.id.port)"] + ($0.name.isEmpty ? [] : [$0.name]) }
+  }
+
+  /// The endpoints that serve a port of a Service now, sorted: those that new connections of this node would get. Empty
+  /// where there are none, nil where there is no such port.
+  ///
+  /// - Parameter port: a number or a name; nil for the Service's only port of TCP.
+  public func endpoints(of name: ServiceName, port: String?) -> [BackendAddress]? {
+    guard let spec = services[name]?.spec, let port = spec.target(port) else { return nil }
+    var found: [BackendAddress: ServiceEndpoint] = [:]
+    for key in (members[name] ?? []).sorted() { slices[key]?.gather(port, spec, node, into: &found) }
+    let families = Dictionary(grouping: found.values.sorted { $0.backend < $1.backend }) {
+      IPFamily(of: $0.backend.address)
+    }
+    return families.values.flatMap { EndpointSelection.cluster($0, node).map(\.backend) }.sorted()
   }
 
   public mutating func apply(_ delta: ReflectorDelta<Service>) {
@@ -97,7 +126,7 @@ public struct ServiceBook: Sendable {
       return CompiledService(name: name, frontends: [], balancers: [:], problems: [problem])
     case .readable(let spec):
       let keys = (members[name] ?? []).sorted()
-      let compiler = ServiceCompiler(spec: spec, node: node, lost: lost(spec))
+      let compiler = ServiceCompiler(spec: spec, node: node, lost: lost(spec), redirects: redirects[name] ?? [])
       return compiler.compile(keys.compactMap { slices[$0] })
     }
   }

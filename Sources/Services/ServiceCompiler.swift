@@ -7,6 +7,8 @@ struct ServiceCompiler {
   let node: NodeFacts
   /// The wishes that another Service has precedence for, and which.
   let lost: [FrontendKey: ServiceName]
+  /// Of two that are about the same port, the first counts.
+  var redirects: [ServiceRedirect] = []
 
   func compile(_ slices: [SliceContent]) -> CompiledService {
     var endpoints: [PortID: [ServiceEndpoint]] = [:]
@@ -62,7 +64,13 @@ struct ServiceCompiler {
       keepsSource: isLocal && id.audience != .inside, drops: local?.elsewhere ?? false,
       // Blocks of one family say by themselves that the other one may not come.
       sourceRanges: id.audience == .loadBalancer
-        ? spec.sourceRanges?.filter { $0.isIPv4 == (id.family == .ipv4) } : nil)
+        ? spec.sourceRanges?.filter { $0.isIPv4 == (id.family == .ipv4) } : nil,
+      listener: listener(id.port))
+  }
+
+  private func listener(_ port: PortID) -> UInt32 {
+    guard port.protocol == .tcp else { return 0 }
+    return redirects.first { $0.covers(port.port) }?.listener ?? 0
   }
 
   private func healthCheck(_ endpoints: [PortID: [ServiceEndpoint]]) -> CompiledService.HealthCheck? {

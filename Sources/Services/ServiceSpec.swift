@@ -29,6 +29,8 @@ struct ServiceSpec: Sendable {
   /// RFC 3339, so that the older of two is the lesser.
   let created: String
   var ports: [Port] = []
+  /// Every port of TCP, also where clients have no address to send to.
+  let targets: [Port]
   var wishes: [FrontendKey: Wish] = [:]
   var problems: [ServiceProblem] = []
   var algorithm: BalancingAlgorithm
@@ -53,11 +55,20 @@ struct ServiceSpec: Sendable {
     let hasHealthCheck = service.type == .loadBalancer && service.externalTrafficPolicy == .local
     healthCheckPort = hasHealthCheck ? service.healthCheckNodePort : nil
     // Without an address of the cluster there is nothing that clients could send to: headless, or not allocated yet.
+    targets = service.ports.filter { $0.protocol.rawValue == TransportProtocol.tcp.description }.map {
+      Port(id: PortID(service: ServiceName(service.metadata), port: $0.port, protocol: .tcp), name: $0.name ?? "")
+    }
     guard service.type != .externalName, !service.isHeadless, !service.clusterIPs.isEmpty,
       service.metadata.labels[Self.proxyNameLabel] == nil
     else { return }
     readAlgorithm(service)
     for (index, port) in service.ports.enumerated() { add(port, "spec.ports[\(index)]", service, settings) }
+  }
+
+  /// - Parameter port: a number or a name; nil for the only one.
+  func target(_ port: String?) -> Port? {
+    guard let port else { return targets.count == 1 ? targets[0] : nil }
+    return targets.first { "\($0.id.port)" == port || $0.name == port }
   }
 
   private mutating func readAlgorithm(_ service: Service) {

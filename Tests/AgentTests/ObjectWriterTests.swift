@@ -102,6 +102,30 @@ import Testing
     #expect(api.log.filter { $0 == "get p" }.count >= 2)
   }
 
+  /// As a policy's, in words of its own.
+  @Test func whatBecomesOfRoutesStandsInTheirStatus() async throws {
+    let key = ObjectKey(kind: "CiliumEnvoyConfig", namespace: "default", name: "p")
+    api.put(
+      CiliumEnvoyConfig.resource,
+      ["apiVersion": "cilium.io/v2", "kind": "CiliumEnvoyConfig", "metadata": ["name": "p", "namespace": "default"]])
+    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    func told(_ status: PolicyObjectStatus) async -> [String?] {
+      reporter.report([key: status])
+      #expect(await eventually { reporter.isIdle })
+      let conditions = api[CiliumEnvoyConfig.resource, "default", "p"]?[path: "status", "conditions"]?.arrayValue ?? []
+      return conditions.flatMap { [$0["status"]?.stringValue, $0["message"]?.stringValue] }
+    }
+    #expect(
+      await told(PolicyObjectStatus(state: .accepted)) == [
+        "True", "the configuration is valid", "True", "the configuration is followed as written",
+      ])
+    let issue = PolicyIssue(path: "spec.resources[0].address", message: "is not supported")
+    #expect(
+      await told(PolicyObjectStatus(state: .rejected, issues: [issue])) == [
+        "False", issue.description, "False", issue.description,
+      ])
+  }
+
   private static let outcomes: [(PolicyObjectStatus, [String], String)] = {
     let issue = PolicyIssue(path: "spec.egress[0]", message: "is not enforced")
     var watched = PolicyObjectStatus(state: .accepted)

@@ -52,7 +52,7 @@ final class Balancer {
 
   /// Backends have the numbers service * 100 + 1, and so on. Those that are pods of the node are local.
   func service(
-    _ number: UInt32, _ proto: UInt8, _ places: [Place], affinity: UInt32 = 0, flags: UInt32 = 0
+    _ number: UInt32, _ proto: UInt8, _ places: [Place], affinity: UInt32 = 0, flags: UInt32 = 0, listener: UInt32 = 0
   ) throws {
     let slots = try node.loaded.map("martlet_service_slots", key: martlet_slot_key.self, value: UInt32.self)
     let local = [node.a, node.b, node.c].map { $0.address(family) }
@@ -67,13 +67,16 @@ final class Balancer {
     }
     try services.update(
       number,
-      martlet_service(table: number, count: UInt32(places.count), affinity: affinity, flags: flags, listener: 0, pad: 0)
+      martlet_service(
+        table: number, count: UInt32(places.count), affinity: affinity, flags: flags, listener: listener, pad: 0)
     )
   }
 
   /// One service at ``vip``.
-  func balance(_ proto: UInt8, to places: [Place], affinity: UInt32 = 0, flags: UInt32 = 0) throws {
-    try service(Balancer.number, proto, places, affinity: affinity, flags: flags)
+  func balance(
+    _ proto: UInt8, to places: [Place], affinity: UInt32 = 0, flags: UInt32 = 0, listener: UInt32 = 0
+  ) throws {
+    try service(Balancer.number, proto, places, affinity: affinity, flags: flags, listener: listener)
     try frontend(vip, proto)
   }
 

@@ -91,8 +91,8 @@ final class Gateway {
   var nodePlace: Place { Place(address: address, port: nodePort) }
 
   /// A NodePort, for clients from everywhere.
-  func nodePort(_ proto: UInt8, to places: [Place], flags: UInt32 = 0) throws {
-    try stage.service(Balancer.number, proto, places, flags: flags)
+  func nodePort(_ proto: UInt8, to places: [Place], flags: UInt32 = 0, listener: UInt32 = 0) throws {
+    try stage.service(Balancer.number, proto, places, flags: flags, listener: listener)
     let any = Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort)
     try stage.frontend(any, proto, external: Balancer.number)
   }

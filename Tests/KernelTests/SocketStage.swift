@@ -104,7 +104,8 @@ final class SocketStage {
 
   /// Backends have the numbers service * 100 + 1, and so on.
   func service(
-    _ number: UInt32, _ proto: UInt8, _ servers: [Endpoint], affinity: UInt32 = 0, flags: UInt32 = 0
+    _ number: UInt32, _ proto: UInt8, _ servers: [Endpoint], affinity: UInt32 = 0, flags: UInt32 = 0,
+    listener: UInt32 = 0
   ) throws {
     for (index, server) in servers.enumerated() {
       var backend = martlet_backend()
@@ -116,7 +117,7 @@ final class SocketStage {
       try loaded.map("martlet_service_slots").update(bytes(key), bytes(number * 100 + 1 + UInt32(index)))
     }
     let entry = martlet_service(
-      table: number, count: UInt32(servers.count), affinity: affinity, flags: flags, listener: 0, pad: 0)
+      table: number, count: UInt32(servers.count), affinity: affinity, flags: flags, listener: listener, pad: 0)
     try services.update(number, entry)
   }
 

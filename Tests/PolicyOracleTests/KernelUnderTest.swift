@@ -4,6 +4,7 @@ import CMartletABI
 import CMartletBPF
 import Identity
 import JSON
+import KernelABI
 import KubernetesAPI
 import ProxyRules
 
@@ -111,24 +112,22 @@ final class KernelUnderTest {
     let packet = ProbePacket(
       sourceMAC: leaves ? attached.podMAC : attached.hostMAC,
       destinationMAC: leaves ? attached.hostMAC : attached.podMAC, source: source, destination: destination,
-      ipProtocol: question.number, sourcePort: 40_000, destinationPort: question.port)
+      ipProtocol: question.number, destinationPort: question.port)
     var context = SocketBufferContext(interfaceIndex: 1)
     context.ingressInterfaceIndex = MARTLET_TRACE_INGRESS_IFINDEX
     let program = try loaded.program(leaves ? "from_container" : "to_container")
     _ = try program.testRun(data: packet.bytes, context: &context)
-    let words = context.controlBlock
-    let decision = words[Int(MARTLET_TRACE_CB_VERDICT)]
-    switch decision >> UInt32(MARTLET_TRACE_REASON_SHIFT) & 0xFF {
+    let answer = TraceAnswer(context.controlBlock)
+    switch UInt32(answer.dropReason) {
     case 0: break
     case MARTLET_DROP_POLICY_DENY.rawValue: return .denied
     case MARTLET_DROP_POLICY_DENIED.rawValue: return .notAllowed
     case MARTLET_DROP_PROXY_UNSUPPORTED_PROTOCOL.rawValue: return .unreadable
     case let reason: throw UnexpectedDrop(reason: reason)
     }
-    let verdict = decision & (1 << UInt32(MARTLET_TRACE_DIRECTION_SHIFT) - 1)
-    guard verdict == MARTLET_PROXY.rawValue else { return .forwarded }
-    let egress = words[Int(MARTLET_TRACE_CB_EGRESS_PROXY_RULES)]
-    return try said((egress == 0 ? [] : [egress]) + [words[Int(MARTLET_TRACE_CB_PROXY_RULES)]])
+    guard UInt32(answer.verdict) == MARTLET_PROXY.rawValue else { return .forwarded }
+    let egress = answer.egressProxyRules
+    return try said((egress == 0 ? [] : [egress]) + [answer.proxyRules])
   }
 
   /// As `fate`, told by `PolicyVerdicts` from the compiled entries alone.

@@ -136,5 +136,23 @@ import Testing
     try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
     let both = try #require(resolver.resolve(client: client, server: server, transport: .tcp))
     #expect((both.proxyRules, both.egressProxyRules) == (5, 6) && both.isEgressAudit && !both.isAudit)
+    #expect(both.listener == 0)
+
+    // One whose requests are routed; whoever overlooks that finds rules that nobody knows.
+    entry.flags = MARTLET_CT_PROXY.rawValue | MARTLET_CT_ROUTED.rawValue
+    entry.proxy_rules = 7
+    entry.egress_proxy_rules = 0
+    entry.origin_identity = 300
+    entry.service = 4
+    try second.connections.update(ConntrackResolver.key(client: client, server: server).0, entry)
+    let routed = try #require(resolver.resolve(client: client, server: server, transport: .tcp))
+    #expect(routed.listener == 7 && routed.sourceIdentity == 300 && routed.service == 4)
+    #expect(routed.proxyRules == .max)
+    // And one of the node's own programs, which the listener's address tells.
+    let own = SocketAddress(IPAddress("127.0.0.1")!, port: 40000)
+    let led = SocketAddress(IPAddress("127.66.18.52")!, port: 9000)
+    let host = try #require(resolver.resolve(client: own, server: led, transport: .tcp))
+    #expect(host.listener == 0x1234 && host.sourceIdentity == 1 && host.revision == 30)
+    #expect(resolver.resolve(client: own, server: led, transport: .udp) == nil)
   }
 }

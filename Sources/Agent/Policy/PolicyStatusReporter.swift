@@ -73,12 +73,12 @@ final class PolicyStatusReporter: Sendable {
     do throws(KubernetesError) {
       let object = try await api.get(type, namespace: key.namespace, name: key.name)
       let before = object[path: "status", "conditions"]?.arrayValue ?? []
-      let conditions = conditions(status)
+      let conditions = conditions(status, type)
       // A NetworkPolicy has no status: only the event tells.
       if type == NetworkPolicy.resource {
         let enforced = conditions.first { $0.type == "Enforced" }
         let old = said.set(enforced, of: key)
-        return record(key, conditions, old ?? fresh, object, events)
+        return record(key, conditions, old ?? fresh(type), object, events)
       }
       let now = Timestamp.nowText
       let written = conditions.map { condition -> JSONValue in
@@ -104,7 +104,7 @@ final class PolicyStatusReporter: Sendable {
           Condition(
             type: "Enforced", status: $0["status"]?.stringValue ?? "", reason: $0["reason"]?.stringValue ?? "",
             message: $0["message"]?.stringValue ?? "")
-        } ?? fresh, object, events)
+        } ?? fresh(type), object, events)
     } catch {
       if !error.isNotFound { throw error }
       _ = said.set(nil, of: key)
@@ -114,6 +114,7 @@ final class PolicyStatusReporter: Sendable {
   private static let types = Dictionary(
     uniqueKeysWithValues: [
       NetworkPolicy.resource, CiliumNetworkPolicy.resource, CiliumClusterwideNetworkPolicy.resource,
+      CiliumEnvoyConfig.resource, CiliumClusterwideEnvoyConfig.resource,
     ].map { ($0.kind, $0) })
 
   /// An event when a policy stops being enforced as written, and when it is again or on other pods.
@@ -132,16 +133,25 @@ final class PolicyStatusReporter: Sendable {
 
   private static let audited = "Audited"
 
-  /// Of a policy that nothing was said of yet.
-  private static let fresh = Condition(
-    type: "Enforced", status: "True", reason: "Enforced", message: "the policy is enforced as written")
+  /// Of an object that nothing was said of yet.
+  private static func fresh(_ type: ResourceType) -> Condition {
+    let verb = noun(type) == policy ? "enforced" : "followed"
+    return Condition(
+      type: "Enforced", status: "True", reason: "Enforced", message: "the \(noun(type)) is \(verb) as written")
+  }
 
-  private static func conditions(_ status: PolicyObjectStatus) -> [Condition] {
+  private static let policy = "policy"
+
+  private static func noun(_ type: ResourceType) -> String {
+    [CiliumEnvoyConfig.resource, CiliumClusterwideEnvoyConfig.resource].contains(type) ? "configuration" : policy
+  }
+
+  private static func conditions(_ status: PolicyObjectStatus, _ type: ResourceType) -> [Condition] {
     let issues = status.issues.map(\.description)
     let valid =
       status.state == .rejected
       ? Condition(type: "Valid", status: "False", reason: "Rejected", message: issues.joined(separator: "; "))
-      : Condition(type: "Valid", status: "True", reason: "Accepted", message: "the policy is valid")
+      : Condition(type: "Valid", status: "True", reason: "Accepted", message: "the \(noun(type)) is valid")
     let notes = AuditMode.notes(status)
     func enforced(_ isTrue: Bool, _ reason: String, _ parts: [String]) -> Condition {
       Condition(
@@ -151,7 +161,9 @@ final class PolicyStatusReporter: Sendable {
     case .rejected: return [valid, enforced(false, "Rejected", issues + notes)]
     case _ where status.isAudited: return [valid, enforced(false, audited, notes + issues)]
     case .partial: return [valid, enforced(false, "PartlyEnforced", issues + notes)]
-    case .accepted: return [valid, enforced(true, fresh.reason, [fresh.message] + notes)]
+    case .accepted:
+      let fresh = fresh(type)
+      return [valid, enforced(true, fresh.reason, [fresh.message] + notes)]
     }
   }
 }

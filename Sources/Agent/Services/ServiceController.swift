@@ -1,5 +1,6 @@
 import Addressing
 import Datapath
+import Files
 import KubernetesAPI
 import Logging
 import NodeAPI
@@ -23,10 +24,13 @@ actor ServiceController {
   private var traffic: ServiceVolumes
   private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
   private let health = HealthCheckServer()
+  /// What the proxy's routes name, and what it was told of that.
+  private var clusters: Set<String> = []
+  private var clusterFile: RoutedClustersFile
 
   init(
     datapath: Datapath, directory: NodeDirectory, nodeName: String, settings: ServiceSettings = ServiceSettings(),
-    logger: Logger,
+    proxy: ProxyFiles, logger: Logger,
     backendsGone: @escaping @Sendable (Set<UInt32>) -> Void = { _ in }
   ) {
     self.backendsGone = backendsGone
@@ -35,6 +39,7 @@ actor ServiceController {
     self.directory = directory
     self.settings = settings
     self.logger = logger
+    clusterFile = RoutedClustersFile(proxy, logger: logger)
     node = NodeFacts(name: nodeName)
     book = ServiceBook(node: node, settings: settings)
   }
@@ -44,6 +49,7 @@ actor ServiceController {
     let begun = ContinuousClock.now
     for input in inputs { take(input) }
     let all = book.takeChanges().compactMapValues { $0 }
+    if !clusters.isEmpty { clusterFile.write(RoutedClusters(clusters, book)) }
     let compiled = ContinuousClock.now - begun
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
     let whole = ContinuousClock.now - begun
@@ -58,9 +64,26 @@ actor ServiceController {
     for input in inputs { take(input) }
     guard reconciler != nil, book.hasChanges else { return }
     let changes = book.takeChanges()
+    if !RoutedClusters.services(clusters).isDisjoint(with: changes.keys) {
+      clusterFile.write(RoutedClusters(clusters, book))
+    }
     reconciler?.apply(changes, now: .now)
     for (name, service) in changes { checks[name] = service?.healthCheck }
     finish()
+  }
+
+  /// Leads the traffic of Services to the proxy, and that of others no longer.
+  func setRedirects(_ redirects: [ServiceName: [ServiceRedirect]]) {
+    book.set(redirects)
+    apply([])
+  }
+
+  /// The clusters whose endpoints the proxy is told from now on.
+  func setClusters(_ names: Set<String>) {
+    guard names != clusters else { return }
+    clusters = names
+    // Before the whole of the API is known, what an earlier agent said is better than nothing.
+    if reconciler != nil { clusterFile.write(RoutedClusters(clusters, book)) }
   }
 
   /// The Services that the kernel does not have as it should, and why.

@@ -221,8 +221,8 @@ struct martlet_ct_entry {
 	/* MARTLET_CT_PROXY: the rule set; 0: every request is allowed. MARTLET_CT_ROUTED: the
 	 * listener. */
 	__u32 proxy_rules;
-	__u32 flags;	    /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
-	__u32 service;	    /* by which the initiator reached the responder; 0: directly */
+	__u32 flags;   /* enum martlet_ct_flags; 32 bits so that they can be set atomically */
+	__u32 service; /* by which the initiator reached the responder; 0: directly */
 	/*
 	 * MARTLET_CT_PROXY: the initiator's rule set, which binds as well, when both ends have one;
 	 * proxy_rules is the responder's then. 0: there is one set at most, whosever it is. A

@@ -51,10 +51,11 @@ enum CiliumResources {
         column("InternalIP", "string", #".spec.addresses[?(@.type=="InternalIP")].ip"#), ageColumn,
       ]),
     Definition(
-      kind: "CiliumEnvoyConfig", plural: "ciliumenvoyconfigs", short: ["cec"], columns: [ageColumn]),
+      kind: "CiliumEnvoyConfig", plural: "ciliumenvoyconfigs", short: ["cec"], hasStatus: true,
+      columns: [ageColumn, validColumn]),
     Definition(
       kind: "CiliumClusterwideEnvoyConfig", plural: "ciliumclusterwideenvoyconfigs", short: ["ccec"],
-      isNamespaced: false, columns: [ageColumn]),
+      isNamespaced: false, hasStatus: true, columns: [ageColumn, validColumn]),
     Definition(
       kind: "CiliumCIDRGroup", plural: "ciliumcidrgroups", short: ["ccg"], isNamespaced: false,
       extraVersions: ["v2alpha1"]),

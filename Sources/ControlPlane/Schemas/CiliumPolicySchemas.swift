@@ -188,9 +188,11 @@ let ciliumPolicySchemas = #"""
   type CiliumEnvoyConfig # Configuration of the proxy for services of a namespace.
     metadata!: ObjectMeta
     spec: EnvoyConfigSpec
+    status: PolicyStatus
   type CiliumClusterwideEnvoyConfig # Configuration of the proxy for services of all namespaces.
     metadata!: ObjectMeta
     spec: EnvoyConfigSpec
+    status: PolicyStatus
   type EnvoyConfigSpec
     services: [ServiceListener] # Services whose traffic the proxy takes.
     backendServices: [BackendService] # Services whose endpoints the proxy knows.

@@ -17,7 +17,7 @@ public struct FrontendListing: Hashable, Sendable {
     public let number: UInt32
     /// Seconds; 0 for none.
     public let affinity: UInt32
-    /// `maglev`, `source-ranges`, `keep-source`, `drop`.
+    /// `maglev`, `source-ranges`, `keep-source`, `drop`, and `listener=7` where the proxy's listener routes.
     public let flags: [String]
     /// In the order of their numbers.
     public let backends: [Backend]
@@ -58,7 +58,8 @@ extension ServiceMapsContent {
     ]
     return FrontendListing.Balancing(
       number: number, affinity: service.affinity,
-      flags: names.filter { service.flags.contains($0.0) }.map(\.1),
+      flags: names.filter { service.flags.contains($0.0) }.map(\.1)
+        + (service.listener == 0 ? [] : ["listener=\(service.listener)"]),
       backends: counts.sorted { $0.key < $1.key }.map { backend, slots in
         FrontendListing.Backend(
           number: backend, address: backends[backend]?.address, isLocal: backends[backend]?.isLocal ?? false,

@@ -116,6 +116,7 @@ extension ServiceReconciler {
       Array(repeating: $0, count: $1)
     }
     var entry = KernelService(table: 0, count: UInt32(slots.count), affinity: balancer.affinity, flags: [])
+    entry.listener = balancer.listener
     if balancer.sourceRanges != nil { entry.flags.insert(.sourceRanges) }
     if balancer.keepsSource { entry.flags.insert(.keepSource) }
     if balancer.drops, slots.isEmpty { entry.flags.insert(.drop) }

@@ -4,6 +4,8 @@ typealias ConnectionPointer = UnsafeMutablePointer<Connection>
 
 enum RequestPhase: UInt8 {
   case head, body
+  /// The request waits for its next attempt: nothing is read or sent.
+  case paused
   /// The body of a refused request is read and dropped.
   case discard
   /// Nothing more of the client is read until the response is done.
@@ -16,6 +18,8 @@ enum RequestPhase: UInt8 {
 
 enum ResponsePhase: UInt8 {
   case idle, head, body, complete, tunnel
+  /// More of the proxy's own answer is still to be put into the buffer.
+  case local
 }
 
 /// Everything about one client connection, in memory that the worker recycles. A trivial type: the engine copies and
@@ -32,11 +36,18 @@ struct Connection {
   var context = ResponseContext()
 
   var clientAddress: SocketAddress
+  /// Of a routed connection: the backend of the last request that was sent on.
   var serverAddress: SocketAddress
+  /// Of a routed connection: what holds between the client and that backend.
   var policy = ConnectionPolicy.denied
   var isResolved = false
   /// Generation of the rules at which `policy` was resolved.
   var generation: UInt64 = 0
+
+  /// The number of its `RoutedConnection`; 0: its requests are not routed.
+  var routed: UInt32 = 0
+  /// What is read of the request's body is kept for another attempt.
+  var isHolding = false
 
   // One exchange.
   var hasExchange = false

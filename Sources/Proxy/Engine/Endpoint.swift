@@ -24,7 +24,10 @@ struct Endpoint {
   var validated = 0
   var end = 0
 
+  /// Octets that are read into a buffer.
   static let capacity = 65536
+  /// Room behind them, for what a head gets longer by when it is rewritten.
+  static let slack = 16384
 
   @inline(__always) var pending: Int { validated &- start }
   @inline(__always) var unexamined: Int { end &- validated }
@@ -65,6 +68,24 @@ struct Endpoint {
     validated &-= start
     end &-= start
     start = 0
+  }
+
+  /// Puts `count` octets in the place of the `length` ones from `validated` on, before which nothing waits.
+  /// - Returns: false when they do not fit; nothing has changed then.
+  mutating func replaceHead(_ length: Int, by new: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+    guard let base else { return false }
+    let rest = validated &+ length
+    if count <= rest {
+      start = rest &- count
+    } else {
+      guard count &+ end &- rest <= Self.capacity &+ Self.slack else { return false }
+      memmove(base + count, base + rest, end &- rest)
+      end = count &+ end &- rest
+      start = 0
+    }
+    validated = start
+    memcpy(base + start, new, count)
+    return true
   }
 
   @inline(__always)

@@ -5,6 +5,9 @@ final class ProxyShared: Sendable {
   let resolver: any ConnectionResolver
   let dialer: any UpstreamDialer
   let rules: RuleStore
+  let routes: RouteStore
+  /// nil: routed requests are denied.
+  let judge: (any BackendJudge)?
   let limits: HTTPLimits
   let timeouts: ProxyTimeouts
   let sink: AccessSink
@@ -15,13 +18,16 @@ final class ProxyShared: Sendable {
   let takers: [RuleKind: any ConnectionTaker]
 
   init(
-    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, options: ProxyOptions,
+    resolver: any ConnectionResolver, dialer: any UpstreamDialer, rules: RuleStore, routes: RouteStore,
+    judge: (any BackendJudge)?, options: ProxyOptions,
     listeners: [Int32], mailboxes: [WorkerMailbox], takers: [RuleKind: any ConnectionTaker]
   ) {
     self.takers = takers
     self.resolver = resolver
     self.dialer = dialer
     self.rules = rules
+    self.routes = routes
+    self.judge = judge
     limits = options.limits
     timeouts = options.timeouts
     sink = options.accessSink

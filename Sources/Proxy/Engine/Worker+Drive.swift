@@ -82,9 +82,9 @@ extension Worker {
     }
     if side.end == side.start {
       side.clear()
-    } else if side.end == Endpoint.capacity {
+    } else if side.end >= Endpoint.capacity {
       side.compact()
-      if side.end == Endpoint.capacity { return nil }
+      if side.end >= Endpoint.capacity { return nil }
     }
     return base
   }
@@ -172,7 +172,7 @@ extension Worker {
     case .complete:
       // What a client sends ahead waits in the socket; it is read only to learn whether the client has gone.
       return c.pointee.client.isHangingUp || c.pointee.client.hasEnded ? .needsMore : .blocked
-    case .closed: return .blocked
+    case .paused, .closed: return .blocked
     }
   }
 
@@ -197,7 +197,7 @@ extension Worker {
         finishTunnel(c)
       }
       return true
-    case .closed: return true
+    case .paused, .closed: return true
     }
   }
 
@@ -280,6 +280,9 @@ extension Worker {
     case .tunnel:
       guard unexamined > 0 else { return .needsMore }
       c.pointee.upstream.validated = c.pointee.upstream.end
+      return .moved
+    case .local:
+      continueAnswer(c)
       return .moved
     }
   }

@@ -48,7 +48,11 @@ extension Worker {
     if isAborted { counters.aborted.add() }
     counters.requestOctets.add(c.pointee.requestOctets)
     counters.responseOctets.add(c.pointee.responseOctets)
-    if log.isEnabled { log.append(c.pointee, now: Clock.monotonic(), isAborted: isAborted) }
+    if log.isEnabled {
+      let notes = c.pointee.routed == 0 ? nil : routingNotes(c)
+      log.append(c.pointee, now: Clock.monotonic(), isAborted: isAborted, routing: notes)
+    }
+    if c.pointee.routed != 0 { endRouted(c) }
     if let block = c.pointee.block {
       blocks.give(block)
       c.pointee.block = nil
@@ -82,6 +86,7 @@ extension Worker {
     guard c.pointee.request != .closed else { return }
     report(c, isAborted: true)
     if !park(c) { closeUpstream(c) }
+    if c.pointee.routed != 0 { forgetRouted(c) }
     release(&c.pointee.client)
     close(c.pointee.client.fd)
     c.pointee.request = .closed
@@ -106,6 +111,7 @@ extension Worker {
       let rest = self.now &- min(self.now, c.pointee.activeAt)
       switch c.pointee.request {
       case .head:
+        let (head, idle) = c.pointee.policy.listener == 0 ? (head, idle) : self.limitsBetweenRequests(c, head, idle)
         if c.pointee.headStartedAt != 0 {
           if self.now &- c.pointee.headStartedAt >= head { self.expireHead(c) }
         } else if rest >= idle {
@@ -113,6 +119,8 @@ extension Worker {
         }
       case .linger:
         if rest >= lingering { self.closeConnection(c) }
+      // These have timers of their own.
+      case .body, .complete, .tunnel where c.pointee.routed != 0: break
       case .body, .complete, .discard:
         if c.pointee.upstream.fd >= 0 && !c.pointee.isConnected && c.pointee.response == .head {
           if self.now &- c.pointee.connectStartedAt >= connect {
@@ -128,7 +136,7 @@ extension Worker {
         }
       case .tunnel:
         if rest >= stall { self.abort(c, resets: true) }
-      case .closed: break
+      case .paused, .closed: break
       }
     }
   }

@@ -18,6 +18,7 @@ extension Worker {
   /// Makes the connection's policy that of now: to be called before the request in `head` is judged.
   func refreshPolicy(_ c: ConnectionPointer) {
     refreshTable()
+    if c.pointee.policy.listener != 0 { return refreshRouted(c) }
     guard c.pointee.isResolved, c.pointee.generation == tableVersion,
       c.pointee.policy.revision == shared.resolver.revision, hasMatchers(c.pointee.policy)
     else { return resolve(c) }
@@ -61,7 +62,7 @@ extension Worker {
     return decision
   }
 
-  private func resolve(_ c: ConnectionPointer) {
+  func resolve(_ c: ConnectionPointer) {
     adopt(
       shared.resolver.resolve(
         client: c.pointee.clientAddress, server: c.pointee.serverAddress, transport: .tcp), c)
@@ -75,18 +76,39 @@ extension Worker {
   }
 
   func requestFacts(_ bytes: UnsafeMutablePointer<UInt8>) -> HTTPRequestFacts {
-    let raw = UnsafeRawPointer(bytes)
-    @inline(__always)
+    head.facts(bytes, fields, facts)
+  }
+}
+
+extension RequestHead {
+  /// The request as rules and routes see it; `storage` holds what is said about its fields.
+  @inline(__always)
+  func facts(
+    _ bytes: UnsafePointer<UInt8>, _ fields: FieldSection, _ storage: UnsafeMutablePointer<HTTPHeaderFacts>
+  ) -> HTTPRequestFacts {
     func view(_ range: ByteRange) -> UnsafeRawBufferPointer {
-      UnsafeRawBufferPointer(start: raw + range.start, count: range.count)
-    }
-    let lines = fields.lines
-    for index in 0..<lines.count {
-      (facts + index).initialize(to: HTTPHeaderFacts(name: view(lines[index].name), value: view(lines[index].value)))
+      UnsafeRawBufferPointer(start: bytes + range.start, count: range.count)
     }
     return HTTPRequestFacts(
-      method: view(head.method), path: view(head.path), host: head.host.count > 0 ? view(head.host) : nil,
-      headers: UnsafeBufferPointer(start: facts, count: lines.count))
+      method: view(method), path: view(path), host: host.count > 0 ? view(host) : nil,
+      headers: fields.facts(bytes, storage))
+  }
+}
+
+extension FieldSection {
+  /// The fields as rules and routes see them, in `storage`.
+  @inline(__always)
+  func facts(
+    _ bytes: UnsafePointer<UInt8>, _ storage: UnsafeMutablePointer<HTTPHeaderFacts>
+  ) -> UnsafeBufferPointer<HTTPHeaderFacts> {
+    func view(_ range: ByteRange) -> UnsafeRawBufferPointer {
+      UnsafeRawBufferPointer(start: bytes + range.start, count: range.count)
+    }
+    let lines = self.lines
+    for index in 0..<lines.count {
+      (storage + index).initialize(to: HTTPHeaderFacts(name: view(lines[index].name), value: view(lines[index].value)))
+    }
+    return UnsafeBufferPointer(start: storage, count: lines.count)
   }
 }
 

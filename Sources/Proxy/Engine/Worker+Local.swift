@@ -21,6 +21,7 @@ extension Worker {
   /// The server's side is of no more use for this exchange.
   func failUpstream(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     closeUpstream(c)
+    if c.pointee.request == .paused { c.pointee.request = routed(c)?.isComplete == true ? .complete : .body }
     if c.pointee.request != .complete {
       c.pointee.request = .complete
       c.pointee.closesAfter = true
@@ -28,15 +29,39 @@ extension Worker {
     // What was not sent of the request must not be sent to the next server connection.
     c.pointee.client.start = c.pointee.client.validated
     if c.pointee.context.isCONNECT || c.pointee.context.wantsUpgrade { c.pointee.closesAfter = true }
+    if let connection = routed(c) {
+      connection.leave(failed: true)
+      return respondRouted(c, status: status, reason: reason)
+    }
     respond(c, status: status, reason: reason, closes: false)
   }
 
-  private static func phrase(_ status: Int) -> StaticString {
+  static func phrase(_ status: Int) -> StaticString {
     switch status {
+    case 200: "OK"
+    case 201: "Created"
+    case 202: "Accepted"
+    case 204: "No Content"
+    case 301: "Moved Permanently"
+    case 302: "Found"
+    case 303: "See Other"
+    case 304: "Not Modified"
+    case 307: "Temporary Redirect"
+    case 308: "Permanent Redirect"
     case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
     case 408: "Request Timeout"
+    case 409: "Conflict"
+    case 410: "Gone"
     case 414: "URI Too Long"
+    case 418: "I'm a teapot"
+    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
+    case 501: "Not Implemented"
     case 502: "Bad Gateway"
     case 503: "Service Unavailable"
     case 504: "Gateway Timeout"
@@ -51,34 +76,21 @@ extension Worker {
   ) {
     release(&c.pointee.upstream)
     guard let memory = room(&c.pointee.upstream, upstreamScratch) else { return }
-    var at = 0
-    func put(_ text: StaticString) {
-      memcpy(memory + at, text.utf8Start, text.utf8CodeUnitCount)
-      at += text.utf8CodeUnitCount
-    }
-    func put(_ number: Int) {
-      var divisor = 1
-      while number / divisor >= 10 { divisor *= 10 }
-      while divisor > 0 {
-        memory[at] = UInt8(truncatingIfNeeded: number / divisor % 10 + 0x30)
-        at += 1
-        divisor /= 10
-      }
-    }
-    put("HTTP/1.1 ")
-    put(status)
-    put(" ")
-    put(phrase)
-    put("\r\ncontent-type: text/plain\r\ncontent-length: ")
-    put(body.utf8CodeUnitCount + end.utf8CodeUnitCount)
-    if c.pointee.closesAfter || c.pointee.requestCloses { put("\r\nconnection: close") }
-    put("\r\n\r\n")
+    var writer = HeadWriter(memory, capacity: Endpoint.capacity)
+    writer.put("HTTP/1.1 ")
+    writer.put(decimal: status)
+    writer.put(" ")
+    writer.put(phrase)
+    writer.put("\r\ncontent-type: text/plain\r\ncontent-length: ")
+    writer.put(decimal: body.utf8CodeUnitCount + end.utf8CodeUnitCount)
+    if c.pointee.closesAfter || c.pointee.requestCloses { writer.put("\r\nconnection: close") }
+    writer.put("\r\n\r\n")
     if !c.pointee.context.isHEAD {
-      put(body)
-      put(end)
+      writer.put(body)
+      writer.put(end)
     }
-    c.pointee.upstream.validated = at
-    c.pointee.upstream.end = at
+    c.pointee.upstream.validated = writer.count
+    c.pointee.upstream.end = writer.count
     c.pointee.response = .complete
     c.pointee.statusCode = UInt16(truncatingIfNeeded: status)
   }

@@ -77,14 +77,10 @@ extension Worker {
     let framing = head.framing
     c.pointee.requestBody = BodyReader(framing)
     refreshPolicy(c)
+    if c.pointee.policy.listener != 0 { return route(c, bytes) }
     if c.pointee.policy.egressProxyRules != 0 {
-      let decision = judgeEgress(c, bytes)
-      if decision == .deny { return refuse(c) }
-      if case .allowWithMismatches(let rule) = decision {
-        // The server's rules judge what the server would get, as if the client had a proxy of its own before.
-        guard rewrite(c, bytes, rule: rule, by: recentOfEgress), let rewritten = parseAgain(c) else { return }
-        bytes = rewritten
-      }
+      guard let passed = passEgress(c, bytes) else { return }
+      bytes = passed
     }
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c) }
@@ -99,6 +95,20 @@ extension Worker {
     if c.pointee.upstream.fd < 0 && !takeParked(c) && !dial(c) { return }
     c.pointee.isReplayable = c.pointee.upstreamRequests > 0 && isRepeatable(c)
     c.pointee.upstreamRequests &+= 1
+  }
+
+  /// Judges the request in `head`, at `bytes`, by the client's own rules, and does what they want done to it.
+  /// - Returns: where it stands now; nil when it was answered.
+  func passEgress(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> UnsafeMutablePointer<UInt8>? {
+    switch judgeEgress(c, bytes) {
+    case .allow: return bytes
+    case .deny:
+      refuse(c)
+      return nil
+    case .allowWithMismatches(let rule):
+      // The server's rules judge what the server would get, as if the client had a proxy of its own before.
+      return rewrite(c, bytes, rule: rule, by: recentOfEgress) ? parseAgain(c) : nil
+    }
   }
 
   /// Keeps what the access record and a second attempt need: the head leaves its buffer before the exchange ends.
@@ -125,17 +135,24 @@ extension Worker {
     c.pointee.host = copy(head.host, limit: AccessLog.maximumText)
   }
 
-  private func refuse(_ c: ConnectionPointer) {
+  func refuse(_ c: ConnectionPointer) {
     counters.denied.add()
     c.pointee.isDenied = true
+    let closes = passOver(c)
+    respondDenied(c, closes: closes)
+    c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard
+  }
+
+  /// Takes the head of a request that the proxy answers itself.
+  /// - Returns: whether the connection has to end with the answer.
+  func passOver(_ c: ConnectionPointer) -> Bool {
     c.pointee.client.start &+= head.length
     c.pointee.client.validated &+= head.length
     // A client that waits for 100 may or may not send its body after a 403; only closing is unambiguous.
     let keeps = !head.wantsClose && !head.expectsContinue && !head.isCONNECT && !head.wantsUpgrade
     var fits = true
     if case .length(let count) = head.framing, count > Self.discardLimit { fits = false }
-    respondDenied(c, closes: !(keeps && fits))
-    c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard
+    return !(keeps && fits)
   }
 
   func readRequestBody(_ c: ConnectionPointer, forwards: Bool) -> Step {
@@ -143,6 +160,7 @@ extension Worker {
     var used = 0
     let outcome = c.pointee.requestBody.consume(
       base + c.pointee.client.validated, count: c.pointee.client.unexamined, limits: limits, used: &used)
+    if c.pointee.isHolding { hold(c, base + c.pointee.client.validated, used) }
     c.pointee.client.validated &+= used
     if !forwards {
       c.pointee.client.start = c.pointee.client.validated
@@ -157,6 +175,7 @@ extension Worker {
       return .moved
     case .complete:
       c.pointee.request = .complete
+      if c.pointee.routed != 0 && forwards { requestEnded(c) }
       return .moved
     case .fault(let fault):
       counters.malformed.add()

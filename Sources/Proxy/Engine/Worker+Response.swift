@@ -26,7 +26,10 @@ extension Worker {
       failUpstream(c, status: 502, reason: "the server switched protocols before the request had ended")
       return .moved
     }
-    if !responseHead.isInterim { restoreClose(c) }
+    if !responseHead.isInterim {
+      if c.pointee.routed != 0, !takeRouted(c) { return .moved }
+      restoreClose(c)
+    }
     c.pointee.upstream.validated &+= responseHead.length
     c.pointee.responseReader = ResponseReader()
     if responseHead.isInterim {
@@ -69,7 +72,7 @@ extension Worker {
     switch c.pointee.response {
     case .idle:
       closeUpstream(c)
-    case .complete:
+    case .complete, .local:
       return false
     case .head:
       endedBeforeResponse(c, error: c.pointee.upstream.failure)
@@ -96,6 +99,7 @@ extension Worker {
   }
 
   private func endedBeforeResponse(_ c: ConnectionPointer, error: Int32) {
+    if c.pointee.routed != 0 { return routedEnded(c, error: error) }
     if !c.pointee.sawResponse && c.pointee.isReplayable && replay(c) { return }
     if !c.pointee.isConnected {
       counters.upstreamFailures.add()
@@ -164,8 +168,12 @@ extension Worker {
     c.pointee.connectStartedAt = now
     let fd = shared.dialer.dial(client: c.pointee.clientAddress, server: c.pointee.serverAddress)
     guard fd >= 0 else {
-      counters.upstreamFailures.add()
-      failUpstream(c, status: 503, reason: Self.reason(ofConnect: -fd))
+      if c.pointee.routed != 0 {
+        routedEnded(c, error: -fd)
+      } else {
+        counters.upstreamFailures.add()
+        failUpstream(c, status: 503, reason: Self.reason(ofConnect: -fd))
+      }
       return false
     }
     counters.upstreamConnections.add()

@@ -17,13 +17,19 @@ extension Worker {
   /// Keeps the server's connection for others when nothing is left on it.
   /// - Returns: whether `c` has none any more.
   func park(_ c: ConnectionPointer) -> Bool {
-    let upstream = c.pointee.upstream
-    guard upstream.fd >= 0, !isDraining, c.pointee.upstreamRequests > 0, c.pointee.isConnected, !c.pointee.isPrivate,
-      !c.pointee.closesAfter, !c.pointee.responseCloses, !c.pointee.sentHalfClose,
+    guard !c.pointee.closesAfter, !c.pointee.responseCloses, !c.pointee.sentHalfClose,
       c.pointee.request == .head || c.pointee.request == .complete,
       c.pointee.response == .idle || c.pointee.response == .complete, !c.pointee.hasExchange,
-      c.pointee.client.pending == 0, upstream.pending == 0, upstream.unexamined == 0, !upstream.hasEnded,
-      !upstream.isHangingUp
+      c.pointee.client.pending == 0
+    else { return false }
+    return parkIdle(c)
+  }
+
+  /// As `park`, of a connection on which no exchange is under way.
+  func parkIdle(_ c: ConnectionPointer) -> Bool {
+    let upstream = c.pointee.upstream
+    guard upstream.fd >= 0, !isDraining, c.pointee.upstreamRequests > 0, c.pointee.isConnected, !c.pointee.isPrivate,
+      upstream.pending == 0, upstream.unexamined == 0, !upstream.hasEnded, !upstream.isHangingUp
     else { return false }
     let timeout = shared.timeouts.upstreamIdle.nanoseconds
     let revision = shared.resolver.revision
@@ -40,7 +46,7 @@ extension Worker {
 
   /// Gives the request in `head` a parked connection, if it may have one and there is one.
   func takeParked(_ c: ConnectionPointer) -> Bool {
-    guard !parked.isEmpty, isRepeatable(c), !c.pointee.isPrivate, c.pointee.isResolved,
+    guard !parked.isEmpty, c.pointee.routed != 0 || isRepeatable(c), !c.pointee.isPrivate, c.pointee.isResolved,
       c.pointee.policy.revision == shared.resolver.revision, let fd = parked.take(key(c))
     else { return false }
     counters.upstreamReuses.add()
@@ -88,20 +94,24 @@ extension Worker {
 
   // MARK: `Connection: close`, which is between client and proxy (RFC 9110, 7.6.1)
 
+  /// The one `Connection` field of a head, if all that it says is `close`. Other options name fields that would have to go
+  /// too.
+  func closeLine(_ bytes: UnsafePointer<UInt8>) -> FieldLine? {
+    var found: FieldLine?
+    for line in fields.lines
+    where line.name.count == 10 && line.name.equalsIgnoringCase("connection", in: bytes) {
+      guard found == nil, line.value.count == 5, line.value.equalsIgnoringCase("close", in: bytes) else { return nil }
+      found = line
+    }
+    return found
+  }
+
   /// Takes the client's `Connection: close` out of a request that may be sent over a connection that stays. The client's
   /// own connection ends all the same.
   func keepUpstreamOpen(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
     guard head.wantsClose, head.isHTTP11, isRepeatable(c), !c.pointee.isPrivate, !isDraining,
-      shared.timeouts.upstreamIdle > .zero, let block = c.pointee.block
+      shared.timeouts.upstreamIdle > .zero, let block = c.pointee.block, let line = closeLine(bytes)
     else { return }
-    var found: FieldLine?
-    for line in fields.lines
-    where line.name.count == 10 && line.name.equalsIgnoringCase("connection", in: bytes) {
-      // Other options name fields that would have to go too.
-      guard found == nil, line.value.count == 5, line.value.equalsIgnoringCase("close", in: bytes) else { return }
-      found = line
-    }
-    guard let line = found else { return }
     var end = line.value.end
     while bytes[end] != Octet.lineFeed { end &+= 1 }
     end &+= 1

@@ -75,7 +75,7 @@ extension Worker {
   private func substitute(_ c: ConnectionPointer, _ new: [UInt8]) -> Bool {
     let rest = c.pointee.client.unexamined - head.length
     c.pointee.client.compact()
-    guard let base = c.pointee.client.base, new.count + rest <= Endpoint.capacity else {
+    guard let base = c.pointee.client.base, new.count + rest <= Endpoint.capacity + Endpoint.slack else {
       c.pointee.client.start = c.pointee.client.end
       c.pointee.client.validated = c.pointee.client.end
       c.pointee.request = .complete

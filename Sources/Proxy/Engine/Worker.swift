@@ -22,12 +22,14 @@ final class Worker {
   let clientScratch: UnsafeMutablePointer<UInt8>
   let upstreamScratch: UnsafeMutablePointer<UInt8>
   private let events: UnsafeMutablePointer<epoll_event>
+  /// Everything about routed connections; nil until there is one.
+  var routing: RoutingWork?
 
   var fields = FieldSection()
   var head = RequestHead()
   var responseHead = ResponseHead()
   var facts: UnsafeMutablePointer<HTTPHeaderFacts>
-  var buffers = BufferPool(size: Endpoint.capacity, reserve: 64)
+  var buffers = BufferPool(size: Endpoint.capacity + Endpoint.slack, reserve: 64)
   var blocks = BufferPool(size: Worker.blockSize, reserve: 256)
   var connections = ConnectionList()
   var parked = ParkedConnections()
@@ -64,8 +66,8 @@ final class Worker {
     limits = shared.limits
     epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
     guard epoll >= 0 else { throw SocketError("epoll_create", errno: errno) }
-    clientScratch = .allocate(capacity: Endpoint.capacity)
-    upstreamScratch = .allocate(capacity: Endpoint.capacity)
+    clientScratch = .allocate(capacity: Endpoint.capacity + Endpoint.slack)
+    upstreamScratch = .allocate(capacity: Endpoint.capacity + Endpoint.slack)
     events = .allocate(capacity: Self.eventCapacity)
     facts = .allocate(capacity: FieldSection.capacity)
     log = AccessLog(shared.sink, counters: mailbox.counters)
@@ -98,6 +100,7 @@ final class Worker {
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
       runQueued()
+      if routing != nil { fireTimers() }
       connections.recycleDead()
       if now >= nextSweep { sweepAll() }
       log.flushIfDue(now: now)
@@ -114,6 +117,7 @@ final class Worker {
       next = nextSweep
     }
     if let deadline = log.deadline { next = min(next, deadline) }
+    if let deadline = routing?.timers.first { next = min(next, deadline) }
     if isDraining { next = min(next, drainEnd) }
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)

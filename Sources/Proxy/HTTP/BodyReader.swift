@@ -9,6 +9,9 @@ struct BodyReader {
     if case .length(let count) = framing { remaining = count }
   }
 
+  /// Whether there is no body.
+  var isEmpty: Bool { framing == .none }
+
   /// Whether the end of the connection ends the body.
   var endsWithConnection: Bool { framing == .untilClose }
 

@@ -28,6 +28,10 @@ struct TransparentListeners: Sendable {
   /// Puts the listeners where the datapath looks for them, in place of those of an earlier proxy.
   func register(pins: String) throws(BPFError) {
     try register(in: SocketMap.fromPin(MapName.listeners.pin(in: pins)))
+    let ports: BPFMap<UInt32, UInt32> = try .fromPin(MapName.listenerPorts.pin(in: pins))
+    for (index, listener) in [(MARTLET_LISTENER_IPV4, ipv4), (MARTLET_LISTENER_IPV6, ipv6)] {
+      try ports.update(UInt32(index.rawValue), UInt32(listener.address.port.bigEndian))
+    }
   }
 
   func register(in map: SocketMap) throws(BPFError) {

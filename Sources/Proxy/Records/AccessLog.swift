@@ -38,24 +38,26 @@ struct AccessLog {
   }
 
   /// Adds the record of a connection's exchange that ended at `now`.
-  mutating func append(_ connection: Connection, now: UInt64, isAborted: Bool) {
+  ///
+  /// - Parameter routing: What became of it by its route; nil for a connection that is not routed.
+  mutating func append(_ connection: Connection, now: UInt64, isAborted: Bool, routing: RoutingNotes? = nil) {
     let text = connection.block
     let method = text == nil ? 0 : min(connection.method.count, Self.maximumText)
     let path = text == nil ? 0 : min(connection.path.count, Self.maximumPath)
     let host = text == nil ? 0 : min(connection.host.count, Self.maximumText)
     let failure = connection.failure?.utf8CodeUnitCount ?? 0
-    let length = AccessRecord.headerSize + method + path + host + failure
-    if count + length > Self.capacity { flush(now: now) }
+    let limit = AccessRecord.headerSize + method + path + host + failure + (routing == nil ? 0 : 2 * Self.maximumText)
+    if count + limit > Self.capacity { flush(now: now) }
     let at = buffer + count
     func put<Integer: FixedWidthInteger>(_ offset: Int, _ value: Integer) {
       at.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self)
     }
     let latency = now &- connection.startedAt
+    let server = routing?.server ?? connection.serverAddress
     let flags =
       (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
       | (connection.isAudited ? AccessRecord.auditedFlag : 0)
       | (connection.isEgress ? AccessRecord.egressFlag : 0)
-    put(0, UInt16(length))
     put(2, AccessRecord.layout)
     put(3, flags)
     put(4, connection.rule)
@@ -64,11 +66,11 @@ struct AccessLog {
     put(24, connection.requestOctets)
     put(32, connection.responseOctets)
     put(40, connection.judgedBy)
-    put(44, connection.policy.sourceIdentity)
-    put(48, connection.policy.destinationIdentity)
+    put(44, routing?.sourceIdentity ?? connection.policy.sourceIdentity)
+    put(48, routing?.destinationIdentity ?? connection.policy.destinationIdentity)
     put(52, connection.statusCode)
     put(54, connection.clientAddress.port)
-    put(56, connection.serverAddress.port)
+    put(56, server.port)
     put(58, UInt16(method))
     put(60, UInt16(path))
     put(62, UInt16(host))
@@ -77,15 +79,27 @@ struct AccessLog {
     put(100, connection.policy.service)
     put(64, connection.clientAddress.address.high.byteSwapped)
     put(72, connection.clientAddress.address.low.byteSwapped)
-    put(80, connection.serverAddress.address.high.byteSwapped)
-    put(88, connection.serverAddress.address.low.byteSwapped)
+    put(80, server.address.high.byteSwapped)
+    put(88, server.address.low.byteSwapped)
+    put(104, routing?.listener ?? 0)
+    put(112, routing?.dropReason ?? 0)
+    put(114, routing?.retries ?? 0)
+    var end = AccessRecord.headerSize
     if let text {
-      memcpy(at + AccessRecord.headerSize, text + connection.method.start, method)
-      memcpy(at + AccessRecord.headerSize + method, text + connection.path.start, path)
-      memcpy(at + AccessRecord.headerSize + method + path, text + connection.host.start, host)
+      memcpy(at + end, text + connection.method.start, method)
+      memcpy(at + end + method, text + connection.path.start, path)
+      memcpy(at + end + method + path, text + connection.host.start, host)
+      end += method + path + host
     }
-    if let text = connection.failure { memcpy(at + length - failure, text.utf8Start, failure) }
-    count += length
+    if let text = connection.failure {
+      memcpy(at + end, text.utf8Start, failure)
+      end += failure
+    }
+    let (route, cluster) = routing?.write(to: at + end) ?? (0, 0)
+    put(108, UInt16(route))
+    put(110, UInt16(cluster))
+    put(0, UInt16(end + route + cluster))
+    count += end + route + cluster
     records &+= 1
     if deadline == nil { deadline = now &+ Self.patience }
   }

@@ -4,7 +4,7 @@ import Addressing
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (6)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (9)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u64 request octets          32  u64 response octets
 ///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
@@ -12,13 +12,16 @@ import Addressing
 ///    58  u16 method length           60  u16 path length     62  u16 host length
 ///    64  16 octets client            80  16 octets server
 ///    96  u16 mismatches              98  u16 failure length 100  u32 service
-///   104  method, path, host, failure
+///   104  u32 listener             108  u16 route length   110  u16 cluster length
+///   112  u16 drop reason          114  u16 retries
+///   116  method, path, host, failure, route, cluster
 public struct AccessRecord: Hashable, Sendable {
   /// When the request's head was complete: nanoseconds since 1970.
   public var time: UInt64
   /// From then to the last octet of the response handed to the kernel, in nanoseconds.
   public var latency: UInt64
   public var client: SocketAddress
+  /// Of a routed request: the backend that it was sent to, or the service's address where it was sent to none.
   public var server: SocketAddress
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32
@@ -48,9 +51,20 @@ public struct AccessRecord: Hashable, Sendable {
   public var host: String
   /// Why the proxy itself answered with an error, be it the client's or the server's; empty when it did not.
   public var failure: String
+  /// The number of the listener that routed the request; 0 for none.
+  public var listener: UInt32
+  /// The name of its route, or that of the virtual host with the route's place in it, as `host[2]`; at most 255 octets.
+  public var route: String
+  /// The cluster that the request was for; empty where the proxy answered itself. At most 255 octets.
+  public var cluster: String
+  /// Hubble's drop reason when policy denies the client the backend; then `rule` is the one that denied, 0 when none allows.
+  /// Else 0.
+  public var dropReason: UInt16
+  /// Attempts beyond the first.
+  public var retries: UInt16
 
-  static let headerSize = 104
-  static let layout: UInt8 = 6
+  static let headerSize = 116
+  static let layout: UInt8 = 9
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
@@ -66,7 +80,7 @@ public struct AccessRecord: Hashable, Sendable {
         low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)))
     }
     guard bytes.count >= Self.headerSize else { return nil }
-    let counts = [58, 60, 62, 98].map { Int(number($0, UInt16.self)) }
+    let counts = [58, 60, 62, 98, 108, 110].map { Int(number($0, UInt16.self)) }
     guard bytes[2] == Self.layout, Self.headerSize + counts.reduce(0, +) <= bytes.count else { return nil }
     var at = Self.headerSize
     func text(_ count: Int) -> String {
@@ -94,5 +108,10 @@ public struct AccessRecord: Hashable, Sendable {
     path = text(counts[1])
     host = text(counts[2])
     failure = text(counts[3])
+    route = text(counts[4])
+    cluster = text(counts[5])
+    listener = number(104, UInt32.self)
+    dropReason = number(112, UInt16.self)
+    retries = number(114, UInt16.self)
   }
 }

@@ -33,6 +33,8 @@ final class ProxyCounters: Sendable {
   let requestOctets = Counter()
   let responseOctets = Counter()
   let lostRecords = Counter()
+  let retries = Counter()
+  let timeouts = Counter()
 }
 
 /// Totals over all workers since the start.
@@ -56,6 +58,10 @@ public struct ProxyStatistics: Hashable, Sendable {
   public var responseOctets: UInt64 = 0
   /// Access records that the sink did not take.
   public var lostAccessRecords: UInt64 = 0
+  /// Attempts beyond the first, as routes want them.
+  public var retries: UInt64 = 0
+  /// Routed requests, or attempts of them, whose time was over.
+  public var timeouts: UInt64 = 0
 
   mutating func add(_ counters: ProxyCounters) {
     acceptedConnections &+= counters.accepted.current
@@ -75,5 +81,7 @@ public struct ProxyStatistics: Hashable, Sendable {
     requestOctets &+= counters.requestOctets.current
     responseOctets &+= counters.responseOctets.current
     lostAccessRecords &+= counters.lostRecords.current
+    retries &+= counters.retries.current
+    timeouts &+= counters.timeouts.current
   }
 }

@@ -49,6 +49,13 @@ struct ClusterSpecification: Hashable, Sendable {
     self.seats = merged
   }
 
+  /// The same with the endpoints of one family.
+  func ofFamily(isIPv4: Bool) -> ClusterSpecification {
+    ClusterSpecification(
+      name: name, connectTimeout: connectTimeout, balancing: balancing,
+      seats: seats.filter { $0.address.address.isIPv4 == isIPv4 })
+  }
+
   /// Where nothing else is written, as for a Cluster.
   static let connectTimeout = Duration.seconds(5)
 }

@@ -12,24 +12,57 @@ public final class RoutedCluster: Sendable {
   private let shares: Shares
   private let choice: EndpointChoice
   private let turns: Turns
+  /// The endpoints of one family each, where there are both.
+  private let families: (ipv4: RoutedCluster, ipv6: RoutedCluster)?
 
   public var name: String { specification.name }
   /// For a connection to an endpoint.
   public var connectTimeout: Duration { specification.connectTimeout }
 
   /// - Parameter previous: The cluster of that name until now.
-  init(_ specification: ClusterSpecification, metrics: ClusterMetrics, reusing previous: RoutedCluster? = nil) {
-    self.specification = specification
-    self.metrics = metrics
+  convenience init(
+    _ specification: ClusterSpecification, metrics: ClusterMetrics, reusing previous: RoutedCluster? = nil
+  ) {
     let known = Dictionary(
       previous?.endpoints.map { ($0.address, $0) } ?? [], uniquingKeysWith: { first, _ in first })
-    endpoints = specification.seats.map { seat in
+    let endpoints = specification.seats.map { seat in
       if let endpoint = known[seat.address], endpoint.hostname == seat.hostname { return endpoint }
       return RoutedEndpoint(seat.address, hostname: seat.hostname)
     }
+    self.init(specification, endpoints, metrics: metrics, reusing: previous)
+  }
+
+  private init(
+    _ specification: ClusterSpecification, _ endpoints: [RoutedEndpoint], metrics: ClusterMetrics,
+    reusing previous: RoutedCluster?
+  ) {
+    self.specification = specification
+    self.endpoints = endpoints
+    self.metrics = metrics
     turns = previous?.turns ?? Turns()
     shares = Shares(specification.seats.map(\.weight))
     choice = EndpointChoice(specification)
+    func family(isIPv4: Bool, _ previous: RoutedCluster?) -> RoutedCluster {
+      RoutedCluster(
+        specification.ofFamily(isIPv4: isIPv4), endpoints.filter { $0.address.address.isIPv4 == isIPv4 },
+        metrics: metrics, reusing: previous)
+    }
+    if let first = endpoints.first?.address.address.isIPv4,
+      endpoints.contains(where: { $0.address.address.isIPv4 != first })
+    {
+      families = (
+        family(isIPv4: true, previous?.families?.ipv4), family(isIPv4: false, previous?.families?.ipv6)
+      )
+    } else {
+      families = nil
+    }
+  }
+
+  /// The cluster as a client sees it that can only talk to servers of its own family, as it keeps its address towards them.
+  /// nil where it has no such endpoint.
+  func reachable(isIPv4: Bool) -> RoutedCluster? {
+    if let families { return isIPv4 ? families.ipv4 : families.ipv6 }
+    return endpoints.first?.address.address.isIPv4 == isIPv4 ? self : nil
   }
 
   /// The endpoint for a request; nil where there is none.

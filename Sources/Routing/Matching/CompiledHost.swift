@@ -13,14 +13,15 @@ final class CompiledHost: Sendable {
     let previous = previous?.host.retry == host.retry ? previous : nil
     let known = previous?.host.routes ?? []
     let counterparts = Counterparts(host.routes, known)
+    let hasSameRetry = previous?.host.retry == host.retry
     paths = try PathIndex(host.routes, reusing: previous?.paths, of: known)
     var routes: [CompiledRoute] = []
     routes.reserveCapacity(host.routes.count)
     for (index, route) in host.routes.enumerated() {
-      if let place = counterparts[index], let same = previous?.routes[place], same.route == route {
+      if let place = counterparts[index], hasSameRetry, let same = previous?.routes[place], same.route == route {
         routes.append(same.index == index ? same : CompiledRoute(same, at: index))
       } else {
-        routes.append(try CompiledRoute(route, index))
+        routes.append(try CompiledRoute(route, index, hostRetry: host.retry))
       }
     }
     self.routes = routes
@@ -41,8 +42,11 @@ final class CompiledRoute: Sendable {
   private let parameters: [QueryTest]
   private let fraction: Fraction?
   private let isGRPC: Bool
+  /// nil where requests are sent once.
+  let retry: RetryRules?
 
-  init(_ route: Route, _ index: Int) throws(FieldError) {
+  /// - Parameter hostRetry: the virtual host's, for a route without a policy of its own.
+  init(_ route: Route, _ index: Int, hostRetry: RetryPolicy?) throws(FieldError) {
     self.route = route
     self.index = index
     var headers: [HeaderTest] = []
@@ -53,6 +57,11 @@ final class CompiledRoute: Sendable {
     self.parameters = parameters
     fraction = route.match.fraction
     isGRPC = route.match.isGRPC
+    if case .forward(let action) = route.action, let policy = action.retry ?? hostRetry {
+      retry = try RetryRules(policy)
+    } else {
+      retry = nil
+    }
   }
 
   /// The same in another place.
@@ -63,6 +72,7 @@ final class CompiledRoute: Sendable {
     parameters = other.parameters
     fraction = other.fraction
     isGRPC = other.isGRPC
+    retry = other.retry
   }
 
   func accepts(_ request: RequestView, random: UInt64) -> Bool {

@@ -72,6 +72,20 @@ extension RouteChoice {
     return response.edits
   }
 
+  /// The request on its way to an endpoint, whose name becomes its authority where the route says so.
+  public func forwarding(
+    _ forwarding: Forwarding, toEndpoint name: String, _ request: RequestView, marksOriginal: Bool = true
+  ) -> Forwarding {
+    guard forwarding.usesEndpointName, !name.isEmpty, case .forward(let action) = route.action else { return forwarding }
+    var headers = EditedHeaders(original: request.http.headers, edits: forwarding.headers)
+    let before = forwarding.authority ?? Array(request.http.host ?? .empty)
+    if action.appendsForwardedHost { appendForwardedHost(&headers, before) }
+    if marksOriginal, !before.isEmpty { headers.edits.set("x-envoy-original-host", before) }
+    return Forwarding(
+      cluster: forwarding.cluster, path: forwarding.path, authority: Array(name.utf8), usesEndpointName: true,
+      headers: headers.edits)
+  }
+
   private func clusterName(_ action: RouteAction, _ request: RequestView) -> String? {
     func named(by header: String) -> String? {
       request.withHeader(Array(header.utf8)) { value in

@@ -17,6 +17,11 @@ public struct LocalResponse: Hashable, Sendable {
     LocalResponse(status: action.clusterNotFoundStatus, location: nil, body: [], path: nil)
   }
 
+  /// No server has answered.
+  public static func failure(status: UInt16) -> LocalResponse {
+    LocalResponse(status: status, location: nil, body: [], path: nil)
+  }
+
   /// To the same address with https.
   public static func redirectToTLS(_ request: RequestView) -> LocalResponse {
     let location = Array("https://".utf8) + Array(request.http.host ?? .empty) + Array(request.http.path)

@@ -97,6 +97,15 @@ public struct RouteChoice: Sendable {
   /// The route's place in the virtual host.
   public var routeIndex: Int { compiled.index }
 
+  /// When the request is sent once more; nil for never.
+  public var retry: RetryRules? { compiled.retry }
+
+  /// Whether any level changes the headers of responses; where none does, there is nothing to ask ``responseEdits`` for.
+  public var changesResponses: Bool {
+    !compiled.route.responseHeaders.isEmpty || !host.host.responseHeaders.isEmpty
+      || !table.configuration.responseHeaders.isEmpty || weightedCluster?.responseHeaders.isEmpty == false
+  }
+
   /// The weighted cluster that was chosen.
   public var weightedCluster: WeightedClusters.Cluster? {
     guard let weightedIndex, case .forward(let action) = route.action, case .weighted(let clusters) = action.destination

@@ -21,6 +21,7 @@ public struct HeaderMutations: Hashable, Sendable {
     removed = try message.list("\(prefix)_headers_to_remove") { (cursor) throws(FieldError) in
       let name = try cursor.headerName()
       guard name != "host" else { throw cursor.error("the host header can not be removed") }
+      try cursor.refuseFraming(name)
       return name
     }
     added = try message.list("\(prefix)_headers_to_add", HeaderAddition.init)
@@ -54,6 +55,7 @@ public struct HeaderAddition: Hashable, Sendable {
     let key = try header.required("key")
     name = try key.headerName()
     guard name != "host" else { throw key.error("the host header is changed by host_rewrite_literal") }
+    try key.refuseFraming(name)
     value = try HeaderTemplate(header.member("value") ?? JSONCursor("", path: header.cursor.path + ".value"))
     keepsEmptyValue = try message.bool("keep_empty_value")
     let named = try message.member("append_action")?.protobufEnum(Action.allCases.map(\.rawValue))
@@ -64,6 +66,15 @@ public struct HeaderAddition: Hashable, Sendable {
       action = appends ? .append : .overwriteOrAdd
     } else {
       action = named.flatMap(Action.init) ?? .append
+    }
+  }
+}
+
+extension JSONCursor {
+  /// Refuses headers that say where a message ends.
+  fileprivate func refuseFraming(_ name: String) throws(FieldError) {
+    guard name != "content-length", name != "transfer-encoding" else {
+      throw error("\(name) says where a message ends, and can not be changed")
     }
   }
 }

@@ -87,7 +87,7 @@ public struct RouteAction: Hashable, Sendable {
   }
 
   private static func pathRewrite(_ message: Message) throws(FieldError) -> PathRewrite? {
-    let prefix = try message.string("prefix_rewrite")
+    let prefix = try message.member("prefix_rewrite")?.target() ?? ""
     guard let regex = message.member("regex_rewrite") else { return prefix.isEmpty ? nil : .matched(with: prefix) }
     guard prefix.isEmpty else { throw regex.error("can not be set together with prefix_rewrite") }
     return .regex(try RegexSubstitution(regex))

@@ -51,7 +51,7 @@ public struct RegexSubstitution: Sendable {
   init(_ cursor: JSONCursor) throws(FieldError) {
     let message = try Message(cursor, Self.fields)
     pattern = try SafeRegex(try message.required("pattern"))
-    substitution = try message.string("substitution")
+    substitution = try message.member("substitution")?.target() ?? ""
     do throws(RegexReplacementError) {
       replacement = try RegexReplacement(of: pattern.regex, with: substitution)
     } catch {

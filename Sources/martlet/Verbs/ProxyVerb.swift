@@ -19,8 +19,9 @@ struct ProxyVerb: AsyncParsableCommand {
     let logger = startLogging("proxy")
     do {
       try directory.create()
+      let pins = DatapathPins(root: directory.pins)
       let service = ProxyService(
-        files: directory.proxy, pins: DatapathPins(root: directory.pins).maps,
+        files: directory.proxy, pins: pins.maps, programs: pins.programs,
         mark: ProxyMark(instance: directory.instance),
         metricsAddress: try MetricsOption.proxy.address(metricsAddress), logger: logger)
       try await runUntilSignalled { try await service.run() }

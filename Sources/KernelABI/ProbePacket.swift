@@ -1,19 +1,32 @@
-import Addressing
+public import Addressing
 
 /// The first packet of a connection, as a pod or the node's stack would send it: what a trace shows to the program.
-struct ProbePacket {
-  var sourceMAC: MACAddress
-  var destinationMAC: MACAddress
-  var source: IPAddress
-  var destination: IPAddress
+public struct ProbePacket: Hashable, Sendable {
+  public var sourceMAC: MACAddress
+  public var destinationMAC: MACAddress
+  public var source: IPAddress
+  public var destination: IPAddress
   /// IPPROTO_*.
-  var ipProtocol: UInt8
-  var sourcePort: UInt16
+  public var ipProtocol: UInt8
+  public var sourcePort: UInt16
   /// ICMP and ICMPv6: the type.
-  var destinationPort: UInt16
+  public var destinationPort: UInt16
+
+  public init(
+    sourceMAC: MACAddress, destinationMAC: MACAddress, source: IPAddress, destination: IPAddress, ipProtocol: UInt8,
+    sourcePort: UInt16 = 40_000, destinationPort: UInt16
+  ) {
+    self.sourceMAC = sourceMAC
+    self.destinationMAC = destinationMAC
+    self.source = source
+    self.destination = destination
+    self.ipProtocol = ipProtocol
+    self.sourcePort = sourcePort
+    self.destinationPort = destinationPort
+  }
 
   /// From the Ethernet header on. Checksums of TCP, UDP and ICMP are left zero; the programs do not verify them.
-  var bytes: [UInt8] {
+  public var bytes: [UInt8] {
     let payload = transport
     var packet = destinationMAC.bytes + sourceMAC.bytes
     if source.isIPv4 {

@@ -1,0 +1,80 @@
+import ProxyRules
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What a worker needs for routed connections, made when the first one comes.
+final class RoutingWork {
+  var timers = TimerHeap()
+  private var connections: [RoutedConnection] = []
+  private var free: [RoutedConnection] = []
+  private var routes = RouteSnapshot()
+  private var version: UInt64 = 0
+  /// The listener that was asked last, which most often is asked again.
+  private var recent: RoutedListener?
+  private var seed: UInt64
+  private let hostname: String
+
+  /// Where heads are written anew.
+  let scratch: UnsafeMutablePointer<UInt8>
+  static let scratchSize = Endpoint.capacity + Endpoint.slack
+  /// For the head of a request when the worker's own are those of its response.
+  var head = RequestHead()
+  var fields = FieldSection()
+  let facts: UnsafeMutablePointer<HTTPHeaderFacts>
+
+  init() {
+    scratch = .allocate(capacity: Self.scratchSize)
+    facts = .allocate(capacity: FieldSection.capacity)
+    seed = UInt64.random(in: .min ... .max)
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    hostname = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit {
+    scratch.deallocate()
+    facts.deallocate()
+    fields.deallocate()
+  }
+
+  subscript(number: UInt32) -> RoutedConnection { connections[Int(number) - 1] }
+
+  func add(_ c: ConnectionPointer) -> RoutedConnection {
+    if let recycled = free.popLast() {
+      recycled.adopt(c)
+      return recycled
+    }
+    let new = RoutedConnection(number: UInt32(connections.count + 1), c, hostname: hostname)
+    connections.append(new)
+    return new
+  }
+
+  func remove(_ connection: RoutedConnection) {
+    connection.release()
+    free.append(connection)
+  }
+
+  /// The listener of a number as it is now; nil when the proxy has none.
+  func listener(_ number: UInt32, in store: RouteStore) -> RoutedListener? {
+    if store.currentVersion != version {
+      (version, routes) = store.versioned
+      recent = nil
+    }
+    if let recent, recent.number == number { return recent }
+    recent = routes.listeners[number]
+    return recent
+  }
+
+  /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+  func random() -> UInt64 {
+    seed &+= 0x9E37_79B9_7F4A_7C15
+    var z = seed
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}

@@ -1,0 +1,177 @@
+import ProxyRules
+import Routing
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+// Requests of a connection whose policy names a listener: each gets a route, and by it an answer of the proxy's or a backend.
+//
+// What is allocated for a request: the name of its cluster and the edits of its head (`Forwarding`, `HeaderEdits`), and those
+// of its response where a level of the configuration has any. All else is recycled.
+extension Worker {
+  /// The routed side of a connection; nil for one whose requests are not routed.
+  @inline(__always)
+  func routed(_ c: ConnectionPointer) -> RoutedConnection? {
+    c.pointee.routed == 0 ? nil : routing?[c.pointee.routed]
+  }
+
+  private func routedSide(_ c: ConnectionPointer) -> RoutedConnection {
+    if let known = routed(c) { return known }
+    let work = routing ?? RoutingWork()
+    routing = work
+    let connection = work.add(c)
+    c.pointee.routed = connection.number
+    return connection
+  }
+
+  func listener(_ number: UInt32) -> RoutedListener? {
+    routing?.listener(number, in: shared.routes)
+  }
+
+  /// As `refreshPolicy`, of a connection that is routed so far. Whether a backend may be asked is judged with each request;
+  /// only who asks, and by which listener, is found here.
+  func refreshRouted(_ c: ConnectionPointer) {
+    let connection = routedSide(c)
+    let revision = shared.resolver.revision
+    guard connection.revision != revision else { return }
+    connection.revision = revision
+    let found = shared.resolver.resolve(
+      client: c.pointee.clientAddress, server: connection.frontend, transport: .tcp)
+    if let found, found.listener != 0 {
+      connection.policy = found
+      c.pointee.policy.listener = found.listener
+      c.pointee.policy.service = found.service
+      return
+    }
+    // It goes where its client meant it to go from now on, if anywhere.
+    if !parkIdle(c) { closeUpstream(c) }
+    c.pointee.serverAddress = connection.frontend
+    forgetRouted(c)
+    adopt(found, c)
+  }
+
+  /// Gives the request in `head` a route.
+  func route(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
+    let connection = routedSide(c)
+    c.pointee.judgedBy = 0
+    connection.held.headLength = head.length
+    connection.held.isInBlock = c.pointee.headCount == head.length
+    guard let work = routing, let listener = self.listener(connection.policy.listener) else {
+      return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
+    }
+    connection.listener = listener
+    guard allowsUpgrade(listener.manager, bytes) else {
+      return answer(c, status: 403, failure: "the listener does not allow this upgrade")
+    }
+    connection.facts.protocol = head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
+    let request = RequestView(requestFacts(bytes), connection: connection.facts)
+    let random = work.random()
+    switch listener.table.choose(request, random: random) {
+    case .notFound:
+      answer(c, .notFound, failure: "no route is for the request")
+    case .redirectToTLS:
+      answer(c, .redirectToTLS(request))
+    case .route(let choice):
+      connection.choice = choice
+      if let response = choice.localResponse(request) {
+        return answer(c, response, choice.responseEdits(request, to: response))
+      }
+      forward(c, bytes, request, choice, connection)
+    }
+  }
+
+  private func forward(
+    _ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ request: RequestView, _ choice: RouteChoice,
+    _ connection: RoutedConnection
+  ) {
+    guard case .forward(let action) = choice.route.action, let listener = connection.listener,
+      let forwarding = choice.forwarding(request, marksOriginal: listener.manager.marksOriginal)
+    else { return answer(c, status: 500, failure: "the route has no action") }
+    connection.forwarding = forwarding
+    guard let cluster = forwarding.cluster.flatMap(listener.cluster) else {
+      let response = LocalResponse.noCluster(action)
+      return answer(
+        c, response, choice.responseEdits(request, to: response), failure: "the route's cluster is not there")
+    }
+    connection.cluster = cluster
+    if !action.hashPolicies.isEmpty {
+      let hash = action.hash(request)
+      connection.hash = hash.value
+      connection.cookies = hash.cookies
+    }
+    connection.timeout = action.timeout.nanoseconds
+    connection.deadlines.idle = (action.idleTimeout ?? listener.manager.streamIdleTimeout).nanoseconds
+    if head.framing != .none, listener.manager.requestTimeout > .zero {
+      connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
+    }
+    if let retry = choice.retry {
+      connection.retry = retry
+      connection.mayRetry = retry.allows(request)
+    }
+    holdHead(c, bytes, connection)
+    attempt(c, bytes, connection)
+  }
+
+  /// Whether the request in `head` asks for no other protocol, or for one that the listener lets connections change to.
+  private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
+    if head.isCONNECT { return false }
+    guard head.wantsUpgrade else { return true }
+    for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
+      return manager.upgrades.contains { line.value.spells($0, in: bytes) }
+    }
+    return false
+  }
+
+  // MARK: Ends
+
+  /// The exchange is over; called once for each that was begun.
+  func endRouted(_ c: ConnectionPointer) {
+    guard let connection = routed(c) else { return }
+    if let listener = connection.listener {
+      let metrics = connection.choice.map { listener.metrics($0, cluster: connection.cluster) } ?? listener.unrouted
+      metrics.ended(status: c.pointee.statusCode, nanoseconds: Clock.monotonic() &- c.pointee.startedAt)
+    }
+    releaseHeld(c, connection)
+    let isWhole = c.pointee.response == .complete || c.pointee.response == .tunnel
+    connection.endExchange(failed: !isWhole || c.pointee.statusCode >= 500)
+  }
+
+  /// The connection is routed no more.
+  func forgetRouted(_ c: ConnectionPointer) {
+    guard let connection = routed(c) else { return }
+    releaseHeld(c, connection)
+    connection.endExchange(failed: true)
+    c.pointee.routed = 0
+    routing?.remove(connection)
+  }
+
+  /// What the access record says of an exchange's route.
+  func routingNotes(_ c: ConnectionPointer) -> RoutingNotes? {
+    guard let connection = routed(c) else { return nil }
+    return RoutingNotes(
+      listener: connection.policy.listener, server: connection.server ?? connection.frontend,
+      sourceIdentity: connection.policy.sourceIdentity,
+      destinationIdentity: connection.server == c.pointee.serverAddress ? c.pointee.policy.destinationIdentity : 0,
+      choice: connection.choice, cluster: connection.forwarding?.cluster ?? "",
+      dropReason: connection.dropReason, retries: UInt16(clamping: connection.retries))
+  }
+
+  /// How long a routed connection may take for a head, and wait for the next one; nanoseconds.
+  func limitsBetweenRequests(_ c: ConnectionPointer, _ head: UInt64, _ idle: UInt64) -> (head: UInt64, idle: UInt64) {
+    guard let manager = listener(c.pointee.policy.listener)?.manager else { return (head, idle) }
+    let ownHead = manager.requestHeadersTimeout.nanoseconds
+    let ownIdle = manager.idleTimeout.map { $0 == .zero ? UInt64.max : $0.nanoseconds }
+    return (ownHead == 0 ? head : min(head, ownHead), ownIdle ?? idle)
+  }
+}
+
+extension HTTPConnectionManager {
+  /// Whether servers are told the path and the host before they were rewritten.
+  var marksOriginal: Bool {
+    if case .router(let suppressesEnvoyHeaders)? = filters.last { return !suppressesEnvoyHeaders }
+    return true
+  }
+}
