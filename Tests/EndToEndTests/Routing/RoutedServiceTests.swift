@@ -150,7 +150,8 @@ extension EndToEnd {
       for family in Family.allCases {
         #expect(try ask(node, from: .pod("client"), family, path: "/right", headers: canary).hasPrefix("v2 "))
         #expect(try ask(node, from: .pod("client"), family, path: "/wrong", headers: canary).contains("Access denied"))
-        #expect(try ask(node, from: .pod("stranger"), family, path: "/right", headers: canary).contains("Access denied"))
+        #expect(
+          try ask(node, from: .pod("stranger"), family, path: "/right", headers: canary).contains("Access denied"))
         // The other version is open to all.
         #expect(try ask(node, from: .pod("stranger"), family, path: "/right").hasPrefix("v1 "))
       }
@@ -160,6 +161,27 @@ extension EndToEnd {
       }
       #expect(told)
       try node.delete(policy)
+      try node.delete(routes)
+    }
+
+    @Test func `the verbs say what is routed`() throws {
+      let node = try SharedNode.node
+      let routes = Manifest.byHeader("x-canary", "true")
+      try follow(node, routes, ["x-canary: true"], "v2")
+      let list = try node.martlet("route", "list", "-o", "json").json().arrayValue ?? []
+      #expect(
+        list.count == 1 && list[0]["object"] == "CiliumEnvoyConfig default/shop" && list[0]["state"] == "OK", "\(list)")
+      for (words, cluster, index): ([String], String, Int64) in [
+        (["-H", "x-canary: true"], "default/shop-v2", 0), ([], "default/shop-v1", 1),
+      ] {
+        let outcome = try node.onNode([Node.binary, "route", "why", "GET", "http://shop:9080/", "--json"] + words)
+        let answer = try outcome.json()
+        #expect(outcome.status == 0 && answer["route"]?["index"] == .integer(index), "\(answer)")
+        #expect(answer["clusters"]?.arrayValue?.first?["name"] == .string(cluster), "\(answer)")
+        #expect(answer["clusters"]?.arrayValue?.first?["endpoints"]?.arrayValue?.count == 2, "\(answer)")
+      }
+      // A version by its own name is nobody's listener.
+      #expect(try node.martlet("route", "why", "GET", "http://shop-v1:9080/").status == 1)
       try node.delete(routes)
     }
 
