@@ -120,7 +120,7 @@ extension Worker {
       case .linger:
         if rest >= lingering { self.closeConnection(c) }
       // These have timers of their own.
-      case .body, .complete, .tunnel where c.pointee.routed != 0: break
+      case .body, .complete, .tunnel where c.pointee.routed != 0 && self.hasRoutedExchange(c): break
       case .body, .complete, .discard:
         if c.pointee.upstream.fd >= 0 && !c.pointee.isConnected && c.pointee.response == .head {
           if self.now &- c.pointee.connectStartedAt >= connect {

@@ -29,10 +29,10 @@ extension Worker {
       connection.take(endpoint)
     }
     guard let endpoint = connection.endpoint else { return }
+    forgetJudgement(c)
     let client = c.pointee.clientAddress
     switch shared.judge?.judge(client: client, server: endpoint.address) ?? .denied(rule: 0, reason: 0, isEgress: true) {
     case .denied(let rule, let reason, let isEgress):
-      c.pointee.judgedBy = 0
       c.pointee.rule = rule
       c.pointee.isEgress = isEgress
       connection.dropReason = reason
@@ -44,7 +44,6 @@ extension Worker {
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
-    forgetJudgement(c)
     if c.pointee.policy.egressProxyRules != 0 {
       guard let passed = passEgress(c, bytes) else { return leaveUnsent(c, connection) }
       bytes = passed
