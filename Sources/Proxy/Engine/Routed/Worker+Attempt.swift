@@ -30,8 +30,7 @@ extension Worker {
     }
     guard let endpoint = connection.endpoint else { return }
     forgetJudgement(c)
-    let client = c.pointee.clientAddress
-    switch shared.judge?.judge(client: client, server: endpoint.address) ?? .denied(rule: 0, reason: 0, isEgress: true) {
+    switch verdict(c, endpoint) {
     case .denied(let rule, let reason, let isEgress):
       c.pointee.rule = rule
       c.pointee.isEgress = isEgress
@@ -65,6 +64,15 @@ extension Worker {
     if !c.pointee.isConnected { connection.deadlines.connect = now &+ cluster.connectTimeout.nanoseconds }
     if let idle = connection.retry?.policy.perTryIdleTimeout { connection.deadlines.attemptIdle = idle.nanoseconds }
     if framing == .none { requestEnded(c) } else { setTimer(c, connection) }
+  }
+
+  /// What the datapath says about the client and an endpoint; what it said last, if that was about the same.
+  private func verdict(_ c: ConnectionPointer, _ endpoint: RoutedEndpoint) -> BackendVerdict {
+    if c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == shared.resolver.revision {
+      return .allowed(c.pointee.policy)
+    }
+    return shared.judge?.judge(client: c.pointee.clientAddress, server: endpoint.address)
+      ?? .denied(rule: 0, reason: 0, isEgress: true)
   }
 
   /// The last octet of the request has been read: the route's time begins, and that of the attempt.
