@@ -34,14 +34,21 @@ import Testing
     (["retry_on": "retriable-4xx"], 408, [], false),
     (["retry_on": "5xx", "retriable_status_codes": [404]], 404, [], false),
     (["retry_on": "5xx,retriable-status-codes", "retriable_status_codes": [404]], 404, [], true),
-    (["retry_on": "retriable-headers", "retriable_headers": [["name": "a", "exact_match": "b"]]], 200, [("A", "b")], true),
-    (["retry_on": "retriable-headers", "retriable_headers": [["name": "a", "exact_match": "b"]]], 200, [("a", "c")], false),
+    (
+      ["retry_on": "retriable-headers", "retriable_headers": [["name": "a", "exact_match": "b"]]], 200, [("A", "b")],
+      true
+    ),
+    (
+      ["retry_on": "retriable-headers", "retriable_headers": [["name": "a", "exact_match": "b"]]], 200, [("a", "c")],
+      false
+    ),
     (["retry_on": "cancelled"], 200, [("grpc-status", "1")], true),
     (["retry_on": "deadline-exceeded"], 200, [("grpc-status", "4")], true),
     (["retry_on": "internal"], 200, [("grpc-status", "13")], true),
     (["retry_on": "resource-exhausted"], 200, [("grpc-status", "8")], true),
     (["retry_on": "unavailable"], 200, [("grpc-status", "14")], true),
-    (["retry_on": "unavailable"], 200, [("grpc-status", "x")], false), (["retry_on": "connect-failure"], 503, [], false),
+    (["retry_on": "unavailable"], 200, [("grpc-status", "x")], false),
+    (["retry_on": "connect-failure"], 503, [], false),
   ]
 
   @Test(arguments: responses.indices) func `responses that are dropped`(_ index: Int) throws {

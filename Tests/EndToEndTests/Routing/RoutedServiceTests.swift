@@ -150,7 +150,8 @@ extension EndToEnd {
       for family in Family.allCases {
         #expect(try ask(node, from: .pod("client"), family, path: "/right", headers: canary).hasPrefix("v2 "))
         #expect(try ask(node, from: .pod("client"), family, path: "/wrong", headers: canary).contains("Access denied"))
-        #expect(try ask(node, from: .pod("stranger"), family, path: "/right", headers: canary).contains("Access denied"))
+        #expect(
+          try ask(node, from: .pod("stranger"), family, path: "/right", headers: canary).contains("Access denied"))
         // The other version is open to all.
         #expect(try ask(node, from: .pod("stranger"), family, path: "/right").hasPrefix("v1 "))
       }

@@ -79,7 +79,9 @@ extension Worker {
   func requestEnded(_ c: ConnectionPointer) {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
-    if connection.deadlines.route == 0, connection.timeout > 0 { connection.deadlines.route = now &+ connection.timeout }
+    if connection.deadlines.route == 0, connection.timeout > 0 {
+      connection.deadlines.route = now &+ connection.timeout
+    }
     if c.pointee.response == .head, let limit = connection.retry?.policy.perTryTimeout, limit > .zero {
       connection.deadlines.attempt = now &+ limit.nanoseconds
     }
