@@ -121,8 +121,8 @@ struct FlowPipeline: Sendable {
       flow.citeClosing(directory)
     } else {
       cite(common.rule, &flow)
+      if common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
     }
-    if common.dropReason == 0, common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
     if common.service != 0 { flow.service = directory.service(number: common.service) }
     flow.nodeName = nodeName
     return flow

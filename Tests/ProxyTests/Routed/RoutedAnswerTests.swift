@@ -73,7 +73,9 @@ extension LoopbackTests {
       Case(request: "GET / HTTP/1.1\r\nHost: b\r\n\r\n", status: 404, contains: ["content-length: 0"]),
       Case(
         request: "GET /x?y HTTP/1.1\r\nHost: tls\r\n\r\n", status: 301, contains: ["location: https://tls/x?y"]),
-      Case(request: "POST /direct HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345", status: 418, body: "tea", route: "plain[0]"),
+      Case(
+        request: "POST /direct HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12345", status: 418, body: "tea",
+        route: "plain[0]"),
       Case(
         request: "POST /direct HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
         status: 418, body: "tea", route: "plain[0]"),

@@ -44,7 +44,8 @@ extension LoopbackTests {
       String(client.asking(get(path))?.head.dropFirst(9).prefix(3) ?? "none")
     }
 
-    @Test(arguments: ["127.0.0.1", "::1"]) func `a backend that the client must not reach`(_ host: String) async throws {
+    @Test(arguments: ["127.0.0.1", "::1"]) func `a backend that the client must not reach`(_ host: String) async throws
+    {
       let one = try TestServer.mirror("one", host)
       let two = try TestServer.mirror("two", host)
       let forbidden = two.address

@@ -63,7 +63,8 @@ extension Worker {
       return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
     }
     connection.listener = listener
-    guard allowsUpgrade(listener.manager, bytes) else {
+    connection.deadlines.idle = listener.manager.streamIdleTimeout.nanoseconds
+    guard !(head.isCONNECT || head.wantsUpgrade) || allowsUpgrade(listener.manager, bytes) else {
       return answer(c, status: 403, failure: "the listener does not allow this upgrade")
     }
     connection.facts.protocol = head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
@@ -103,7 +104,7 @@ extension Worker {
       connection.cookies = hash.cookies
     }
     connection.timeout = action.timeout.nanoseconds
-    connection.deadlines.idle = (action.idleTimeout ?? listener.manager.streamIdleTimeout).nanoseconds
+    if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
       connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
     }
@@ -115,10 +116,9 @@ extension Worker {
     attempt(c, bytes, connection)
   }
 
-  /// Whether the request in `head` asks for no other protocol, or for one that the listener lets connections change to.
+  /// Whether the listener lets connections change to the protocol that the request in `head` asks for.
   private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
     if head.isCONNECT { return false }
-    guard head.wantsUpgrade else { return true }
     for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
       return manager.upgrades.contains { line.value.spells($0, in: bytes) }
     }
@@ -126,6 +126,9 @@ extension Worker {
   }
 
   // MARK: Ends
+
+  /// Whether the exchange has deadlines of its own.
+  func hasRoutedExchange(_ c: ConnectionPointer) -> Bool { routed(c)?.listener != nil }
 
   /// The exchange is over; called once for each that was begun.
   func endRouted(_ c: ConnectionPointer) {
