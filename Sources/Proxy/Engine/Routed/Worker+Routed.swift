@@ -20,15 +20,20 @@ extension Worker {
 
   private func routedSide(_ c: ConnectionPointer) -> RoutedConnection {
     if let known = routed(c) { return known }
-    let work = routing ?? RoutingWork()
-    routing = work
-    let connection = work.add(c)
+    let connection = routingWork().add(c)
     c.pointee.routed = connection.number
     return connection
   }
 
+  private func routingWork() -> RoutingWork {
+    if let routing { return routing }
+    let work = RoutingWork()
+    routing = work
+    return work
+  }
+
   func listener(_ number: UInt32) -> RoutedListener? {
-    routing?.listener(number, in: shared.routes)
+    routingWork().listener(number, in: shared.routes)
   }
 
   /// As `refreshPolicy`, of a connection that is routed so far. Whether a backend may be asked is judged with each request;
