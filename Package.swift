@@ -194,7 +194,9 @@ let package = Package(
         "Addressing",
         "JSON", "ProxyRules",
       ]),
-    tests("RoutingTests", ["TestSupport", "Routing", "Addressing", "Automata", "JSON", "ProxyRules", "Threads"]),
+    tests(
+      "RoutingTests",
+      ["TestSupport", "Routing", "Addressing", "Automata", "Balancing", "JSON", "ProxyRules", "Threads"]),
     tests("ServicesTests", ["Services", "KubernetesAPI", "Addressing", "JSON"]),
     tests("IdentityTests", ["Identity", "Addressing", "Labels"]),
     tests(

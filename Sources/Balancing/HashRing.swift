@@ -12,7 +12,7 @@ public struct HashRing: Sendable {
   public init(_ seats: [Seat], minimum: UInt64, maximum: UInt64) {
     let sum = seats.reduce(0.0) { $0 + Double($1.weight) }
     let least = Double(seats.map(\.weight).min() ?? 0) / sum
-    let scale = min((least * Double(minimum)).rounded(.up) / least, Double(max(maximum, 1)))
+    let scale = min((least * Double(max(minimum, 1))).rounded(.up) / least, Double(max(maximum, 1)))
     var points: [(hash: UInt64, seat: Int32)] = []
     var target = 0.0
     for (index, seat) in seats.enumerated() {

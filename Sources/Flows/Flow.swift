@@ -76,11 +76,16 @@ public struct Flow: Hashable, Sendable {
     public var mismatches: [Int]
     /// Why the proxy itself answered with an error; empty when it did not.
     public var failure: String
+    /// The route that the request took, and the cluster that this led to; empty where it was not routed.
+    public var route = ""
+    public var cluster = ""
 
     public init(
       code: UInt32, method: String, url: String, version: String, latency: UInt64, mismatches: [Int] = [],
-      failure: String = ""
+      failure: String = "", route: String = "", cluster: String = ""
     ) {
+      self.route = route
+      self.cluster = cluster
       self.mismatches = mismatches
       self.failure = failure
       self.code = code

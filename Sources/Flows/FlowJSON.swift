@@ -102,6 +102,8 @@ extension Flow.HTTP {
     ]
     // Hubble has no field for them.
     if !failure.isEmpty { http["failure"] = .string(failure) }
+    if !route.isEmpty { http["route"] = .string(route) }
+    if !cluster.isEmpty { http["cluster"] = .string(cluster) }
     if !mismatches.isEmpty { http["mismatches"] = .array(mismatches.map { .string("headerMatches[\($0)]") }) }
     return [
       "type": code == 0 ? "REQUEST" : "RESPONSE", "latency_ns": .string(String(latency)), "http": .object(http),

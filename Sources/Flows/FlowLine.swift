@@ -19,7 +19,9 @@ extension Flow {
     if let http {
       let answer = http.code == 0 ? "" : " \(http.code) \(http.latency / 1000)us"
       let mismatches = http.mismatches.map { " headerMatches[\($0)] mismatch" }.joined(separator: ",")
-      return "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(answer)\(mismatches)"
+      let route = http.route.isEmpty ? "" : " by \(http.route)\(http.cluster.isEmpty ? "" : " to \(http.cluster)")"
+      return
+        "http-\(http.code == 0 ? "request" : "response") \(http.method) \(http.url)\(route)\(answer)\(mismatches)"
     }
     if let dns { return dns.text }
     if let serverName {

@@ -62,7 +62,7 @@ private struct JSONParser {
   }
 
   mutating func document() throws(JSONError) -> JSONValue {
-    let value = try value()
+    let value = try self.value()
     skipSpace()
     guard position == bytes.count else { throw error("text after the end of the document") }
     return value
@@ -125,8 +125,8 @@ private struct JSONParser {
       skipSpace()
       guard current == UInt8(ascii: ":") else { throw error("expected ':'") }
       position += 1
-      let value = skippedKeys.contains(key) ? try skip() : try value()
-      guard members.updateValue(value, forKey: key) == nil else {
+      let member = try skippedKeys.contains(key) ? skip() : value()
+      guard members.updateValue(member, forKey: key) == nil else {
         throw JSONError(message: "duplicate key \"\(key)\"", offset: start)
       }
       skipSpace()

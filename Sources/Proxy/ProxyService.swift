@@ -55,14 +55,15 @@ public struct ProxyService: Sendable {
     let resolver = try await waitForDatapath()
     let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
+    let routes = RouteStore()
     let judge = DatapathJudge(maps: pins, programs: programs) { resolver.revision }
     let dns = try nameProxy(listeners, resolver, rules)
     let tls = try TLSProxy(
       resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
     let server = ProxyServer(
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
-      judge: judge, dns: dns, tls: tls, options: options)
-    let routes = RouteWatch(files: files, routes: server.routes, logger: logger)
+      routes: routes, judge: judge, dns: dns, tls: tls, options: options)
+    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger)
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
@@ -70,12 +71,12 @@ public struct ProxyService: Sendable {
       register(listeners)
     }
     watch.load()
-    routes.load()
+    routeWatch.load()
     register(listeners)
     logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
-      group.addTask { try await routes.run() }
+      group.addTask { try await routeWatch.run() }
       group.addTask { try await server.run() }
       group.addTask { try await dns.run() }
       group.addTask { try await tls.run() }
@@ -83,7 +84,7 @@ public struct ProxyService: Sendable {
         await MetricsListener.serve(metricsAddress) { problem in
           if let problem { logger.error("\(problem); trying again every ten seconds") }
         } _: {
-          server.metrics + server.routes.metrics + tls.metrics
+          server.metrics + routes.metrics + tls.metrics
         }
       }
       // The server ends only when it is told to, or when it can not go on.

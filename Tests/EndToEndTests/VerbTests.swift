@@ -23,6 +23,7 @@ extension EndToEnd {
       ("bpf policy list", "array"),
       ("bpf ipcache list", "array"),
       ("bpf ct list", "array"),
+      ("route list", "array"),
     ]) func `output is JSON`(_ verb: String, _ type: String) throws {
       let node = try SharedNode.node
       let words = verb.split(separator: " ").map(String.init)
@@ -49,6 +50,11 @@ extension EndToEnd {
       (["why", "sleep", "sleep:9080"], 0),
       (["endpoint", "audit", "nobody", "on"], 2),
       (["help", "policy", "trace"], 0),
+      (["route", "why", "GET", "http://nowhere/"], 1),
+      (["route", "why", "GET", "nowhere"], 2),
+      (["route", "why", "GET", "http://nowhere/", "-H", "x"], 2),
+      (["route", "why", "GET", "http://nowhere/", "--listener", "77"], 2),
+      (["route", "list", "--state-dir", "/nonexistent"], 3),
     ]
 
     @Test(arguments: VerbTests.exitCodes) func `exit codes`(_ arguments: [String], _ status: Int32) throws {

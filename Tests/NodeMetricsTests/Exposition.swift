@@ -23,16 +23,25 @@ enum Exposition {
         if words[3] == "counter", !words[2].hasSuffix("_total") { faults.append("a counter without _total: \(line)") }
         current = words[2]
       } else if let sample = line.wholeMatch(of: pattern) {
-        let name = String(sample.1)
+        let name = family(String(sample.1), kinds)
         if kinds[name] == nil { faults.append("no TYPE: \(line)") }
         if name != current { faults.append("not in its family: \(line)") }
-        if !seen.insert("\(name)\(sample.2 ?? "")").inserted { faults.append("twice: \(line)") }
+        if !seen.insert("\(sample.1)\(sample.2 ?? "")").inserted { faults.append("twice: \(line)") }
         if kinds[name] == "counter", sample.3.hasPrefix("-") { faults.append("negative: \(line)") }
       } else {
         faults.append("not a sample: \(line)")
       }
     }
     return faults
+  }
+
+  /// The family of a sample; those of histograms have three names.
+  private static func family(_ name: String, _ kinds: [String: String]) -> String {
+    for suffix in ["_bucket", "_sum", "_count"] where name.hasSuffix(suffix) {
+      let base = String(name.dropLast(suffix.count))
+      if kinds[base] == "histogram" { return base }
+    }
+    return name
   }
 
   private static var pattern: Regex<(Substring, Substring, Substring?, Substring)> {

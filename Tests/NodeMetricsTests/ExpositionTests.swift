@@ -2,6 +2,26 @@ import NodeMetrics
 import Testing
 
 @Suite struct ExpositionTests {
+  @Test func histogramsAddUp() {
+    let text = TextExposition.render([
+      MetricFamily(
+        "wait_seconds", .histogram, "Waits.",
+        MetricFamily.Sample.histogram(["a": "b"], bounds: [0.5, 1], counts: [2, 0, 3], sum: 12.5))
+    ])
+    #expect(
+      text == """
+        # HELP wait_seconds Waits.
+        # TYPE wait_seconds histogram
+        wait_seconds_bucket{a="b",le="0.5"} 2
+        wait_seconds_bucket{a="b",le="1.0"} 2
+        wait_seconds_bucket{a="b",le="+Inf"} 5
+        wait_seconds_sum{a="b"} 12.5
+        wait_seconds_count{a="b"} 5
+
+        """)
+    #expect(Exposition.faults(of: text) == [])
+  }
+
   @Test func writesWhatTheFormatWants() {
     let text = TextExposition.render([
       MetricFamily(

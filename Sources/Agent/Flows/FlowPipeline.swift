@@ -46,9 +46,12 @@ struct FlowPipeline: Sendable {
     var isEgress: Bool
     var isDenied: Bool
     var isAudited = false
+    /// Of a routed request to a backend that the datapath denies; else 0.
+    var dropReason: UInt8 = 0
     var ipProtocol = TransportProtocol.tcp
 
     init(_ record: AccessRecord) {
+      dropReason = UInt8(truncatingIfNeeded: record.dropReason)
       (client, server) = (record.client.address, record.server)
       (source, destination) = (record.sourceIdentity, record.destinationIdentity)
       (rule, ruleSet, isEgress) = (record.rule, record.proxyRules, record.isEgress)
@@ -111,8 +114,15 @@ struct FlowPipeline: Sendable {
       destination: end(common.server.address, common.destination), ipProtocol: common.ipProtocol.rawValue)
     flow.destination.port = common.server.port
     if common.isDenied || common.isAudited { flow.dropReason = DropReason.policyDenied }
-    cite(common.rule, &flow)
-    if common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
+    if common.dropReason != 0 {
+      flow.dropReason = common.dropReason
+      let author = directory.author(rule: common.rule).map { [$0] } ?? []
+      if common.isEgress { flow.egressDeniedBy = author } else { flow.ingressDeniedBy = author }
+      flow.citeClosing(directory)
+    } else {
+      cite(common.rule, &flow)
+      if common.isDenied || common.isAudited { flow.deniedByDefaultOf = directory.authors(ruleSet: common.ruleSet) }
+    }
     if common.service != 0 { flow.service = directory.service(number: common.service) }
     flow.nodeName = nodeName
     return flow
@@ -144,7 +154,7 @@ extension Flow.HTTP {
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
       version: "HTTP/1.1", latency: record.latency,
       mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 },
-      failure: record.failure)
+      failure: record.failure, route: record.route, cluster: record.cluster)
   }
 }
 

@@ -28,6 +28,7 @@ struct ListenerDocument: Hashable, Sendable {
     var document: JSONValue = [
       "number": .integer(Int64(number)), "object": object, "listener": .string(id.listener),
       "services": .array(configuration.services.map { .string("\($0)") }), "resources": configuration.resources,
+      "claims": .array(configuration.claims.filter { $0.listener == id.listener }.map(\.json)),
     ]
     let hash = document.serialized().reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     generation = String(hash, radix: 16)
@@ -44,5 +45,11 @@ struct ListenerDocument: Hashable, Sendable {
     else { return nil }
     let key = ObjectKey(kind: kind, namespace: document[path: "object", "namespace"]?.stringValue, name: name)
     return (number, ListenerID(object: key, listener: listener))
+  }
+}
+
+extension EnvoyConfig.Claim {
+  fileprivate var json: JSONValue {
+    ["service": .string("\(service)"), "ports": .array(ports.sorted().map { .integer(Int64($0)) })]
   }
 }

@@ -282,8 +282,7 @@ extension Worker {
       c.pointee.upstream.validated = c.pointee.upstream.end
       return .moved
     case .local:
-      continueAnswer(c)
-      return .moved
+      return continueAnswer(c)
     }
   }
 }

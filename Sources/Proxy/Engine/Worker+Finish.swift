@@ -109,6 +109,8 @@ extension Worker {
     let lingering = limits.linger.nanoseconds
     forEachConnection { c in
       let rest = self.now &- min(self.now, c.pointee.activeAt)
+      // It has timers of its own.
+      if c.pointee.hasExchange, c.pointee.routed != 0, self.hasRoutedExchange(c) { return }
       switch c.pointee.request {
       case .head:
         let (head, idle) = c.pointee.policy.listener == 0 ? (head, idle) : self.limitsBetweenRequests(c, head, idle)
@@ -119,8 +121,6 @@ extension Worker {
         }
       case .linger:
         if rest >= lingering { self.closeConnection(c) }
-      // These have timers of their own.
-      case .body, .complete, .tunnel where c.pointee.routed != 0: break
       case .body, .complete, .discard:
         if c.pointee.upstream.fd >= 0 && !c.pointee.isConnected && c.pointee.response == .head {
           if self.now &- c.pointee.connectStartedAt >= connect {

@@ -21,7 +21,7 @@ extension Worker {
   /// The server's side is of no more use for this exchange.
   func failUpstream(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     closeUpstream(c)
-    if c.pointee.request == .paused { c.pointee.request = .complete }
+    if c.pointee.request == .paused { c.pointee.request = routed(c)?.isComplete == true ? .complete : .body }
     if c.pointee.request != .complete {
       c.pointee.request = .complete
       c.pointee.closesAfter = true
@@ -29,7 +29,10 @@ extension Worker {
     // What was not sent of the request must not be sent to the next server connection.
     c.pointee.client.start = c.pointee.client.validated
     if c.pointee.context.isCONNECT || c.pointee.context.wantsUpgrade { c.pointee.closesAfter = true }
-    if c.pointee.routed != 0 { return respondRouted(c, status: status, reason: reason) }
+    if let connection = routed(c) {
+      connection.leave(failed: true)
+      return respondRouted(c, status: status, reason: reason)
+    }
     respond(c, status: status, reason: reason, closes: false)
   }
 

@@ -28,26 +28,26 @@ public struct EndpointTable: Sendable {
   /// - Parameter previous: The table until now; clusters whose text is the same are not decoded again.
   public init(_ content: [UInt8], reusing previous: EndpointTable = .empty) throws(RouteFileError) {
     do throws(JSONError) {
-      var generation: Int64?
-      var clusters: [String: [ClusterSpecification.Seat]]?
+      var number: Int64?
+      var lists: [String: [ClusterSpecification.Seat]]?
       var ranges: [String: Range<Int>] = [:]
       for member in try JSONOutline.members(content, in: content.indices) {
         switch member.key {
-        case "generation": generation = try JSONValue(parsing: content[member.range]).integerValue
+        case "generation": number = try JSONValue(parsing: content[member.range]).integerValue
         case "clusters":
           var found: [String: [ClusterSpecification.Seat]] = [:]
           for cluster in try JSONOutline.members(content, in: member.range) {
             ranges[cluster.key] = cluster.range
             found[cluster.key] = try EndpointTable.seats(content, cluster, reusing: previous)
           }
-          clusters = found
+          lists = found
         default: break
         }
       }
-      guard let generation else { throw JSONError(message: "generation: must be an integer", offset: 0) }
-      guard let clusters else { throw JSONError(message: "clusters: required", offset: 0) }
-      self.generation = generation
-      self.clusters = clusters
+      guard let number else { throw JSONError(message: "generation: must be an integer", offset: 0) }
+      guard let lists else { throw JSONError(message: "clusters: required", offset: 0) }
+      generation = number
+      clusters = lists
       self.ranges = ranges
     } catch {
       throw RouteFileError("\(error)")

@@ -45,7 +45,7 @@ public struct ListenerFile: Sendable {
       object = try member("object").objectName()
       listener = try member("listener").string()
       services = try member("services").strings()
-      claims = ranges["claims"] == nil ? nil : try member("claims").claims()
+      claims = try ranges["claims"] == nil ? nil : member("claims").claims()
       texts = try ResourceTexts(
         content, in: try ListenerFile.range(ranges, "resources"), path: "resources", reusing: previous?.texts)
     } catch {

@@ -17,7 +17,8 @@ extension RouteStore {
         "Routed requests by the class of their answer; none: they went without one.",
         routes.flatMap { route in
           route.requests.enumerated().filter { $0.element > 0 }.map { code, count in
-            .init(route.key.labels.merging(["code": code == 0 ? "none" : "\(code)xx"]) { $1 }, count)
+            let code = code == 0 ? "none" : "\(code)xx"
+            return MetricFamily.Sample(route.key.labels.merging(["code": code]) { $1 }, count)
           }
         }),
       MetricFamily(

@@ -9,10 +9,9 @@ final class CompiledHost: Sendable {
   /// - Parameter previous: The virtual host of that name until now. Routes that equal one of its are taken from there.
   init(_ host: VirtualHost, reusing previous: CompiledHost? = nil) throws(FieldError) {
     self.host = host
-    // What routes inherit from it is compiled into them.
-    let previous = previous?.host.retry == host.retry ? previous : nil
     let known = previous?.host.routes ?? []
     let counterparts = Counterparts(host.routes, known)
+    // What routes inherit from it is compiled into them.
     let hasSameRetry = previous?.host.retry == host.retry
     paths = try PathIndex(host.routes, reusing: previous?.paths, of: known)
     var routes: [CompiledRoute] = []

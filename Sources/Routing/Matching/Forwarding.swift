@@ -76,7 +76,9 @@ extension RouteChoice {
   public func forwarding(
     _ forwarding: Forwarding, toEndpoint name: String, _ request: RequestView, marksOriginal: Bool = true
   ) -> Forwarding {
-    guard forwarding.usesEndpointName, !name.isEmpty, case .forward(let action) = route.action else { return forwarding }
+    guard forwarding.usesEndpointName, !name.isEmpty, case .forward(let action) = route.action else {
+      return forwarding
+    }
     var headers = EditedHeaders(original: request.http.headers, edits: forwarding.headers)
     let before = forwarding.authority ?? Array(request.http.host ?? .empty)
     if action.appendsForwardedHost { appendForwardedHost(&headers, before) }

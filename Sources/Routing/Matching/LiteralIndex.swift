@@ -1,3 +1,9 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// Texts, sorted, with for each one the longest other that it begins with: one binary search and a walk find every text that
 /// another one begins with. It never allocates when it is asked.
 struct LiteralIndex: Sendable {
@@ -20,22 +26,61 @@ struct LiteralIndex: Sendable {
 
   /// The index of a text is its place in the sorted order of `texts`, each of which is there once.
   init(_ texts: some Sequence<String>, _ folding: Folding = Folding()) {
-    self.folding = folding
-    let sorted = Set(texts.map { LiteralIndex.fold(Array($0.utf8), folding) }).sorted {
-      $0.lexicographicallyPrecedes($1)
+    self = LiteralIndex.build(texts, folding).index
+  }
+
+  /// The index, and that of each of `texts`.
+  static func build(
+    _ texts: some Sequence<String>, _ folding: Folding = Folding()
+  ) -> (index: LiteralIndex, places: [Int]) {
+    let folded = texts.map { fold(Array($0.utf8), folding) }
+    var places = Array(repeating: 0, count: folded.count)
+    var sorted: [[UInt8]] = []
+    sorted.reserveCapacity(folded.count)
+    for text in folded.indices.sorted(by: { order(folded[$0], folded[$1]) < 0 }) {
+      if sorted.last.map({ order($0, folded[text]) != 0 }) ?? true { sorted.append(folded[text]) }
+      places[text] = sorted.count - 1
     }
+    return (LiteralIndex(sorted: sorted, folding), places)
+  }
+
+  /// Of texts in their order, each of which is there once.
+  private init(sorted: [[UInt8]], _ folding: Folding) {
+    self.folding = folding
     var parents: [Int32] = []
     var depth: [Int] = []
     for (index, text) in sorted.enumerated() {
       var parent = Int32(index) - 1
-      while parent >= 0, !text.starts(with: sorted[Int(parent)]) { parent = parents[Int(parent)] }
+      while parent >= 0, !LiteralIndex.begins(text, with: sorted[Int(parent)]) { parent = parents[Int(parent)] }
       parents.append(parent)
       depth.append(parent < 0 ? 1 : depth[Int(parent)] + 1)
     }
     self.parents = parents
     maximumDepth = depth.max() ?? 0
-    bytes = sorted.flatMap { $0 }
+    bytes = Array(sorted.joined())
     offsets = sorted.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) }
+  }
+
+  /// Negative, zero or positive, as memcmp(3) has it.
+  private static func order(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    let common = min(left.count, right.count)
+    let order = left.withUnsafeBufferPointer { left in
+      right.withUnsafeBufferPointer { right in
+        guard common > 0, let left = left.baseAddress, let right = right.baseAddress else { return Int32(0) }
+        return memcmp(left, right, common)
+      }
+    }
+    return order == 0 ? left.count - right.count : Int(order)
+  }
+
+  private static func begins(_ text: [UInt8], with other: [UInt8]) -> Bool {
+    guard text.count >= other.count, !other.isEmpty else { return other.isEmpty }
+    return text.withUnsafeBufferPointer { text in
+      other.withUnsafeBufferPointer { other in
+        guard let left = text.baseAddress, let right = other.baseAddress else { return false }
+        return memcmp(left, right, other.count) == 0
+      }
+    }
   }
 
   var count: Int { parents.count }

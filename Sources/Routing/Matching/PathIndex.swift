@@ -12,13 +12,19 @@ struct PathIndex: Sendable {
     let routes: [UInt32]
 
     init(_ paths: [(text: String, kind: Int, route: UInt32)], ignoresCase: Bool) {
-      index = LiteralIndex(paths.map(\.text), LiteralIndex.Folding(ignoresCase: ignoresCase))
-      var lists = Array(repeating: [UInt32](), count: index.count * 3)
-      for path in paths {
-        if let text = index.index(of: path.text) { lists[text * 3 + path.kind].append(path.route) }
+      let places: [Int]
+      (index, places) = LiteralIndex.build(paths.map(\.text), LiteralIndex.Folding(ignoresCase: ignoresCase))
+      var starts = Array(repeating: 0 as UInt32, count: index.count * 3 + 1)
+      for (path, text) in zip(paths, places) { starts[text * 3 + path.kind + 1] += 1 }
+      for list in starts.indices.dropFirst() { starts[list] += starts[list - 1] }
+      var ends = starts
+      var routes = Array(repeating: 0 as UInt32, count: paths.count)
+      for (path, text) in zip(paths, places) {
+        routes[Int(ends[text * 3 + path.kind])] = path.route
+        ends[text * 3 + path.kind] += 1
       }
-      routes = lists.flatMap { $0 }
-      starts = lists.reduce(into: [0]) { $0.append($0[$0.count - 1] + UInt32($1.count)) }
+      self.starts = starts
+      self.routes = routes
     }
   }
 

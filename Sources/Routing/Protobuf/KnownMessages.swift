@@ -7,7 +7,7 @@ enum KnownMessages {
     RouteConfiguration.fields, VirtualHost.fields, Route.fields, RouteMatch.fields, HeaderMatcher.fields,
     HeaderMatcher.rangeFields, QueryParameterMatcher.fields, TextMatcher.fields, SafeRegex.fields,
     RegexSubstitution.fields, Fraction.runtimeFields, Fraction.fields, RouteAction.fields, WeightedClusters.fields,
-    WeightedClusters.Cluster.fields, RetryPolicy.fields, RetryPolicy.backOffFields, MirrorPolicy.fields,
+    WeightedClusters.Cluster.fields, RetryPolicy.fields, RetryPolicy.backOffFields,
     HashPolicy.fields, HashPolicy.headerFields, HashPolicy.cookieFields, HashPolicy.attributeFields,
     HashPolicy.connectionFields, HashPolicy.parameterFields, RedirectAction.fields, DirectResponse.fields,
     DirectResponse.bodyFields, HeaderAddition.fields, HeaderAddition.headerFields,

@@ -69,23 +69,20 @@ public struct ClusterNames: Sendable {
 }
 
 extension RouteConfiguration {
-  /// The clusters that routes and mirrors name, in their order; those that headers of requests name are not among them.
+  /// The clusters that routes name, in their order; those that headers of requests name are not among them.
   public var clusterReferences: [ClusterReference] {
-    mirrors.map(\.cluster)
-      + virtualHosts.flatMap { host in host.mirrors.map(\.cluster) + host.routes.flatMap(\.clusterReferences) }
+    virtualHosts.flatMap { $0.routes.flatMap(\.clusterReferences) }
   }
 }
 
 extension Route {
   fileprivate var clusterReferences: [ClusterReference] {
     guard case .forward(let action) = action else { return [] }
-    let destinations: [ClusterReference] =
-      switch action.destination {
-      case .cluster(let cluster): [cluster]
-      case .header: []
-      case .weighted(let weighted):
-        weighted.clusters.compactMap { if case .cluster(let cluster) = $0.name { cluster } else { nil } }
-      }
-    return destinations + action.mirrors.map(\.cluster)
+    return switch action.destination {
+    case .cluster(let cluster): [cluster]
+    case .header: []
+    case .weighted(let weighted):
+      weighted.clusters.compactMap { if case .cluster(let cluster) = $0.name { cluster } else { nil } }
+    }
   }
 }

@@ -14,13 +14,6 @@ public struct HTTPConnectionManager: Hashable, Sendable {
     public let path: String
   }
 
-  public enum Codec: String, Hashable, Sendable {
-    case auto = "AUTO"
-    case http1 = "HTTP1"
-    case http2 = "HTTP2"
-  }
-
-  public let codec: Codec
   public let routes: Routes
   /// In their order; the last is the router.
   public let filters: [HTTPFilter]
@@ -82,8 +75,9 @@ public struct HTTPConnectionManager: Hashable, Sendable {
 
   init(_ cursor: JSONCursor, hosts: HostTexts? = nil) throws(FieldError) {
     let message = try Message(cursor, Self.fields, isAny: true)
-    let codec = try message.member("codec_type")?.protobufEnum(["AUTO", "HTTP1", "HTTP2"]) ?? "AUTO"
-    self.codec = Codec(rawValue: codec) ?? .auto
+    if let codec = message.member("codec_type"), try codec.protobufEnum(["AUTO", "HTTP1", "HTTP2"]) == "HTTP2" {
+      throw codec.error("HTTP2 is not supported yet; AUTO and HTTP1 are")
+    }
     switch try message.choice("route_config", "rds") {
     case ("route_config", let member)?: routes = .inline(try RouteConfiguration(member, hosts: hosts))
     case (_, let member)?:

@@ -39,7 +39,6 @@ public struct RouteAction: Hashable, Sendable {
   /// Zero for no limit, nil for the listener's.
   public let idleTimeout: Duration?
   public let retry: RetryPolicy?
-  public let mirrors: [MirrorPolicy]
   public let hashPolicies: [HashPolicy]
   public let isHighPriority: Bool
 
@@ -48,7 +47,7 @@ public struct RouteAction: Hashable, Sendable {
     read: [
       "cluster", "cluster_header", "weighted_clusters", "cluster_not_found_response_code", "prefix_rewrite",
       "regex_rewrite", "host_rewrite_literal", "auto_host_rewrite", "host_rewrite_header", "host_rewrite_path_regex",
-      "append_x_forwarded_host", "timeout", "idle_timeout", "retry_policy", "request_mirror_policies", "priority",
+      "append_x_forwarded_host", "timeout", "idle_timeout", "retry_policy", "priority",
       "hash_policy",
     ],
     // There are no rate limits that it could include.
@@ -58,6 +57,7 @@ public struct RouteAction: Hashable, Sendable {
       "path_rewrite", "host_rewrite", "flush_timeout", "early_data_policy", "retry_policy_typed_config", "rate_limits",
       "cors", "max_grpc_timeout", "grpc_timeout_offset", "upgrade_configs", "internal_redirect_policy",
       "internal_redirect_action", "max_internal_redirects", "hedge_policy", "max_stream_duration",
+      "request_mirror_policies",
     ])
 
   init(_ cursor: JSONCursor) throws(FieldError) {
@@ -81,7 +81,6 @@ public struct RouteAction: Hashable, Sendable {
     timeout = try message.member("timeout")?.protobufTimeout() ?? .seconds(15)
     idleTimeout = try message.member("idle_timeout")?.protobufTimeout()
     retry = try message.map("retry_policy", RetryPolicy.init)
-    mirrors = try message.list("request_mirror_policies", MirrorPolicy.init)
     hashPolicies = try message.list("hash_policy", HashPolicy.init)
     isHighPriority = try message.member("priority")?.protobufEnum(["DEFAULT", "HIGH"]) == "HIGH"
   }

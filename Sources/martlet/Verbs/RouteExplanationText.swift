@@ -67,7 +67,6 @@ struct RouteExplanationText {
     lines.append("  timeout \(action.timeout.words)")
     let retries = (action.retry ?? explanation.host?.host.retry)?.words ?? "none"
     lines.append("  retries \(retries)")
-    for mirror in action.mirrors { lines.append("  a copy goes to \(mirror.cluster.name)") }
   }
 
   private mutating func addEdits(_ destination: RouteDestination) {

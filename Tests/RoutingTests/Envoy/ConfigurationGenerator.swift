@@ -214,14 +214,6 @@ struct ConfigurationGenerator {
         "retriable_headers": .array([headerMatcher()]),
       ]
     }
-    if random.chance(5) {
-      action["request_mirror_policies"] = [
-        [
-          "cluster": .string(random.pick(EnvoyProcess.clusters)),
-          "runtime_fraction": ["default_value": ["numerator": 50]],
-        ]
-      ]
-    }
     if random.chance(15) {
       action["hash_policy"] = [
         random.pick([

@@ -73,13 +73,13 @@ extension HeaderEdits {
 
   /// Whether a line of that name goes.
   func removes(_ name: ByteRange, in bytes: UnsafePointer<UInt8>) -> Bool {
-    removed.contains { name.equalsIgnoringCase($0, in: bytes) && !HeaderEdits.isFraming($0) }
+    removed.contains { name.spells($0, in: bytes) && !HeaderEdits.isFraming($0) }
   }
 }
 
 extension ByteRange {
   /// Whether the range of `bytes` spells `text`, which must be lower case, in any case.
-  func equalsIgnoringCase(_ text: String, in bytes: UnsafePointer<UInt8>) -> Bool {
+  func spells(_ text: String, in bytes: UnsafePointer<UInt8>) -> Bool {
     guard text.utf8.count == count else { return false }
     var at = start
     for octet in text.utf8 {

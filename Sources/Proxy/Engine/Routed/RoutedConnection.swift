@@ -38,8 +38,11 @@ final class RoutedConnection {
   /// Nanoseconds; 0 for no limit.
   var timeout: UInt64 = 0
 
-  /// nil where the request is sent once.
   var retry: RetryRules?
+  /// Whether the request is one of those that may be sent again.
+  var mayRetry = false
+  /// Of a request that waits for its next attempt: whether it has come to its end.
+  var isComplete = false
   /// Attempts beyond the first.
   private(set) var retries = 0
   /// Endpoints that have failed the request.
@@ -98,7 +101,7 @@ final class RoutedConnection {
   }
 
   var hasRetries: Bool {
-    guard let retry else { return false }
+    guard mayRetry, let retry else { return false }
     return retries < Int(retry.policy.retries)
   }
 
@@ -116,6 +119,7 @@ final class RoutedConnection {
     deadlines = RoutedDeadlines()
     timeout = 0
     retry = nil
+    mayRetry = false
     retries = 0
     tried.removeAll(keepingCapacity: true)
     answer = []

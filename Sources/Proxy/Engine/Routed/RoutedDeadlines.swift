@@ -16,10 +16,11 @@ struct RoutedDeadlines {
 
   /// The earliest of them for an exchange that was last active at `activeAt`; nil for none.
   func next(activeAt: UInt64) -> UInt64? {
-    var next = UInt64.max
-    for deadline in [request, route, attempt, connect, resume] where deadline != 0 { next = min(next, deadline) }
-    for duration in [idle, attemptIdle] where duration != 0 { next = min(next, activeAt &+ duration) }
-    return next == .max ? nil : next
+    // 0 becomes the greatest number.
+    var next = min(min(request &- 1, route &- 1), min(attempt &- 1, connect &- 1), resume &- 1)
+    if idle != 0 { next = min(next, activeAt &+ idle &- 1) }
+    if attemptIdle != 0 { next = min(next, activeAt &+ attemptIdle &- 1) }
+    return next == .max ? nil : next &+ 1
   }
 
   mutating func endAttempt() {

@@ -29,10 +29,9 @@ extension Worker {
       connection.take(endpoint)
     }
     guard let endpoint = connection.endpoint else { return }
-    let client = c.pointee.clientAddress
-    switch shared.judge?.judge(client: client, server: endpoint.address) ?? .denied(rule: 0, reason: 0, isEgress: true) {
+    forgetJudgement(c)
+    switch verdict(c, endpoint) {
     case .denied(let rule, let reason, let isEgress):
-      c.pointee.judgedBy = 0
       c.pointee.rule = rule
       c.pointee.isEgress = isEgress
       connection.dropReason = reason
@@ -44,16 +43,15 @@ extension Worker {
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
-    forgetJudgement(c)
     if c.pointee.policy.egressProxyRules != 0 {
-      guard let passed = passEgress(c, bytes) else { return settle(c, connection) }
+      guard let passed = passEgress(c, bytes) else { return leaveUnsent(c, connection) }
       bytes = passed
     }
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c, connection) }
     if bindsConnection(bytes) { c.pointee.isPrivate = true }
     if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule, by: recent) {
-      return settle(c, connection)
+      return leaveUnsent(c, connection)
     }
     c.pointee.client.validated &+= head.length
     c.pointee.request = framing == .none ? .complete : .body
@@ -68,11 +66,22 @@ extension Worker {
     if framing == .none { requestEnded(c) } else { setTimer(c, connection) }
   }
 
+  /// What the datapath says about the client and an endpoint; what it said last, if that was about the same.
+  private func verdict(_ c: ConnectionPointer, _ endpoint: RoutedEndpoint) -> BackendVerdict {
+    if c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == shared.resolver.revision {
+      return .allowed(c.pointee.policy)
+    }
+    return shared.judge?.judge(client: c.pointee.clientAddress, server: endpoint.address)
+      ?? .denied(rule: 0, reason: 0, isEgress: true)
+  }
+
   /// The last octet of the request has been read: the route's time begins, and that of the attempt.
   func requestEnded(_ c: ConnectionPointer) {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
-    if connection.deadlines.route == 0, connection.timeout > 0 { connection.deadlines.route = now &+ connection.timeout }
+    if connection.deadlines.route == 0, connection.timeout > 0 {
+      connection.deadlines.route = now &+ connection.timeout
+    }
     if c.pointee.response == .head, let limit = connection.retry?.policy.perTryTimeout, limit > .zero {
       connection.deadlines.attempt = now &+ limit.nanoseconds
     }
@@ -81,11 +90,11 @@ extension Worker {
 
   private func refuse(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     refuse(c)
-    settle(c, connection)
+    leaveUnsent(c, connection)
   }
 
   /// The proxy has answered, and the endpoint gets nothing of the request.
-  func settle(_ c: ConnectionPointer, _ connection: RoutedConnection) {
+  func leaveUnsent(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     c.pointee.isHolding = false
     connection.leave(failed: false)
     connection.deadlines = RoutedDeadlines(idle: connection.deadlines.idle)

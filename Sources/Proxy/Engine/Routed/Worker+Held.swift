@@ -9,9 +9,8 @@ extension Worker {
   /// Keeps the head in `head`, at `bytes`, for variables of the response and for another attempt, where that is not done
   /// anyway.
   func holdHead(_ c: ConnectionPointer, _ bytes: UnsafePointer<UInt8>, _ connection: RoutedConnection) {
-    let mayRepeat = connection.retry != nil
-    c.pointee.isHolding = mayRepeat && head.framing != .none
-    guard !connection.held.isInBlock, mayRepeat || connection.choice?.changesResponses == true else { return }
+    c.pointee.isHolding = connection.mayRetry && head.framing != .none
+    guard !connection.held.isInBlock, connection.mayRetry || connection.choice?.changesResponses == true else { return }
     guard let buffer = buffers.take() else {
       c.pointee.isHolding = false
       return
@@ -27,7 +26,6 @@ extension Worker {
     if connection.held.buffer == nil { connection.held.buffer = buffers.take() }
     guard let buffer = connection.held.buffer, connection.held.total &+ count <= Endpoint.capacity else {
       // From here on there is no second attempt.
-      connection.retry = nil
       c.pointee.isHolding = false
       if connection.held.isInBlock { releaseHeld(c, connection) }
       return

@@ -20,15 +20,20 @@ extension Worker {
 
   private func routedSide(_ c: ConnectionPointer) -> RoutedConnection {
     if let known = routed(c) { return known }
-    let work = routing ?? RoutingWork()
-    routing = work
-    let connection = work.add(c)
+    let connection = routingWork().add(c)
     c.pointee.routed = connection.number
     return connection
   }
 
+  private func routingWork() -> RoutingWork {
+    if let routing { return routing }
+    let work = RoutingWork()
+    routing = work
+    return work
+  }
+
   func listener(_ number: UInt32) -> RoutedListener? {
-    routing?.listener(number, in: shared.routes)
+    routingWork().listener(number, in: shared.routes)
   }
 
   /// As `refreshPolicy`, of a connection that is routed so far. Whether a backend may be asked is judged with each request;
@@ -59,11 +64,12 @@ extension Worker {
     c.pointee.judgedBy = 0
     connection.held.headLength = head.length
     connection.held.isInBlock = c.pointee.headCount == head.length
-    guard let work = routing, let listener = listener(connection.policy.listener) else {
+    guard let work = routing, let listener = self.listener(connection.policy.listener) else {
       return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
     }
     connection.listener = listener
-    guard allowsUpgrade(listener.manager, bytes) else {
+    connection.deadlines.idle = listener.manager.streamIdleTimeout.nanoseconds
+    guard !(head.isCONNECT || head.wantsUpgrade) || allowsUpgrade(listener.manager, bytes) else {
       return answer(c, status: 403, failure: "the listener does not allow this upgrade")
     }
     connection.facts.protocol = head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
@@ -103,26 +109,31 @@ extension Worker {
       connection.cookies = hash.cookies
     }
     connection.timeout = action.timeout.nanoseconds
-    connection.deadlines.idle = (action.idleTimeout ?? listener.manager.streamIdleTimeout).nanoseconds
+    if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
       connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
     }
-    if let retry = choice.retry, retry.allows(request) { connection.retry = retry }
+    if let retry = choice.retry {
+      connection.retry = retry
+      connection.mayRetry = retry.allows(request)
+    }
     holdHead(c, bytes, connection)
     attempt(c, bytes, connection)
   }
 
-  /// Whether the request in `head` asks for no other protocol, or for one that the listener lets connections change to.
+  /// Whether the listener lets connections change to the protocol that the request in `head` asks for.
   private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
     if head.isCONNECT { return false }
-    guard head.wantsUpgrade else { return true }
-    for line in fields.lines where line.name.equalsIgnoringCase("upgrade" as StaticString, in: bytes) {
-      return manager.upgrades.contains { line.value.equalsIgnoringCase($0, in: bytes) }
+    for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
+      return manager.upgrades.contains { line.value.spells($0, in: bytes) }
     }
     return false
   }
 
   // MARK: Ends
+
+  /// Whether the exchange has deadlines of its own.
+  func hasRoutedExchange(_ c: ConnectionPointer) -> Bool { routed(c)?.listener != nil }
 
   /// The exchange is over; called once for each that was begun.
   func endRouted(_ c: ConnectionPointer) {

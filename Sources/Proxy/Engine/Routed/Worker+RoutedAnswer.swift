@@ -77,6 +77,9 @@ extension Worker {
     writer.putAdded(edits)
     if c.pointee.closesAfter || c.pointee.requestCloses { writer.put("connection: close\r\n") }
     writer.put("\r\n")
+    guard !writer.hasOverflown else {
+      return respond(c, status: 500, reason: "the head of the route's answer is too large", closes: true)
+    }
     let sends = hasBody && !c.pointee.context.isHEAD
     let first = sends ? body.prefix(writer.room) : []
     writer.put(first)
@@ -87,13 +90,14 @@ extension Worker {
     c.pointee.response = rest.isEmpty ? .complete : .local
     guard let connection = routed(c) else { return }
     connection.answer = rest
-    settle(c, connection)
+    leaveUnsent(c, connection)
   }
 
   /// Puts the next part of a long answer into the buffer, which is empty.
-  func continueAnswer(_ c: ConnectionPointer) {
+  func continueAnswer(_ c: ConnectionPointer) -> Step {
     guard let connection = routed(c), let memory = room(&c.pointee.upstream, upstreamScratch) else {
-      return abort(c, resets: true)
+      abort(c, resets: true)
+      return .blocked
     }
     let next = connection.answer.prefix(Endpoint.capacity)
     var writer = HeadWriter(memory, capacity: Endpoint.capacity)
@@ -102,5 +106,6 @@ extension Worker {
     c.pointee.upstream.end = writer.count
     connection.answer = connection.answer.dropFirst(next.count)
     if connection.answer.isEmpty { c.pointee.response = .complete }
+    return .moved
   }
 }

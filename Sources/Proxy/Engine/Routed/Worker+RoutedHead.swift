@@ -30,9 +30,9 @@ extension Worker {
     var writer = HeadWriter(work.scratch, capacity: RoutingWork.scratchSize)
     putRequestLine(&writer, bytes, forwarding)
     for line in fields.lines {
-      if forwarding.authority != nil, line.name.equalsIgnoringCase("host" as StaticString, in: bytes) { continue }
-      if dropsUpgrade, line.name.equalsIgnoringCase("upgrade" as StaticString, in: bytes) { continue }
-      if dropsClose, line.name.equalsIgnoringCase("connection" as StaticString, in: bytes) { continue }
+      if forwarding.authority != nil, line.name.equalsIgnoringCase("host", in: bytes) { continue }
+      if dropsUpgrade, line.name.equalsIgnoringCase("upgrade", in: bytes) { continue }
+      if dropsClose, line.name.equalsIgnoringCase("connection", in: bytes) { continue }
       if !forwarding.headers.removes(line.name, in: bytes) { writer.put(line: line, of: bytes) }
     }
     writer.putAdded(forwarding.headers)

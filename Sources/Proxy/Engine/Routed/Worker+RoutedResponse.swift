@@ -32,7 +32,9 @@ extension Worker {
   /// The server's connection ended, or did not come about, before the response began.
   func routedEnded(_ c: ConnectionPointer, error: Int32) {
     guard let connection = routed(c) else { return }
-    if !c.pointee.sawResponse, c.pointee.isReplayable, let bytes = rewind(c, connection) {
+    // What was not sent at all may be sent again, whatever it is.
+    let isUnsent = c.pointee.upstreamRequests > 1 && c.pointee.requestOctets == 0
+    if !c.pointee.sawResponse, c.pointee.isReplayable || isUnsent, let bytes = rewind(c, connection) {
       return attempt(c, bytes, connection, again: true)
     }
     guard c.pointee.isConnected else {
@@ -53,7 +55,6 @@ extension Worker {
     if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection) {
       scheduleRetry(c, connection, retry)
     } else {
-      connection.leave(failed: true)
       failUpstream(c, status: status, reason: reason)
     }
   }
@@ -68,6 +69,7 @@ extension Worker {
     closeUpstream(c)
     // It is in what is held.
     c.pointee.client.start = c.pointee.client.validated
+    connection.isComplete = c.pointee.request == .complete
     c.pointee.request = .paused
     c.pointee.response = .head
     connection.deadlines.endAttempt()
@@ -80,8 +82,8 @@ extension Worker {
   func resume(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     connection.deadlines.resume = 0
     // Endpoints may have come and gone.
-    if let name = connection.cluster?.name, let now = listener(connection.policy.listener)?.cluster(name) {
-      connection.cluster = now
+    if let name = connection.cluster?.name, let current = listener(connection.policy.listener)?.cluster(name) {
+      connection.cluster = current
     }
     guard let bytes = rewind(c, connection) else {
       return failUpstream(c, status: 503, reason: "the proxy has no resources left")

@@ -58,7 +58,6 @@ extension Worker {
   /// Ends an exchange whose time is over: by an answer, or by a reset when there has been part of one.
   private func give(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     guard c.pointee.response == .head else { return abort(c, resets: true) }
-    routed(c)?.leave(failed: true)
     failUpstream(c, status: status, reason: reason)
   }
 }

@@ -105,7 +105,7 @@ extension Duration {
   /// As Envoy writes it: `1.5s`; none for zero.
   public var words: String {
     if self == .zero { return "none" }
-    let nanoseconds = nanoseconds
+    let nanoseconds = self.nanoseconds
     let whole = nanoseconds / 1_000_000_000
     var rest = "\(nanoseconds % 1_000_000_000)"
     rest = String(repeating: "0", count: 9 - rest.count) + rest

@@ -1,27 +1,5 @@
 import JSON
 
-/// `envoy.config.route.v3.RouteAction.RequestMirrorPolicy`: a copy of the request goes to another cluster, and what that
-/// answers is dropped.
-public struct MirrorPolicy: Hashable, Sendable {
-  public let cluster: ClusterReference
-  /// nil for all requests.
-  public let fraction: Fraction?
-  /// The copy's authority gets `-shadow` behind its name.
-  public let appendsShadow: Bool
-
-  static let fields = MessageFields(
-    "envoy.config.route.v3.RouteAction.RequestMirrorPolicy",
-    read: ["cluster", "runtime_fraction", "disable_shadow_host_suffix_append"],
-    refused: ["cluster_header", "trace_sampled", "request_headers_mutations", "host_rewrite_literal"])
-
-  init(_ cursor: JSONCursor) throws(FieldError) {
-    let message = try Message(cursor, Self.fields)
-    cluster = try ClusterReference(try message.required("cluster"))
-    fraction = try message.map("runtime_fraction") { (cursor) throws(FieldError) in try Fraction(runtime: cursor) }
-    appendsShadow = try !message.bool("disable_shadow_host_suffix_append")
-  }
-}
-
 /// `envoy.config.route.v3.RouteAction.HashPolicy`: what of a request the choice among the endpoints of a ring or a Maglev
 /// table depends on.
 public struct HashPolicy: Hashable, Sendable {

@@ -1,0 +1,116 @@
+import JSON
+import Testing
+
+@testable import Proxy
+@testable import Routing
+
+@Suite struct RouteExplanationTests {
+  private typealias Documents = RouteDocuments
+
+  private static let hosts: [JSONValue] = [
+    Documents.host(
+      "shop", domains: ["shop.example", "*.shop.example"],
+      [
+        [
+          "name": "canary", "match": ["prefix": "/api", "headers": [["name": "x-canary", "exact_match": "true"]]],
+          "route": [
+            "weighted_clusters": [
+              "clusters": [["name": "default/web", "weight": 90], ["name": "default/b", "weight": 10]]
+            ], "prefix_rewrite": "/v2", "timeout": "2.5s",
+            "retry_policy": ["retry_on": "5xx", "num_retries": 3],
+          ],
+          "request_headers_to_add": [["header": ["key": "x-route", "value": "%ROUTE_NAME%"]]],
+        ],
+        ["match": ["path": "/old"], "redirect": ["path_redirect": "/new"]],
+        [
+          "match": ["prefix": "/p", "runtime_fraction": ["default_value": ["numerator": 5]]],
+          "direct_response": ["status": 418],
+        ],
+        ["match": ["prefix": "/p"], "route": ["cluster": "default/empty"]],
+      ])
+  ]
+
+  private func explain(_ url: String, _ headers: [(String, String)] = []) throws -> RouteExplanation {
+    var book = RouteBook()
+    try book.setEndpoints(
+      Documents.endpoints(["default/web": [("10.0.0.1", 80)], "default/b": [("fd00::1", 81)], "default/empty": []]))
+    book.setListener(
+      1,
+      Documents.file(
+        services: ["default/web", "default/b", "default/empty"], [Documents.listener(Self.hosts)]))
+    #expect(book.answer.rejected.isEmpty)
+    return try RouteExplanation(
+      try #require(RouteQuestion(method: "GET", url: url, headers: headers.map { .init(name: $0.0, value: $0.1) })),
+      try #require(book.snapshot.listeners[1]))
+  }
+
+  @Test func `a route with all that belongs to it`() throws {
+    let answer = try explain("http://shop.example/api/x?y", [("X-Canary", "true")])
+    #expect(answer.isServed && answer.route?.index == 0 && answer.host?.domain == "shop.example")
+    let json = answer.json
+    #expect(json["outcome"] == "forward" && json["timeout"] == "2.5s" && json["retries"] == "up to 3 more times on 5xx")
+    #expect(json["route"]?["holds"] == ["the path begins with \"/api\"", "the header x-canary is \"true\""])
+    let clusters = try #require(json["clusters"]?.arrayValue)
+    #expect(clusters.map { $0["name"] } == ["default/web", "default/b"])
+    #expect(clusters.map { $0["share"] } == [.number(0.9), .number(0.1)])
+    #expect(clusters[1]["endpoints"] == [["address": "[fd00::1]:81", "weight": 1]])
+    #expect(clusters[0]["edits"]?["path"] == "/v2/x?y")
+    #expect(
+      clusters[0]["edits"]?["request"]?["add"]?.arrayValue?.contains(["name": "x-route", "value": "canary"]) == true)
+  }
+
+  @Test func `what came closest`() throws {
+    let answer = try explain("http://a.shop.example/api", [])
+    #expect(!answer.isServed && answer.host?.domain == "*.shop.example")
+    #expect(answer.json["outcome"] == "no route" && answer.json["status"] == 404)
+    #expect(answer.closest.first?.index == 0)
+    #expect(answer.json["closest"]?.arrayValue?.first?["fails"] == ["the header x-canary is \"true\""])
+  }
+
+  @Test func `no virtual host`() throws {
+    let answer = try explain("http://other/")
+    #expect(answer.host == nil && !answer.isServed && answer.json["outcome"] == "no virtual host")
+  }
+
+  @Test func `the proxy's own answers`() throws {
+    let redirect = try explain("http://shop.example/old")
+    #expect(redirect.isServed && redirect.json["location"] == "http://shop.example/new")
+    #expect(redirect.passedOver.map(\.index) == [0])
+    let part = try explain("http://shop.example/p")
+    #expect(part.route?.index == 2 && part.otherwise?.index == 3 && part.json["status"] == 418)
+  }
+
+  static let services: [(String, String, String, UInt16)] = [
+    ("http://reviews/", "default", "default/reviews", 80),
+    ("http://reviews:9080/x", "prod", "prod/reviews", 9080),
+    ("https://reviews.prod/x", "default", "prod/reviews", 443),
+    ("http://reviews.prod.svc.cluster.local:1?x", "default", "prod/reviews", 1),
+  ]
+
+  @Test(arguments: services)
+  func `names of Services`(_ url: String, _ from: String, _ service: String, _ port: UInt16) throws {
+    let question = try #require(RouteQuestion(method: "GET", url: url))
+    #expect(question.service(from: from) == (service, port))
+    #expect(question.path.hasPrefix("/"))
+  }
+
+  @Test(arguments: ["reviews/", "ftp://reviews/", "http://", "http:///x"]) func `no address`(_ url: String) {
+    #expect(RouteQuestion(method: "GET", url: url) == nil)
+  }
+
+  @Test func `who is led here`() throws {
+    func listener(_ claims: JSONValue?) throws -> RoutedListener {
+      var document = try JSONValue(
+        parsing: Documents.file([Documents.listener([Documents.host([Documents.route()])])]))
+      document["claims"] = claims
+      var book = RouteBook()
+      book.setListener(1, document.serialized())
+      return try #require(book.snapshot.listeners[1])
+    }
+    #expect(try listener(nil).leads("default/web", port: 1))
+    #expect(try !listener([]).leads("default/web", port: 1))
+    #expect(try listener([["service": "default/web"]]).leads("default/web", port: 1))
+    let ports = try listener([["service": "default/web", "ports": [80]]])
+    #expect(ports.leads("default/web", port: 80) && !ports.leads("default/web", port: 81))
+  }
+}
