@@ -54,10 +54,10 @@ struct ServiceSpec: Sendable {
     sourceRanges = service.loadBalancerSourceRanges.isEmpty ? nil : Set(service.loadBalancerSourceRanges).sorted()
     let hasHealthCheck = service.type == .loadBalancer && service.externalTrafficPolicy == .local
     healthCheckPort = hasHealthCheck ? service.healthCheckNodePort : nil
-    // Without an address of the cluster there is nothing that clients could send to: headless, or not allocated yet.
     targets = service.ports.filter { $0.protocol.rawValue == TransportProtocol.tcp.description }.map {
       Port(id: PortID(service: ServiceName(service.metadata), port: $0.port, protocol: .tcp), name: $0.name ?? "")
     }
+    // Without an address of the cluster there is nothing that clients could send to: headless, or not allocated yet.
     guard service.type != .externalName, !service.isHeadless, !service.clusterIPs.isEmpty,
       service.metadata.labels[Self.proxyNameLabel] == nil
     else { return }

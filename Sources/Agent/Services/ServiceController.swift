@@ -25,7 +25,8 @@ actor ServiceController {
   private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
   private let health = HealthCheckServer()
   /// What the proxy's routes name, and what it was told of that.
-  private var clusters: Set<String> = []
+  private var clusters: Set<String> = [] { didSet { clusterServices = RoutedClusters.services(clusters) } }
+  private var clusterServices: Set<ServiceName> = []
   private var clusterFile: RoutedClustersFile
 
   init(
@@ -64,7 +65,7 @@ actor ServiceController {
     for input in inputs { take(input) }
     guard reconciler != nil, book.hasChanges else { return }
     let changes = book.takeChanges()
-    if !RoutedClusters.services(clusters).isDisjoint(with: changes.keys) {
+    if !clusterServices.isDisjoint(with: changes.keys) {
       clusterFile.write(RoutedClusters(clusters, book))
     }
     reconciler?.apply(changes, now: .now)
