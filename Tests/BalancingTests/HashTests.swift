@@ -24,7 +24,9 @@ import Testing
     (0..<count).map { Seat(IPAddress(v4: 0x0A00_0001 + UInt32($0)), port: 80, weight: weight($0)) }
   }
 
-  @Test(arguments: [(1, 1024, 1024), (3, 1024, 1026), (4, 8, 8), (100, 0, 100)])
+  static let rings: [(Int, UInt64, Int)] = [(1, 1024, 1024), (3, 1024, 1026), (4, 8, 8), (100, 0, 100)]
+
+  @Test(arguments: rings)
   func `a ring has whole numbers of points for each seat`(_ count: Int, _ minimum: UInt64, _ expected: Int) {
     let ring = HashRing(seats(count), minimum: minimum, maximum: 8 << 20)
     #expect(ring.count == expected)

@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<20) func `is the same as decoding all of it`(_ seed: UInt64) throws {
+  @Test(arguments: 0..<20) func `is the same as decoding all of it`(_ seed: Int) throws {
     var random = SeededGenerator(seed: seed)
     var model = Model(hosts: [[0, 1, 2, 3], [4, 5], [6]], isNamed: seed.isMultiple(of: 2))
     var next = 7

@@ -53,7 +53,7 @@ import Testing
     #expect(book.snapshot.listeners[1]?.cluster("default/v1") == nil)
   }
 
-  static let broken: [(String, (String) -> String, String)] = [
+  static let broken: [(String, @Sendable (String) -> String, String)] = [
     ("half a file", { String($0.prefix($0.utf8.count / 2)) }, "invalid JSON"),
     ("nothing", { _ in "" }, "invalid JSON"),
     ("another number", { $0.replacing("\"number\":1", with: "\"number\":2") }, "number: is 2 in the file 1.json"),
