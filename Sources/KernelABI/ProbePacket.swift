@@ -1,4 +1,4 @@
-public import Addressing
+import Addressing
 
 /// The first packet of a connection, as a pod or the node's stack would send it: what a trace shows to the program.
 public struct ProbePacket: Hashable, Sendable {

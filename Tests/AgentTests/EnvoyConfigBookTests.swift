@@ -10,7 +10,7 @@ import Testing
 /// What a node does for CiliumEnvoyConfigs, and what it says of them.
 @Suite struct EnvoyConfigBookTests {
   /// A listener with one route to `cluster`, or with these routes.
-  private static func listener(_ name: String, to cluster: String = "default/web-v1", routes: String? = nil) -> String {
+  static func listener(_ name: String, to cluster: String = "default/web-v1", routes: String? = nil) -> String {
     let routes = routes ?? #"[{"match":{"prefix":"/"},"route":{"cluster":"\#(cluster)"}}]"#
     return """
       {"@type":"type.googleapis.com/envoy.config.listener.v3.Listener","name":"\(name)","filter_chains":[{"filters":[
@@ -83,34 +83,38 @@ import Testing
     #expect(routes.clusters == [1: ["default/web-v1"], 2: ["default/web-v2:http"]])
   }
 
-  static let refusals: [(String, String, [String], String)] = [
-    (
-      "another listener", #"[{"name":"web","listener":"m"}]"#, [listener("l")],
-      #"spec.services[0].listener: no Listener "m" among the resources"#
-    ),
-    ("no listener", #"[{"name":"web"}]"#, [], "spec.resources: no Listener among them"),
-    (
-      "a cluster that is none", #"[{"name":"web"}]"#, [listener("l", to: "default/other")],
-      "spec.resources[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route.cluster:"
-        + #" "default/other" is neither a Cluster of the resources nor a service of the object"#
-    ),
-    (
-      "a field that is not followed", #"[{"name":"web"}]"#,
-      [listener("l", routes: #"[{"match":{"prefix":"/"},"filter_action":{}}]"#)], ""
-    ),
-  ]
+  struct Refusal: CustomTestStringConvertible {
+    var testDescription: String
+    var services = #"[{"name":"web"}]"#
+    var resources: [String]
+    /// Empty: whatever is said.
+    var issue = ""
+
+    static let all: [Refusal] = [
+      .init(
+        testDescription: "another listener", services: #"[{"name":"web","listener":"m"}]"#,
+        resources: [EnvoyConfigBookTests.listener("l")],
+        issue: #"spec.services[0].listener: no Listener "m" among the resources"#),
+      .init(testDescription: "no listener", resources: [], issue: "spec.resources: no Listener among them"),
+      .init(
+        testDescription: "a cluster that is none", resources: [EnvoyConfigBookTests.listener("l", to: "default/other")],
+        issue: "spec.resources[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]"
+          + #".route.cluster: "default/other" is neither a Cluster of the resources nor a service of the object"#),
+      .init(
+        testDescription: "a field that is not followed",
+        resources: [EnvoyConfigBookTests.listener("l", routes: #"[{"match":{"prefix":"/"},"filter_action":{}}]"#)]),
+    ]
+  }
 
   /// And what was followed before goes on.
-  @Test(arguments: refusals) func whatCanNotBeFollowedIsRejected(
-    _ title: String, _ services: String, _ resources: [String], _ expected: String
-  ) throws {
-    let bad = try Self.object("a", services: services, resources: resources)
+  @Test(arguments: Refusal.all) func whatCanNotBeFollowedIsRejected(_ refusal: Refusal) throws {
+    let bad = try Self.object("a", services: refusal.services, resources: refusal.resources)
     var book = Self.book([bad])
     var routes = book.routes()
     #expect(routes.redirects.isEmpty && routes.files.isEmpty)
     let status = try #require(routes.status[Self.key("a")])
     #expect(status.state == .rejected && status.issues.count == 1)
-    if !expected.isEmpty { #expect(Self.issues(status) == [expected]) }
+    if !refusal.issue.isEmpty { #expect(Self.issues(status) == [refusal.issue]) }
 
     book.apply(Self.told(try Self.object("a")))
     let good = book.routes()

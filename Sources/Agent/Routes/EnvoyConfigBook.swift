@@ -84,8 +84,10 @@ struct EnvoyConfigBook: Sendable {
 
   private mutating func reject(_ key: ObjectKey, _ error: FieldError) {
     touched.insert(key)
-    entries[key, default: Entry(good: earlier[key])].problem = PolicyIssue(path: error.path, message: error.message)
-    entries[key]?.spec = nil
+    var entry = entries[key] ?? Entry(good: earlier[key])
+    entry.problem = PolicyIssue(path: error.path, message: error.message)
+    entry.spec = nil
+    entries[key] = entry
   }
 
   /// The objects of which something was told since the last call, and the version of each that is followed; nil for none.

@@ -116,7 +116,7 @@ actor RouteController {
     routes = book.routes(answer)
     await services.setRedirects(routes.redirects)
     for number in folder.generations.keys where routes.files[number] == nil && leaving[number] == nil {
-      leaving[number] = (.now + RouteController.lingering, before.clusters[number] ?? [])
+      leaving[number] = (ContinuousClock.now + RouteController.lingering, before.clusters[number] ?? [])
     }
     for number in routes.files.keys { leaving[number] = nil }
     await services.setClusters(names(routes))
@@ -135,7 +135,7 @@ actor RouteController {
   }
 
   private func names(_ routes: RoutesInForce) -> Set<String> {
-    (Array(routes.clusters.values) + leaving.values.map(\.clusters)).reduce(into: []) { $0.formUnion($1) }
+    (Array(routes.clusters.values) + leaving.values.map { $0.clusters }).reduce(into: []) { $0.formUnion($1) }
   }
 
   private func answers(to files: [ListenerDocument]) async {

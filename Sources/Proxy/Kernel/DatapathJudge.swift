@@ -14,7 +14,7 @@ import Synchronization
 /// that judges what pods send directly. What they answered is remembered for as long as the policy's revision stays.
 public final class DatapathJudge: BackendJudge {
   /// What one agent has pinned.
-  private struct Kernel: Sendable {
+  fileprivate struct Kernel: Sendable {
     let fromContainer: Program
     let toContainer: Program
     /// What the node sends by its own devices; nil where nobody named one.
@@ -70,7 +70,7 @@ public final class DatapathJudge: BackendJudge {
   private static func open(_ maps: String, _ programs: String) throws(BPFError) -> Kernel {
     Kernel(
       fromContainer: try .fromPin(programs + "/from_container"), toContainer: try .fromPin(programs + "/to_container"),
-      toDevice: try? .fromPin(programs + "/to_netdev"), endpoints: try .fromPin(MapName.endpoints.pin(in: maps)),
+      toDevice: try? Program.fromPin(programs + "/to_netdev"), endpoints: try .fromPin(MapName.endpoints.pin(in: maps)),
       ipcache: try .fromPin(MapName.ipcache.pin(in: maps)))
   }
 
