@@ -241,32 +241,9 @@ extension LoopbackTests {
 
     @Test func `a name of the endpoint becomes the authority`() async throws {
       let one = try TestServer.mirror("one")
+      let cluster = Routes.cluster("fixed", [Routes.endpoint(one.address, hostname: "named.example")])
       let proxy = try RoutedProxy(
-        [Routes.to("fixed", ["auto_host_rewrite": true])], [:],
-        resources: [
-          [
-            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "fixed", "type": "STATIC",
-            "load_assignment": [
-              "cluster_name": "fixed",
-              "endpoints": [
-                [
-                  "lb_endpoints": [
-                    [
-                      "endpoint": [
-                        "hostname": "named.example",
-                        "address": [
-                          "socket_address": [
-                            "address": "127.0.0.1", "port_value": .integer(Int64(one.address.port)),
-                          ]
-                        ],
-                      ]
-                    ]
-                  ]
-                ]
-              ],
-            ],
-          ]
-        ])
+        [Routes.to("fixed", ["auto_host_rewrite": true])], [:], resources: [cluster])
       let body = try #require(proxy.ask(Self.get)?.body)
       #expect(body.contains("host: named.example\r\n") && body.contains("x-envoy-original-host: a\r\n"))
       await proxy.stop()
@@ -274,24 +251,9 @@ extension LoopbackTests {
 
     @Test func `a hash policy keeps to an endpoint`() async throws {
       let servers = try (0..<4).map { try TestServer.mirror("\($0)") }
-      let endpoints = servers.map { server -> JSONValue in
-        [
-          "endpoint": [
-            "address": [
-              "socket_address": ["address": "127.0.0.1", "port_value": .integer(Int64(server.address.port))]
-            ]
-          ]
-        ]
-      }
-      let proxy = try RoutedProxy(
-        [Routes.to("ring", ["hash_policy": [["header": ["header_name": "x-user"]]]])], [:],
-        resources: [
-          [
-            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "ring", "type": "STATIC",
-            "lb_policy": "RING_HASH",
-            "load_assignment": ["cluster_name": "ring", "endpoints": [["lb_endpoints": .array(endpoints)]]],
-          ]
-        ])
+      let cluster = Routes.cluster("ring", servers.map { Routes.endpoint($0.address) }, ["lb_policy": "RING_HASH"])
+      let policy: JSONValue = [["header": ["header_name": "x-user"]]]
+      let proxy = try RoutedProxy([Routes.to("ring", ["hash_policy": policy])], [:], resources: [cluster])
       let client = proxy.connect()
       var names: Set<String> = []
       for user in 0..<60 {

@@ -137,6 +137,31 @@ enum Routes {
   }
 }
 
+extension Routes {
+  /// A Cluster with endpoints that are written down.
+  static func cluster(
+    _ name: String, _ endpoints: [JSONValue], _ more: [String: JSONValue] = [:]
+  ) -> JSONValue {
+    let locality: JSONValue = ["lb_endpoints": .array(endpoints)]
+    let assignment: JSONValue = ["cluster_name": .string(name), "endpoints": [locality]]
+    var cluster: [String: JSONValue] = more
+    cluster["@type"] = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+    cluster["name"] = .string(name)
+    cluster["type"] = "STATIC"
+    cluster["load_assignment"] = assignment
+    return .object(cluster)
+  }
+
+  static func endpoint(_ address: SocketAddress, hostname: String? = nil) -> JSONValue {
+    let socket: JSONValue = [
+      "address": .string(address.address.description), "port_value": .integer(Int64(address.port)),
+    ]
+    var endpoint: [String: JSONValue] = ["address": ["socket_address": socket]]
+    if let hostname { endpoint["hostname"] = .string(hostname) }
+    return ["endpoint": .object(endpoint)]
+  }
+}
+
 extension TestServer {
   /// Answers every request with the server's name, then the request as it came.
   static func mirror(_ name: String, _ host: String = "127.0.0.1", fields: String = "") throws -> TestServer {

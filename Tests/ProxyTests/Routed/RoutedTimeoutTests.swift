@@ -141,32 +141,8 @@ extension LoopbackTests {
       }
       defer { for fd in fillers { close(fd) } }
       usleep(50_000)
-      let proxy = try RoutedProxy(
-        [Routes.to("fixed")], [:],
-        resources: [
-          [
-            "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": "fixed", "type": "STATIC",
-            "connect_timeout": "0.1s",
-            "load_assignment": [
-              "cluster_name": "fixed",
-              "endpoints": [
-                [
-                  "lb_endpoints": [
-                    [
-                      "endpoint": [
-                        "address": [
-                          "socket_address": [
-                            "address": "127.0.0.1", "port_value": .integer(Int64(full.address.port)),
-                          ]
-                        ]
-                      ]
-                    ]
-                  ]
-                ]
-              ],
-            ],
-          ]
-        ])
+      let cluster = Routes.cluster("fixed", [Routes.endpoint(full.address)], ["connect_timeout": "0.1s"])
+      let proxy = try RoutedProxy([Routes.to("fixed")], [:], resources: [cluster])
       let time = try Self.milliseconds {
         let answer = try #require(proxy.ask(Self.get))
         #expect(answer.head.hasPrefix("HTTP/1.1 503 "))
