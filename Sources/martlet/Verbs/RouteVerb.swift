@@ -77,7 +77,8 @@ struct RouteFolder {
   /// Whether the proxy serves a listener as its file has it.
   func word(_ state: ListenerState) -> String {
     if let rejection = answer?.rejected[state.number] ?? state.rejection {
-      return "rejected" + (state.listener == nil ? "" : ", an earlier version serves") + ": \(rejection.reason)"
+      let serves = answer?.listeners[state.number] != nil
+      return "rejected" + (serves ? ", an earlier version serves" : "") + ": \(rejection.reason)"
     }
     guard let served = answer?.listeners[state.number] else { return "the proxy has not taken it up" }
     return served == state.generation ? "OK" : "the proxy still has an earlier version"
