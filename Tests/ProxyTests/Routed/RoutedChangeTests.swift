@@ -64,9 +64,9 @@ extension LoopbackTests {
     @Test func `a canary moves under load and nobody notices`() async throws {
       let one = try TestServer.mirror("one")
       let two = try TestServer.mirror("two")
-      let proxy = try RoutedProxy(Self.split(0), ["default/one": [one.address], "default/two": [two.address]]) {
-        $0.workers = 2
-      }
+      let proxy = try RoutedProxy(
+        Self.split(0), ["default/one": [one.address], "default/two": [two.address]],
+        change: { $0.workers = 2 })
       let load = Load()
       load.start(proxy, clients: 8)
       for weight in stride(from: Int64(0), through: 100, by: 5) {

@@ -9,9 +9,9 @@ extension LoopbackTests {
   @Suite(.serialized) struct RoutedTimeoutTests {
     static let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-    private static func milliseconds(_ body: () throws -> Void) rethrows -> Double {
+    private static func milliseconds(_ body: () -> Void) -> Double {
       let start = Clock.monotonic()
-      try body()
+      body()
       return Double(Clock.monotonic() - start) / 1_000_000
     }
 
@@ -21,8 +21,8 @@ extension LoopbackTests {
         [Routes.to("default/one", ["timeout": "0.1s"])], ["default/one": [server.address]])
       let client = proxy.connect()
       for _ in 0..<3 {
-        let time = try Self.milliseconds {
-          #expect(try #require(client.asking(Self.get)).head.hasPrefix("HTTP/1.1 504 "))
+        let time = Self.milliseconds {
+          #expect(client.asking(Self.get)?.head.hasPrefix("HTTP/1.1 504 ") == true)
         }
         #expect(time >= 99 && time < 1000)
       }
@@ -77,7 +77,7 @@ extension LoopbackTests {
       let proxy = try RoutedProxy(
         [Routes.to("default/one", ["retry_policy": ["retry_on": "5xx", "per_try_timeout": "0.1s"]])],
         ["default/one": [server.address]])
-      let time = try Self.milliseconds { #expect(try #require(proxy.ask(Self.get)).body == "1") }
+      let time = Self.milliseconds { #expect(proxy.ask(Self.get)?.body == "1") }
       #expect(time >= 99 && time < 1500)
       #expect(count() == 2)
       await proxy.stop()
@@ -91,8 +91,8 @@ extension LoopbackTests {
             "default/one",
             ["timeout": "0.25s", "retry_policy": ["retry_on": "5xx", "num_retries": 9, "per_try_timeout": "0.1s"]])
         ], ["default/one": [server.address]])
-      let time = try Self.milliseconds {
-        #expect(try #require(proxy.ask(Self.get)).head.hasPrefix("HTTP/1.1 504 "))
+      let time = Self.milliseconds {
+        #expect(proxy.ask(Self.get)?.head.hasPrefix("HTTP/1.1 504 ") == true)
       }
       #expect(time >= 249 && time < 1000)
       await proxy.stop()
@@ -143,10 +143,10 @@ extension LoopbackTests {
       usleep(50_000)
       let cluster = Routes.cluster("fixed", [Routes.endpoint(full.address)], ["connect_timeout": "0.1s"])
       let proxy = try RoutedProxy([Routes.to("fixed")], [:], resources: [cluster])
-      let time = try Self.milliseconds {
-        let answer = try #require(proxy.ask(Self.get))
-        #expect(answer.head.hasPrefix("HTTP/1.1 503 "))
-        #expect(answer.body == "the server did not take the connection in time\n")
+      let time = Self.milliseconds {
+        let answer = proxy.ask(Self.get)
+        #expect(answer?.head.hasPrefix("HTTP/1.1 503 ") == true)
+        #expect(answer?.body == "the server did not take the connection in time\n")
       }
       #expect(time >= 99 && time < 1000)
       await proxy.stop()
