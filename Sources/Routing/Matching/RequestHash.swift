@@ -111,7 +111,7 @@ extension UnsafeRawBufferPointer {
       let end = rest.firstIndex(of: UInt8(ascii: "&")) ?? rest.endIndex
       let equal = self[start..<end].firstIndex(of: UInt8(ascii: "="))
       if self[start..<(equal ?? end)].elementsEqual(name) {
-        return UnsafeRawBufferPointer(rebasing: self[min((equal ?? end) + 1, end)..<end])
+        return UnsafeRawBufferPointer(rebasing: self[Swift.min((equal ?? end) + 1, end)..<end])
       }
       start = end + 1
     }
