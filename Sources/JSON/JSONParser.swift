@@ -5,6 +5,11 @@ public struct JSONError: Error, Hashable, Sendable, CustomStringConvertible {
   public let offset: Int
 
   public var description: String { "invalid JSON at byte \(offset): \(message)" }
+
+  public init(message: String, offset: Int) {
+    self.message = message
+    self.offset = offset
+  }
 }
 
 extension JSONValue {
