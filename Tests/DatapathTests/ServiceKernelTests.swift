@@ -105,7 +105,7 @@ struct ServiceKernelTests {
     let maps = try maps()
     let clock = ContinuousClock()
     let all = Dictionary(uniqueKeysWithValues: (0..<count).map { service($0, backends: 5) }.map { ($0.name, $0) })
-    var reconciler = try ServiceReconciler(maps)
+    var reconciler = try ServiceReconciler(maps, maglevSize: 16381)
     let whole = clock.measure { reconciler.start(with: all, now: .now) }
     #expect(reconciler.refusals.isEmpty)
     var changes: [Duration] = []
@@ -117,7 +117,7 @@ struct ServiceKernelTests {
     let collected = clock.measure { reconciler.collect(now: .now + .seconds(2)) }
     var next: ServiceReconciler?
     let adopted = try clock.measure {
-      next = try ServiceReconciler(maps)
+      next = try ServiceReconciler(maps, maglevSize: 16381)
       next?.start(with: all, now: .now)
     }
     print(
@@ -135,7 +135,7 @@ struct ServiceKernelTests {
   @Test func fiveThousandBackendsOfOneService() throws {
     let maps = try maps()
     let clock = ContinuousClock()
-    var reconciler = try ServiceReconciler(maps)
+    var reconciler = try ServiceReconciler(maps, maglevSize: 16381)
     let first = service(0, backends: 5000)
     let whole = clock.measure { reconciler.apply([first.name: first], now: .now) }
     let changed = service(0, backends: 5000, without: 17)

@@ -13,7 +13,7 @@ import Testing
       configuration(["match": ["prefix": "/"], "route": ["cluster": "c", "hash_policy": .array(policies)]]))
     let request = HTTPRequestDescription(path: path, host: "h", headers: headers.map { (name: $0.0, value: $0.1) })
     let connection = ConnectionFacts(remoteAddress: "10.0.0.1", remotePort: 7, localAddress: "fd00::1", localPort: 80)
-    return try request.withFacts { facts in
+    return request.withFacts { facts in
       let view = RequestView(facts, connection: connection)
       guard case .route(let choice) = table.choose(view, random: 0), case .forward(let action) = choice.route.action
       else { return RequestHash() }

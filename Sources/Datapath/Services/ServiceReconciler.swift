@@ -34,7 +34,7 @@ public struct ServiceReconciler: Sendable {
   private var hasNewRoom = false
 
   /// Reads what the maps hold. `maglevSize` is that of `martlet_config`.
-  public init(_ maps: ServiceMaps, maglevSize: Int = MaglevTable.defaultSize) throws {
+  public init(_ maps: ServiceMaps, maglevSize: Int) throws {
     try self.init(store: maps.store(maglevSize: maglevSize), maglevSize: maglevSize)
   }
 

@@ -27,45 +27,58 @@ public struct EndpointTable: Sendable {
   ///
   /// - Parameter previous: The table until now; clusters whose text is the same are not decoded again.
   public init(_ content: [UInt8], reusing previous: EndpointTable = .empty) throws(RouteFileError) {
-    do throws(JSONError) {
-      var number: Int64?
-      var lists: [String: [ClusterSpecification.Seat]]?
-      var ranges: [String: Range<Int>] = [:]
-      for member in try JSONOutline.members(content, in: content.indices) {
-        switch member.key {
-        case "generation": number = try JSONValue(parsing: content[member.range]).integerValue
-        case "clusters":
-          var found: [String: [ClusterSpecification.Seat]] = [:]
-          for cluster in try JSONOutline.members(content, in: member.range) {
-            ranges[cluster.key] = cluster.range
-            found[cluster.key] = try EndpointTable.seats(content, cluster, reusing: previous)
-          }
-          lists = found
-        default: break
+    var number: Int64?
+    var lists: [String: [ClusterSpecification.Seat]]?
+    var ranges: [String: Range<Int>] = [:]
+    for member in try EndpointTable.members(content, content.indices) {
+      switch member.key {
+      case "generation": number = try EndpointTable.value(content, member).integerValue
+      case "clusters":
+        var found: [String: [ClusterSpecification.Seat]] = [:]
+        for cluster in try EndpointTable.members(content, member.range) {
+          ranges[cluster.key] = cluster.range
+          found[cluster.key] = try EndpointTable.seats(content, cluster, reusing: previous)
         }
+        lists = found
+      default: break
       }
-      guard let number else { throw JSONError(message: "generation: must be an integer", offset: 0) }
-      guard let lists else { throw JSONError(message: "clusters: required", offset: 0) }
-      generation = number
-      clusters = lists
-      self.ranges = ranges
+    }
+    guard let number else { throw RouteFileError("generation: must be an integer") }
+    guard let lists else { throw RouteFileError("clusters: required") }
+    generation = number
+    clusters = lists
+    self.ranges = ranges
+    text = content
+    names = Dictionary(grouping: lists.keys.sorted(), by: { String($0.prefix { $0 != ":" }) })
+  }
+
+  private static func members(
+    _ content: [UInt8], _ range: Range<Int>
+  ) throws(RouteFileError) -> [JSONOutline.Member] {
+    do throws(JSONError) {
+      return try JSONOutline.members(content, in: range)
     } catch {
       throw RouteFileError("\(error)")
     }
-    text = content
-    names = Dictionary(grouping: clusters.keys.sorted(), by: { String($0.prefix { $0 != ":" }) })
+  }
+
+  private static func value(_ content: [UInt8], _ member: JSONOutline.Member) throws(RouteFileError) -> JSONValue {
+    do throws(JSONError) {
+      return try JSONValue(parsing: content[member.range])
+    } catch {
+      throw RouteFileError("\(member.key): \(error)")
+    }
   }
 
   private static func seats(
     _ content: [UInt8], _ cluster: JSONOutline.Member, reusing previous: EndpointTable
-  ) throws(JSONError) -> [ClusterSpecification.Seat] {
+  ) throws(RouteFileError) -> [ClusterSpecification.Seat] {
     if let known = previous.clusters[cluster.key], let range = previous.ranges[cluster.key],
       previous.text[range] == content[cluster.range]
     {
       return known
     }
-    let path = "clusters[\(cluster.key)]"
-    let list = JSONCursor(try JSONValue(parsing: content[cluster.range]), path: path)
+    let list = JSONCursor(try value(content, cluster), path: "clusters[\(cluster.key)]")
     do throws(FieldError) {
       var seats: [ClusterSpecification.Seat] = []
       for element in try list.elements() {
@@ -79,7 +92,7 @@ public struct EndpointTable: Sendable {
       }
       return seats
     } catch {
-      throw JSONError(message: "\(error)", offset: cluster.range.lowerBound)
+      throw RouteFileError("\(error)")
     }
   }
 

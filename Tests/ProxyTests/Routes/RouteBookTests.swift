@@ -19,7 +19,7 @@ import Testing
     var book = RouteBook()
     try book.setEndpoints(
       Documents.endpoints(["default/v1": [("10.0.0.1", 80), ("fd00::1", 80)], "default/v2": []]))
-    book.setListener(7, Documents.file(7, services: Self.services, [Documents.listener(Self.canary)]))
+    book.setListener(7, Documents.file(number: 7, services: Self.services, [Documents.listener(Self.canary)]))
     #expect(book.answer == ListeningAnswer(listeners: [7: "g"]))
     let listener = try #require(book.snapshot.listeners[7])
     #expect(listener.object == "CiliumEnvoyConfig default/x" && listener.name == "l")
@@ -172,7 +172,7 @@ import Testing
           "route": ["weighted_clusters": ["clusters": [["name": "default/web", "weight": .integer(weight)]]]],
         ]
       }
-      return [Documents.listener([Documents.host(routes), Documents.host("b", domains: ["b"], [Documents.route()])])]
+      return [Documents.listener([Documents.host(routes), Documents.host(name: "b", domains: ["b"], [Documents.route()])])]
     }
     var book = try RouteBook.with(resources(1), ["default/web": [("10.0.0.1", 80)]])
     let before = try #require(book.snapshot.listeners[1])
@@ -191,7 +191,7 @@ import Testing
       book.setListener(
         UInt32(number),
         Documents.file(
-          Int64(number), name: "x\(number)", services: Self.services, [Documents.listener(Self.canary)]))
+          number: Int64(number), name: "x\(number)", services: Self.services, [Documents.listener(Self.canary)]))
     }
     #expect(book.answer.listeners.count == 1000 && book.snapshot.listeners.count == 1000)
     try book.setEndpoints(Documents.endpoints(["default/v1": [("10.0.0.2", 80)], "default/v2": []]))

@@ -11,7 +11,7 @@ enum RouteDocuments {
     ["match": match, "route": ["cluster": .string(cluster)]]
   }
 
-  static func host(_ name: String = "all", domains: [JSONValue] = ["*"], _ routes: [JSONValue]) -> JSONValue {
+  static func host(name: String = "all", domains: [JSONValue] = ["*"], _ routes: [JSONValue]) -> JSONValue {
     ["name": .string(name), "domains": .array(domains), "routes": .array(routes)]
   }
 
@@ -56,7 +56,7 @@ enum RouteDocuments {
   }
 
   static func file(
-    _ number: Int64 = 1, generation: String = "g", name: String = "x", services: [JSONValue] = ["default/web"],
+    number: Int64 = 1, generation: String = "g", name: String = "x", services: [JSONValue] = ["default/web"],
     _ resources: [JSONValue]
   ) -> [UInt8] {
     let document: JSONValue = [

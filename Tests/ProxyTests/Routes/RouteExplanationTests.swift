@@ -9,7 +9,7 @@ import Testing
 
   private static let hosts: [JSONValue] = [
     Documents.host(
-      "shop", domains: ["shop.example", "*.shop.example"],
+      name: "shop", domains: ["shop.example", "*.shop.example"],
       [
         [
           "name": "canary", "match": ["prefix": "/api", "headers": [["name": "x-canary", "exact_match": "true"]]],

@@ -59,7 +59,7 @@ import Testing
     let perHost = shape == .oneHost ? routes.count : 10
     let hosts = stride(from: 0, to: routes.count, by: perHost).map { start in
       Documents.host(
-        "host\(start)", domains: [shape == .oneHost ? "*" : .string("h\(start).example")],
+        name: "host\(start)", domains: [shape == .oneHost ? "*" : .string("h\(start).example")],
         Array(routes[start..<min(start + perHost, routes.count)]))
     }
     return Documents.file(

@@ -29,7 +29,7 @@ import Testing
     try StateFiles.makeDirectories(files.listeners)
     func write(_ number: UInt32, _ generation: String, _ resources: [JSONValue]) throws {
       try StateFiles.write(
-        Documents.file(Int64(number), generation: generation, resources), to: files.listener(number))
+        Documents.file(number: Int64(number), generation: generation, resources), to: files.listener(number))
     }
     let good = [Documents.listener([Documents.host([Documents.route()])])]
     // There before the proxy is.
@@ -66,7 +66,7 @@ import Testing
     let task = Task { try await RouteWatch(files: files, routes: routes, logger: Logger(label: "test")).run() }
     for number in 1...300 {
       try StateFiles.write(
-        Documents.file(Int64(number), [Documents.listener([Documents.host([Documents.route()])])]),
+        Documents.file(number: Int64(number), [Documents.listener([Documents.host([Documents.route()])])]),
         to: files.listener(UInt32(number)))
     }
     #expect(try await answer(files) { $0.listeners.count == 300 }.listeners.count == 300)
