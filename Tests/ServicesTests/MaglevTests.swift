@@ -77,7 +77,7 @@ struct MaglevTests {
   }
 
   @Test func nobodyIsNoTable() {
-    #expect(MaglevTable.build([], size: 251).isEmpty)
+    #expect(MaglevTable.build([Balancer.Member](), size: 251).isEmpty)
   }
 
   @Test func aTableIsBuiltInFiveMilliseconds() {

@@ -123,8 +123,7 @@ extension APIServer {
 
   /// Kinds that are stored for their users' tools, and that nothing here acts on.
   private static let idleKinds = [
-    "ciliumenvoyconfigs.cilium.io", "ciliumclusterwideenvoyconfigs.cilium.io", "ingresses.networking.k8s.io",
-    "ingressclasses.networking.k8s.io",
+    "ingresses.networking.k8s.io", "ingressclasses.networking.k8s.io",
   ]
 
   /// What the client of a write should know of the object's kind; nil when it does what it says.
