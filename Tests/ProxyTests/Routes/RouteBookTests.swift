@@ -172,7 +172,9 @@ import Testing
           "route": ["weighted_clusters": ["clusters": [["name": "default/web", "weight": .integer(weight)]]]],
         ]
       }
-      return [Documents.listener([Documents.host(routes), Documents.host(name: "b", domains: ["b"], [Documents.route()])])]
+      return [
+        Documents.listener([Documents.host(routes), Documents.host(name: "b", domains: ["b"], [Documents.route()])])
+      ]
     }
     var book = try RouteBook.with(resources(1), ["default/web": [("10.0.0.1", 80)]])
     let before = try #require(book.snapshot.listeners[1])
