@@ -9,6 +9,7 @@
 
 #include "common.h"
 #include "connection.h"
+#include "dsr.h"
 #include "event.h"
 #include "flow.h"
 #include "fragment.h"
@@ -67,6 +68,10 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
 		return TC_ACT_OK;
 	if (translates && direction == MARTLET_INGRESS) {
+		result = dsr_learn(skb, flow);
+		if (result)
+			return result;
+		dsr_measure(skb, flow);
 		result = balance_packet(skb, flow, device);
 		if (result < 0)
 			return result;
@@ -74,6 +79,12 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 		if (result != BALANCE_NONE && turns_round(flow)) {
 			if (result == BALANCE_OPEN)
 				report_turn(skb, flow);
+			if (flow->nat_flags & MARTLET_NAT_DSR && dsr_announces(packet) &&
+			    !flow->crowded) {
+				result = dsr_announce(skb, flow);
+				if (result)
+					return result;
+			}
 			return turn_round(skb, flow);
 		}
 	}

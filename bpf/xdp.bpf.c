@@ -115,6 +115,7 @@ int from_wire(struct xdp_md *ctx)
 	flow_begin(ctx, &flow, MARTLET_INGRESS);
 	if (!wire_parse(ctx, &flow.packet) || checksum_is_unfinished(ctx, &flow.packet))
 		return XDP_PASS;
+	dsr_measure(ctx, &flow);
 	result = balance(&flow, device);
 	if (result == BALANCE_OPEN) {
 		if (nat_open(&flow))
@@ -126,6 +127,8 @@ int from_wire(struct xdp_md *ctx)
 		return XDP_PASS;
 	if (result == BALANCE_OPEN)
 		report_turn(ctx, &flow);
+	if (flow.nat_flags & MARTLET_NAT_DSR && dsr_announces(&flow.packet))
+		return XDP_PASS;
 	return wire_turn(ctx, &flow);
 }
 
