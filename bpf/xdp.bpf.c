@@ -69,13 +69,15 @@ INLINE bool wire_leads_to(__u32 index)
 	return device && device->flags & MARTLET_DEVICE_XDP;
 }
 
-/* Sends on a packet that turns round, as scratch->to says, where that can be done from here. */
+/* Sends on a packet that turns round, as scratch->to says, where that can be done from here; leaves
+ * it to from_netdev where not. */
 VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 {
 	const struct nat_scratch *scratch = nat_scratch();
 	struct bpf_fib_lookup route = {};
 	const struct packet *packet;
 	struct ethhdr *eth;
+	long found;
 	int error;
 
 	if (!flow || !scratch)
@@ -83,10 +85,20 @@ VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 	packet = &flow->packet;
 	route.l4_protocol = packet->protocol;
 	route.tot_len = packet->end - ETH_HLEN;
-	if (route_ask(ctx, &route, &scratch->to.source, &scratch->to.destination,
-		      packet->flags & PACKET_IPV4) != BPF_FIB_LKUP_RET_SUCCESS)
+	found = route_ask(ctx, &route, &scratch->to.source, &scratch->to.destination,
+			  packet->flags & PACKET_IPV4);
+	/* from_netdev decides from the start, and tells why. */
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) {
+		if (flow->opened)
+			nat_forget();
 		return XDP_PASS;
-	if (route.ifindex != ctx->ingress_ifindex && !wire_leads_to(route.ifindex))
+	}
+	if (flow->opened)
+		report_turn(ctx, flow);
+	/* from_netdev sends it on. */
+	if (found == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	    (flow->nat_flags & MARTLET_NAT_DSR && dsr_announces(packet)) ||
+	    (route.ifindex != ctx->ingress_ifindex && !wire_leads_to(route.ifindex)))
 		return XDP_PASS;
 	error = nat_rewrite(ctx, flow);
 	if (error)
@@ -123,13 +135,8 @@ int from_wire(struct xdp_md *ctx)
 	} else if (result != BALANCE_REWRITE) {
 		return XDP_PASS;
 	}
-	if (!turns_round(&flow))
-		return XDP_PASS;
-	if (result == BALANCE_OPEN)
-		report_turn(ctx, &flow);
-	if (flow.nat_flags & MARTLET_NAT_DSR && dsr_announces(&flow.packet))
-		return XDP_PASS;
-	return wire_turn(ctx, &flow);
+	flow.opened = result == BALANCE_OPEN;
+	return turns_round(&flow) ? wire_turn(ctx, &flow) : XDP_PASS;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -103,6 +103,7 @@ public final class Agent: Sendable {
     settings.nodeNamespaceCookie = try NetworkNamespace.current().cookie()
     settings.nodePorts = configuration.nodePorts
     settings.natPorts = configuration.natPorts
+    settings.loadBalancerMode = configuration.loadBalancerMode
     if let natPortsProblem { logger.warning("\(natPortsProblem): two connections may be taken for one") }
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }
