@@ -86,7 +86,8 @@ struct Up: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Who answers clients outside whose backend is on another node (default: snat).",
-      discussion: "snat: this node. dsr: the backend's node, straight to the client. hybrid: dsr for TCP, snat for UDP."))
+      discussion: "snat: this node. dsr: the backend's node, straight to the client. hybrid: dsr for TCP, snat for UDP."
+    ))
   var loadBalancerMode: LoadBalancerMode?
 
   @Option(
