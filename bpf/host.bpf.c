@@ -16,6 +16,30 @@
 #include "maps.h"
 #include "outside.h"
 
+/*
+ * Behind generic XDP, from Linux 6.9 on: the kernel runs it on a copy of the packet, of which it
+ * forgets how long the MAC header is, and so shows it here without one. To be called at ingress.
+ * Returns 0 or a negative drop reason.
+ */
+VERIFIED_ALONE int restore_mac_header(struct __sk_buff *skb)
+{
+	struct {
+		__u8 octets[ETH_HLEN];
+		__u16 pad;
+	} mac = {}, first = {};
+
+	if (bpf_skb_load_bytes_relative(skb, 0, mac.octets, ETH_HLEN, BPF_HDR_START_MAC) ||
+	    bpf_skb_load_bytes(skb, 0, first.octets, ETH_HLEN))
+		return 0;
+	if (!__builtin_memcmp(&mac, &first, sizeof(mac)))
+		return 0;
+	/* It finds the length anew. */
+	if (bpf_skb_change_head(skb, ETH_HLEN, 0) ||
+	    bpf_skb_store_bytes(skb, 0, mac.octets, ETH_HLEN, 0))
+		return -MARTLET_DROP_WRITE_ERROR;
+	return 0;
+}
+
 /* Neighbours and routers are found in any case (RFC 4861, RFC 3810). */
 INLINE bool is_neighbor_discovery(const struct packet *packet)
 {
@@ -49,16 +73,24 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 {
 	const struct martlet_config *config = config_get();
 	struct packet *packet = &flow->packet;
+	const struct martlet_device *outside;
 	__u32 device = skb->ifindex;
 	bool judged, translates;
 	int result;
 
 	judged = config && config->flags & MARTLET_CONFIG_HOST_POLICY;
-	translates = !flow->trace && bpf_map_lookup_elem(&martlet_devices, &device);
+	outside = flow->trace ? NULL : bpf_map_lookup_elem(&martlet_devices, &device);
+	translates = outside;
 	if (!judged && !translates)
 		return TC_ACT_OK;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
+	if (outside && direction == MARTLET_INGRESS &&
+	    outside->flags & MARTLET_DEVICE_GENERIC_XDP) {
+		result = restore_mac_header(skb);
+		if (result)
+			return result;
+	}
 	/* From from_netdev, of this device or another. */
 	if (direction == MARTLET_EGRESS && mark_is(skb, MARTLET_MARK_TRANSLATED))
 		return TC_ACT_OK;

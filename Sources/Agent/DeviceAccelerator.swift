@@ -37,7 +37,12 @@ final class DeviceAccelerator: Sendable {
   }
 
   func mode(_ name: String, _ device: NodeDevice) -> XDPMode? {
-    acceleration == .disabled ? nil : program.mode(interface: name, index: device.index)
+    program.mode(interface: name, index: device.index)
+  }
+
+  /// What the programs of traffic control are to be told before there is an XDP program in front of them.
+  func modeToExpect(_ name: String, _ device: NodeDevice) -> XDPMode? {
+    acceleration == .generic ? .generic : mode(name, device)
   }
 
   /// To be called for a device that has the programs of traffic control, as often as one likes.
@@ -49,7 +54,7 @@ final class DeviceAccelerator: Sendable {
     if acceleration == .bestEffort, without.withLock({ $0[name]?.index }) == device.index { return }
     do {
       if acceleration == .bestEffort, try NetlinkHandle().interface(named: name)?.kind == "veth" {
-        return leaveOut(name, device, "the other end of a veth may not take what its driver sends")
+        return leaveOut(name, device, "a veth sends nothing back unless its other end has a program too")
       }
       try program.attach(interface: name, index: device.index, mode: mode)
       without.withLock { $0[name] = nil }

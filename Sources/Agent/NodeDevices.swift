@@ -63,7 +63,7 @@ final class NodeDevices: Sendable {
     accelerator.detach(except: Set(devices.keys).subtracting(faulty))
     for (name, device) in devices where !faulty.contains(name) {
       accelerator.attach(name, device)
-      devices[name]?.takesFrames = accelerator.mode(name, device) != nil
+      devices[name]?.xdp = accelerator.mode(name, device)
     }
     // What could not be written is so ten seconds later.
     try? table.reconcile(Array(devices.values))
@@ -83,7 +83,7 @@ final class NodeDevices: Sendable {
       var device = NodeDevice(
         index: interface.index, addresses: try netlink.addresses(interfaceIndex: interface.index),
         previous: try table.devices().first { $0.index == interface.index }, masquerades: masquerades)
-      device.takesFrames = accelerator.mode(name, device) != nil
+      device.xdp = accelerator.modeToExpect(name, device)
       return device
     } catch {
       throw error as? DeviceProblem ?? DeviceProblem(text: "\(error)")

@@ -1,4 +1,5 @@
 import Addressing
+import BPF
 import CMartletABI
 import KernelABI
 import Netlink
@@ -11,17 +12,17 @@ public struct NodeDevice: Hashable, Sendable {
   public var ipv6: IPAddress?
   /// Pods' packets leave with the node's address.
   public var masquerades: Bool
-  /// Frames may be handed to its driver: it has ``WireProgram`` itself.
-  public var takesFrames: Bool
+  /// How it has ``WireProgram``; nil: not at all, and no frames of other devices may be handed to its driver.
+  public var xdp: XDPMode?
 
   public init(
-    index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, masquerades: Bool = false, takesFrames: Bool = false
+    index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, masquerades: Bool = false, xdp: XDPMode? = nil
   ) {
     self.index = index
     self.ipv4 = ipv4
     self.ipv6 = ipv6
     self.masquerades = masquerades
-    self.takesFrames = takesFrames
+    self.xdp = xdp
   }
 
   /// - Parameters:
@@ -48,17 +49,23 @@ public struct NodeDevice: Hashable, Sendable {
     func address(_ value: martlet_addr) -> IPAddress? { value.hi == 0 && value.lo == 0 ? nil : IPAddress(value) }
     self.init(
       index: index, ipv4: address(entry.ipv4), ipv6: address(entry.ipv6),
-      masquerades: entry.flags & MARTLET_DEVICE_MASQUERADE.rawValue != 0,
-      takesFrames: entry.flags & MARTLET_DEVICE_XDP.rawValue != 0)
+      masquerades: entry.has(MARTLET_DEVICE_MASQUERADE),
+      xdp: entry.has(MARTLET_DEVICE_GENERIC_XDP) ? .generic : entry.has(MARTLET_DEVICE_XDP) ? .native : nil)
   }
 
   var entry: martlet_device {
     let none = martlet_addr(hi: 0, lo: 0)
+    var flags: UInt32 = 0
+    if masquerades { flags |= MARTLET_DEVICE_MASQUERADE.rawValue }
+    if xdp != nil { flags |= MARTLET_DEVICE_XDP.rawValue }
+    if xdp == .generic { flags |= MARTLET_DEVICE_GENERIC_XDP.rawValue }
     return martlet_device(
-      ipv4: ipv4.map(martlet_addr.init) ?? none, ipv6: ipv6.map(martlet_addr.init) ?? none,
-      flags: (masquerades ? MARTLET_DEVICE_MASQUERADE.rawValue : 0) | (takesFrames ? MARTLET_DEVICE_XDP.rawValue : 0),
-      pad: 0)
+      ipv4: ipv4.map(martlet_addr.init) ?? none, ipv6: ipv6.map(martlet_addr.init) ?? none, flags: flags, pad: 0)
   }
+}
+
+extension martlet_device {
+  fileprivate func has(_ flag: martlet_device_flags) -> Bool { flags & flag.rawValue != 0 }
 }
 
 extension InterfaceAddress {

@@ -46,11 +46,13 @@ import Testing
   @Test(.enabled(if: geteuid() == 0, "needs root")) func theMapHasTheDevicesThatThereAre() throws {
     let table = DeviceTable(map: try .create(.hash, name: "dev_test", maxEntries: 8, flags: .noPreallocation))
     var first = NodeDevice(index: 3, ipv4: IPAddress("192.0.2.1"), ipv6: IPAddress("2001:db8::1"), masquerades: true)
-    let second = NodeDevice(index: 4)
+    first.xdp = .generic
+    let second = NodeDevice(index: 4, xdp: .native)
     try table.reconcile([second, first])
     #expect(try table.devices() == [first, second])
     first.ipv6 = nil
     first.masquerades = false
+    first.xdp = nil
     try table.reconcile([first])
     #expect(try table.devices() == [first])
   }

@@ -72,7 +72,8 @@ extension Node {
   func runOnWire(_ bytes: [UInt8]) throws -> Outcome {
     let (namespace, index) = try #require(outside)
     // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-    let context = [0, UInt32(bytes.count), 0, index, 0, 0].flatMap { word in withUnsafeBytes(of: word) { Array($0) } }
+    let words: [UInt32] = [0, UInt32(bytes.count), 0, index, 0, 0]
+    let context = words.withUnsafeBytes { Array($0) }
     let program = try wire().program("from_wire")
     let result = try namespace.run { try program.testRun(data: bytes, context: context) }
     return Outcome(code: result.returnValue, bytes: result.data, control: [], mark: 0, events: newEvents())

@@ -183,13 +183,15 @@ extension [UInt8] {
       })
     let own = Place(address: gateway.address, port: port)
     for (from, to) in [(gateway.backend, own), (gateway.client, gateway.nodePlace)] {
-      for _ in 0..<200 {
+      for _ in 0..<60 {
         var frame = gateway.frame(from, to, carrier)
         let data = (0..<Int.random(in: 0...64)).map { _ in UInt8.random(in: 0...255) }
         frame.payload =
           carrier == .tcp
           ? tcp(from.port, to.port, TCPFlag.ack, data: data) : udp(from.port, to.port, data: data)
         let bytes = carrier.seal(frame).bytes
+        // Chance makes a checksum that looks unfinished in one of 65,535.
+        if bytes == frame.unfinished.bytes { continue }
         let sent = try plain.runOnWire(bytes)
         let expected = try plain.run("from_netdev", bytes)
         #expect(sent.code == XDPAction.tx && expected.code == redirected)

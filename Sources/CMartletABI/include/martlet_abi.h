@@ -443,8 +443,9 @@ MARTLET_ASSERT_SIZE(struct martlet_nat_entry, 56);
 
 /* martlet_devices: hash, index of a device to the outside -> the node's addresses on it. */
 enum martlet_device_flags {
-	MARTLET_DEVICE_MASQUERADE = 1 << 0, /* pods' packets leave with the node's address */
-	MARTLET_DEVICE_XDP = 1 << 1,	    /* frames may be handed to its driver (XDP_REDIRECT) */
+	MARTLET_DEVICE_MASQUERADE = 1 << 0,  /* pods' packets leave with the node's address */
+	MARTLET_DEVICE_XDP = 1 << 1,	     /* frames may be handed to its driver (XDP_REDIRECT) */
+	MARTLET_DEVICE_GENERIC_XDP = 1 << 2, /* the kernel runs XDP there, not the driver */
 };
 
 struct martlet_device {
@@ -573,9 +574,9 @@ struct martlet_counter {
 };
 MARTLET_ASSERT_SIZE(struct martlet_counter, 16);
 
-#define MARTLET_METRICS_ENTRIES 512 /* reason 0 is forwarded; then Hubble's drop reasons, but for  \
-				     */
-#define MARTLET_METRICS_XDP 1	    /* sent on before there was a socket buffer */
+/* reason 0 is forwarded; then Hubble's drop reasons, but for MARTLET_METRICS_XDP */
+#define MARTLET_METRICS_ENTRIES 512
+#define MARTLET_METRICS_XDP 1 /* sent on before there was a socket buffer */
 
 /* ---- martlet_lost: per-CPU array, one entry: events that found the ring full ------------------
  */

@@ -33,10 +33,8 @@ extension EndToEnd {
       }
     }
 
-    @Test(arguments: ["generic", "native"]) func `packets turn round before there is a socket buffer`(
-      _ mode: String
-    ) throws {
-      try with(mode) { node in
+    @Test func `packets turn round before there is a socket buffer`() throws {
+      try with("generic") { node in
         for family in Family.allCases {
           let address = try node.address(of: .host, family)
           for (port, transport) in [(30480, Transport.tcp), (30453, .udp), (30453, .datagrams)] {
@@ -54,9 +52,9 @@ extension EndToEnd {
           #expect(large.answers == ["world": 10], "\(family): \(large)")
         }
         let flows = try node.martlet("observe", "--service", "turned", "--last", "10").output
-        #expect(flows.contains("via default/turned:80"), "\(flows)")
+        #expect(flows.contains("via default/turned:53 ingress UDP"), "\(flows)")
         let status = try node.martlet("status")
-        #expect(status.status == 0 && status.text.contains("XDP \(mode) on world"), "\(status)")
+        #expect(status.status == 0 && status.text.contains("XDP generic on world"), "\(status)")
         let programs = try node.martlet("bpf", "prog", "list", "-o", "json").json().arrayValue ?? []
         let program = programs.first { $0["name"] == "from_wire" }
         #expect(program?["attached"] == ["world"], "\(programs)")
@@ -127,14 +125,13 @@ extension Node {
     return links.first { $0["prog_id"]?.integerValue == program }?["id"]?.integerValue.map { "\($0)" }
   }
 
-  /// The world's packets leave with their checksums, and its device takes frames from the driver at the other end.
+  /// The world's packets leave with their checksums.
   fileprivate func worldIsAnotherMachine() throws {
     let script = """
       import array, fcntl, socket, struct
       some = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-      for command, value in ((0x17, 0), (0x2c, 1)):  # ETHTOOL_STXCSUM, ETHTOOL_SGRO
-          asked = array.array("B", struct.pack("II", command, value))
-          fcntl.ioctl(some, 0x8946, struct.pack("16sP16x", b"node", asked.buffer_info()[0]))
+      asked = array.array("B", struct.pack("II", 0x17, 0))  # ETHTOOL_STXCSUM
+      fcntl.ioctl(some, 0x8946, struct.pack("16sP16x", b"node", asked.buffer_info()[0]))
       """
     try must(["ip", "netns", "exec", name + "w", "python3", "-c", script])
   }
