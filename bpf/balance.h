@@ -98,6 +98,18 @@ INLINE __u32 balance_service(const struct packet *packet, __u32 device)
 	return frontend->external;
 }
 
+/* Whether a backend elsewhere answers the client itself. */
+INLINE bool balance_returns_directly(const struct flow *flow)
+{
+	const struct martlet_config *config = config_get();
+
+	if (!config)
+		return false;
+	return flow->packet.protocol == IPPROTO_TCP
+		   ? config->flags & MARTLET_CONFIG_DSR_TCP
+		   : config->flags & MARTLET_CONFIG_DSR_UDP && !flow->crowded;
+}
+
 /*
  * Chooses a backend for a new connection, into scratch->entry. `device` is where the client's
  * packets come in from outside, 0 for pods.
@@ -138,6 +150,8 @@ INLINE int balance_choose(struct nat_scratch *scratch, struct flow *flow, __u32 
 			entry->source = hairpin_address(ipv4);
 			entry->flags = MARTLET_NAT_HAIRPIN;
 		}
+	} else if (!(backend.flags & MARTLET_BACKEND_LOCAL) && balance_returns_directly(flow)) {
+		entry->flags = MARTLET_NAT_DSR | MARTLET_NAT_ONE_WAY;
 	} else if (!(backend.flags & MARTLET_BACKEND_LOCAL)) {
 		outside = bpf_map_lookup_elem(&martlet_devices, &device);
 		if (!outside)
@@ -189,6 +203,7 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	packet = &flow->packet;
 	if (packet->flags & PACKET_STATELESS)
 		return BALANCE_NONE;
+	scratch->asked = packet->tuple;
 	entry = nat_lookup(scratch, packet, now);
 	if (entry && balance_goes_on(entry, packet, now)) {
 		result = device ? balance_here_from_outside(entry->flags, entry->service)

@@ -9,6 +9,7 @@
 
 #include "common.h"
 #include "connection.h"
+#include "dsr.h"
 #include "event.h"
 #include "flow.h"
 #include "fragment.h"
@@ -64,6 +65,11 @@ INLINE int turn(struct __sk_buff *skb, struct flow *flow, enum balance balance)
 		return error;
 	if (balance == BALANCE_OPEN)
 		report_turn(skb, flow);
+	if (flow->nat_flags & MARTLET_NAT_DSR && dsr_announces(&flow->packet) && !flow->crowded) {
+		error = dsr_announce(skb, flow);
+		if (error)
+			return error;
+	}
 	return turn_round(skb, flow);
 }
 
@@ -119,6 +125,10 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 	if (address_is_group(&packet->destination) || is_neighbor_discovery(packet))
 		return TC_ACT_OK;
 	if (translates && direction == MARTLET_INGRESS) {
+		result = dsr_learn(skb, flow);
+		if (result)
+			return result;
+		dsr_measure(skb, flow);
 		result = balance_prepare(flow, device);
 		if (result < 0)
 			return result;

@@ -13,7 +13,31 @@
 /* Whether a packet that balance() has looked at turns round; all others go to the stack. */
 INLINE bool turns_round(const struct flow *flow)
 {
-	return flow->nat_flags & MARTLET_NAT_SOURCE && flow->service;
+	return flow->nat_flags & (MARTLET_NAT_SOURCE | MARTLET_NAT_DSR) && flow->service;
+}
+
+/* Octets that tell the backend's node which service was asked. */
+#define DSR_OPTION_IPV4 8
+#define DSR_OPTION_IPV6 24
+
+/* Whether the backend's node may see the connection for the first time by this packet. */
+INLINE bool dsr_announces(const struct packet *packet)
+{
+	return packet_opens(packet) || packet->protocol == IPPROTO_UDP;
+}
+
+/* Sees whether a datagram has room for that; to be asked before balance(). */
+INLINE void dsr_measure(packet_context *ctx, struct flow *flow)
+{
+	const struct martlet_config *config = config_get();
+	__u32 mtu = 0;
+
+	if (config && config->flags & MARTLET_CONFIG_DSR_UDP &&
+	    flow->packet.protocol == IPPROTO_UDP)
+		flow->crowded = bpf_check_mtu(ctx, 0, &mtu,
+					      flow->packet.flags & PACKET_IPV4 ? DSR_OPTION_IPV4
+									       : DSR_OPTION_IPV6,
+					      0) != BPF_MTU_CHK_RET_SUCCESS;
 }
 
 /*

@@ -97,6 +97,7 @@ VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 		report_turn(ctx, flow);
 	/* from_netdev sends it on. */
 	if (found == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	    (flow->nat_flags & MARTLET_NAT_DSR && dsr_announces(packet)) ||
 	    (route.ifindex != ctx->ingress_ifindex && !wire_leads_to(route.ifindex)))
 		return XDP_PASS;
 	error = nat_rewrite(ctx, flow);
@@ -135,6 +136,7 @@ int from_wire(struct xdp_md *ctx)
 	flow_begin(ctx, &flow, MARTLET_INGRESS);
 	if (!wire_parse(ctx, &flow.packet) || checksum_is_unfinished(ctx, &flow.packet))
 		return XDP_PASS;
+	dsr_measure(ctx, &flow);
 	result = balance(&flow, ctx->ingress_ifindex);
 	if (result == BALANCE_OPEN) {
 		if (nat_open(&flow))

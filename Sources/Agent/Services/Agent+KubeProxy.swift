@@ -51,6 +51,7 @@ extension Agent {
     let table = datapath.translations
     return [
       "packets on " + attached.joined(separator: ", "), accelerator.summary(datapath.host.devices),
+      "mode \(configuration.loadBalancerMode.rawValue)",
       configuration.masquerades
         ? "masquerading except to \(exceptions.joined(separator: ", "))" : "no masquerading",
       "NAT ports \(configuration.natPorts.lowerBound)-\(configuration.natPorts.upperBound), "

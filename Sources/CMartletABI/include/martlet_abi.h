@@ -44,6 +44,9 @@ enum martlet_config_flags {
 	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
 	/* The node itself has a policy, that of MARTLET_IDENTITY_HOST. */
 	MARTLET_CONFIG_HOST_POLICY = 1 << 2,
+	/* Backends elsewhere answer clients outside themselves (direct server return). */
+	MARTLET_CONFIG_DSR_TCP = 1 << 3,
+	MARTLET_CONFIG_DSR_UDP = 1 << 4,
 };
 
 struct martlet_config {
@@ -437,8 +440,10 @@ enum martlet_nat_flags {
 	MARTLET_NAT_FIN_REPLY = MARTLET_CT_FIN_REPLY,
 	MARTLET_NAT_RST = MARTLET_CT_RST,
 	MARTLET_NAT_REPLY = 1 << 8,
-	MARTLET_NAT_HAIRPIN = 1 << 9, /* a pod that reaches itself by a service */
-	MARTLET_NAT_SOURCE = 1 << 10, /* the client's address is replaced by one of the node's */
+	MARTLET_NAT_HAIRPIN = 1 << 9,  /* a pod that reaches itself by a service */
+	MARTLET_NAT_SOURCE = 1 << 10,  /* the client's address is replaced by one of the node's */
+	MARTLET_NAT_ONE_WAY = 1 << 11, /* packets of the other direction do not pass here */
+	MARTLET_NAT_DSR = 1 << 12,     /* to a backend elsewhere, which answers for the service */
 };
 
 struct martlet_nat_entry {
