@@ -33,7 +33,6 @@ struct flow {
 	__u16 nat_flags;  /* enum martlet_nat_flags, of the entry that was found or made */
 	__u8 translation; /* enum translation */
 	bool opened;	  /* the entry was made for this packet */
-	bool crowded;	  /* a UDP datagram that has no room for the service's address */
 };
 
 INLINE void flow_begin(const packet_context *ctx, struct flow *flow, __u8 direction)

@@ -47,6 +47,7 @@ struct nat_scratch {
 	struct martlet_nat_key over;
 	struct martlet_ct_key direct;
 	struct martlet_socket_peer_key peer;
+	struct martlet_direct_return answering;
 	/* Not on the stack: Linux 6.1 takes what a loop's body finds there in the first round for
 	 * what it finds in all of them. */
 	struct nat_search search;

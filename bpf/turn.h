@@ -16,28 +16,14 @@ INLINE bool turns_round(const struct flow *flow)
 	return flow->nat_flags & (MARTLET_NAT_SOURCE | MARTLET_NAT_DSR) && flow->service;
 }
 
-/* Octets that tell the backend's node which service was asked. */
-#define DSR_OPTION_IPV4 8
-#define DSR_OPTION_IPV6 24
-
-/* Whether the backend's node may see the connection for the first time by this packet. */
-INLINE bool dsr_announces(const struct packet *packet)
+/*
+ * Whether the node of a backend that answers its client directly may see the connection for the
+ * first time by this packet, and is to be told which service was asked.
+ */
+INLINE bool turn_announces(const struct flow *flow)
 {
-	return packet_opens(packet) || packet->protocol == IPPROTO_UDP;
-}
-
-/* Sees whether a datagram has room for that; to be asked before balance(). */
-INLINE void dsr_measure(packet_context *ctx, struct flow *flow)
-{
-	const struct martlet_config *config = config_get();
-	__u32 mtu = 0;
-
-	if (config && config->flags & MARTLET_CONFIG_DSR_UDP &&
-	    flow->packet.protocol == IPPROTO_UDP)
-		flow->crowded = bpf_check_mtu(ctx, 0, &mtu,
-					      flow->packet.flags & PACKET_IPV4 ? DSR_OPTION_IPV4
-									       : DSR_OPTION_IPV6,
-					      0) != BPF_MTU_CHK_RET_SUCCESS;
+	return (flow->nat_flags & (MARTLET_NAT_DSR | MARTLET_NAT_REPLY)) == MARTLET_NAT_DSR &&
+	       (packet_opens(&flow->packet) || flow->packet.protocol == IPPROTO_UDP);
 }
 
 /*
@@ -68,20 +54,24 @@ VERIFIED_ALONE int report_turn(packet_context *ctx, struct flow *flow)
 	return 0;
 }
 
-/* Where packets go from here. Returns BPF_FIB_LKUP_RET_* or a negative error. */
-INLINE long route_ask(packet_context *ctx, struct bpf_fib_lookup *route,
-		      const struct martlet_addr *source, const struct martlet_addr *destination,
-		      bool ipv4)
+/*
+ * Where a packet of `length` octets goes that has become `to`. Returns BPF_FIB_LKUP_RET_* or a
+ * negative error.
+ */
+INLINE long route_ask(packet_context *ctx, struct bpf_fib_lookup *route, const struct tuple *to,
+		      const struct packet *packet, __u32 length)
 {
 	route->ifindex = ctx_device(ctx);
-	if (ipv4) {
+	route->l4_protocol = packet->protocol;
+	route->tot_len = length;
+	if (packet->flags & PACKET_IPV4) {
 		route->family = FAMILY_IPV4;
-		route->ipv4_src = address_word(source, 3);
-		route->ipv4_dst = address_word(destination, 3);
+		route->ipv4_src = address_word(&to->source, 3);
+		route->ipv4_dst = address_word(&to->destination, 3);
 	} else {
 		route->family = FAMILY_IPV6;
-		__builtin_memcpy(route->ipv6_src, source, sizeof(route->ipv6_src));
-		__builtin_memcpy(route->ipv6_dst, destination, sizeof(route->ipv6_dst));
+		__builtin_memcpy(route->ipv6_src, &to->source, sizeof(route->ipv6_src));
+		__builtin_memcpy(route->ipv6_dst, &to->destination, sizeof(route->ipv6_dst));
 	}
 	return bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 }

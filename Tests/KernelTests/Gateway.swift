@@ -27,7 +27,8 @@ final class Gateway {
   let index: UInt32
   /// Of the next hop, whoever the packet is for.
   let nextMAC: [UInt8] = [2, 7, 7, 7, 7, 7]
-  private let ownMAC: [UInt8]
+  /// Of frames for the node.
+  let ownMAC: [UInt8]
   /// Packets that never came to from_netdev.
   private(set) var sentOn = 0
 
@@ -79,6 +80,7 @@ final class Gateway {
     device.ipv4 = node.abi(family == .ipv4 ? address : v6([], 0))
     device.ipv6 = node.abi(family == .ipv6 ? address : v6([], 0))
     device.flags = flags
+    withUnsafeMutableBytes(of: &device.mac) { $0.copyBytes(from: ownMAC) }
     try node.loaded.map("martlet_devices", key: UInt32.self, value: martlet_device.self).update(index, device)
   }
 
@@ -88,20 +90,32 @@ final class Gateway {
   var backend: Place { Place(address: stage.elsewhere, port: 8080) }
   var local: Place { Place(address: node.b.address(family), port: 8080) }
   let nodePort: UInt16 = 30080
+  /// The NodePort at every address of a node.
+  var anyNode: Place { Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort) }
   var nodePlace: Place { Place(address: address, port: nodePort) }
 
   /// A NodePort, for clients from everywhere.
   func nodePort(_ proto: UInt8, to places: [Place], flags: UInt32 = 0) throws {
     try stage.service(Balancer.number, proto, places, flags: flags)
-    let any = Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort)
-    try stage.frontend(any, proto, external: Balancer.number)
+    try stage.frontend(anyNode, proto, external: Balancer.number)
+  }
+
+  /// Says that a backend is one of the service behind a frontend, as the agent does of this node's own.
+  func answers(_ backend: Place, for frontend: Place, _ proto: UInt8) throws {
+    var key = martlet_direct_return()
+    key.frontend = node.abi(frontend.address)
+    key.frontend_port = frontend.port.bigEndian
+    key.backend = node.abi(backend.address)
+    key.backend_port = backend.port.bigEndian
+    key.protocol = proto
+    try node.loaded.map("martlet_direct_returns", key: martlet_direct_return.self, value: UInt8.self).update(key, 1)
   }
 
   func frame(
     _ source: Place, _ destination: Place, _ carrier: Carrier, _ flags: UInt8 = TCPFlag.ack, hopLimit: UInt8 = 64
   ) -> Frame {
     let frame = Frame(
-      family: family, sourceMAC: [2, 9, 9, 9, 9, 1], destinationMAC: [2, 9, 9, 9, 9, 2], source: source.address,
+      family: family, sourceMAC: [2, 9, 9, 9, 9, 1], destinationMAC: ownMAC, source: source.address,
       destination: destination.address, hopLimit: hopLimit, proto: carrier.proto,
       payload: carrier.payload(source.port, destination.port, flags))
     return carrier.seal(frame)

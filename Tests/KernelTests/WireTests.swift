@@ -15,6 +15,7 @@ struct LeftAlone: CustomTestStringConvertible {
       [Array(frame.bytes.prefix(12)) + [0x81, 0, 0, 7] + frame.bytes.dropFirst(12)]
     },
     .init(testDescription: "to a group of machines") { _, frame in [frame.bytes.replacing(at: 0, [1, 0, 0x5e])] },
+    .init(testDescription: "to another machine") { _, frame in [frame.bytes.replacing(at: 0, [2, 5, 5, 5, 5, 5])] },
     .init(testDescription: "the last hop") { _, frame in
       var frame = frame
       frame.hopLimit = 1

@@ -23,6 +23,7 @@ actor ServiceController {
   private var traffic: ServiceVolumes
   private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
   private let health = HealthCheckServer()
+  nonisolated let directReturns: DirectReturns
 
   init(
     datapath: Datapath, directory: NodeDirectory, nodeName: String, settings: ServiceSettings = ServiceSettings(),
@@ -32,6 +33,7 @@ actor ServiceController {
     self.backendsGone = backendsGone
     self.datapath = datapath
     traffic = ServiceVolumes(datapath.serviceTraffic)
+    directReturns = DirectReturns(datapath.directReturns, logger: logger)
     self.directory = directory
     self.settings = settings
     self.logger = logger
@@ -46,6 +48,7 @@ actor ServiceController {
     let all = book.takeChanges().compactMapValues { $0 }
     let compiled = ContinuousClock.now - begun
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
+    directReturns.start(with: all)
     let whole = ContinuousClock.now - begun
     logger.info(
       "\(all.count) Services compiled in \(compiled / .seconds(1)) s, in force after \(whole / .seconds(1)) s")
@@ -59,6 +62,7 @@ actor ServiceController {
     guard reconciler != nil, book.hasChanges else { return }
     let changes = book.takeChanges()
     reconciler?.apply(changes, now: .now)
+    directReturns.apply(changes)
     for (name, service) in changes { checks[name] = service?.healthCheck }
     finish()
   }
@@ -72,7 +76,7 @@ actor ServiceController {
   var names: Set<ServiceName> { book.names }
 
   /// How full the kernel's tables of services are.
-  var tables: [MapUsage] { reconciler?.usage ?? [] }
+  var tables: [MapUsage] { reconciler.map { $0.usage + [directReturns.usage] } ?? [] }
 
   /// Every Service, by its name.
   var models: [ServiceModel] {
@@ -139,7 +143,7 @@ actor ServiceController {
 
   /// What is refused is also tried without anything having been removed: the kernel may have been short of memory.
   private var nextTurn: ContinuousClock.Instant? {
-    reconciler?.nextDue ?? (refusals.isEmpty ? nil : .now + .seconds(5))
+    reconciler?.nextDue ?? (refusals.isEmpty && directReturns.problem == nil ? nil : .now + .seconds(5))
   }
 
   private func collect() {
@@ -147,6 +151,7 @@ actor ServiceController {
     let hadNothingDue = reconciler?.nextDue == nil
     reconciler?.collect(now: .now)
     if hadNothingDue { reconciler?.retry(now: .now) }
+    directReturns.retry()
     finish()
   }
 }

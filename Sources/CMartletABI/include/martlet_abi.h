@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define MARTLET_ABI_VERSION 6
+#define MARTLET_ABI_VERSION 7
 
 #define MARTLET_ASSERT_SIZE(type, bytes)                                                           \
 	_Static_assert(sizeof(type) == (bytes), #type " must be " #bytes " bytes")
@@ -469,10 +469,26 @@ enum martlet_device_flags {
 struct martlet_device {
 	struct martlet_addr ipv4; /* zero: none */
 	struct martlet_addr ipv6;
-	__u32 flags; /* enum martlet_device_flags */
-	__u32 pad;
+	__u32 flags;  /* enum martlet_device_flags */
+	__u8 mac[6];  /* of frames for this node */
+	__u8 pad[6];
 };
-MARTLET_ASSERT_SIZE(struct martlet_device, 40);
+MARTLET_ASSERT_SIZE(struct martlet_device, 48);
+
+/*
+ * martlet_direct_returns: hash, where clients ask and a backend of this node -> 1: the backend is
+ * one of the service there, so it may answer in that one's name when another node has sent a client
+ * on to it. A NodePort's address is the unspecified one, as in martlet_frontends.
+ */
+struct martlet_direct_return {
+	struct martlet_addr frontend;
+	struct martlet_addr backend;
+	__be16 frontend_port;
+	__be16 backend_port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 pad[3];
+};
+MARTLET_ASSERT_SIZE(struct martlet_direct_return, 40);
 
 /* martlet_native: LPM trie, key as martlet_ipcache: where pods go with their own address -> 1. */
 
