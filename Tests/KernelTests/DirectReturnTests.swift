@@ -104,7 +104,7 @@ extension Gateway {
     let netlink = try NetlinkHandle(in: gateway.namespace)
     try netlink.createVeth(VethSpecification(name: "narrow", peerName: "narroww"))
     let narrow = try #require(try netlink.interface(named: "narrow"))
-    try netlink.setInterface(index: narrow.index, mtu: 1400)
+    try netlink.changeInterface(index: narrow.index, mtu: 1400)
     try netlink.setInterface(index: narrow.index, up: true)
     try netlink.setInterface(index: #require(try netlink.interface(named: "narroww")).index, up: true)
     let host = try #require(IPAddress(bytes: gateway.backend.address))

@@ -21,7 +21,7 @@ extension Agent {
     }
     problems += devices.problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
     if let problem = native.problem { problems.append(problem) }
-    if let problem = services.directReturns.problem { problems.append(problem) }
+    if let problem = datapath.directReturns.problem { problems.append(problem) }
     let details: [String]
     do { details = try packetDetails() } catch {
       problems.append("\(error)")

@@ -23,7 +23,6 @@ actor ServiceController {
   private var traffic: ServiceVolumes
   private var checks: [ServiceName: CompiledService.HealthCheck] = [:]
   private let health = HealthCheckServer()
-  nonisolated let directReturns: DirectReturns
 
   init(
     datapath: Datapath, directory: NodeDirectory, nodeName: String, settings: ServiceSettings = ServiceSettings(),
@@ -33,7 +32,6 @@ actor ServiceController {
     self.backendsGone = backendsGone
     self.datapath = datapath
     traffic = ServiceVolumes(datapath.serviceTraffic)
-    directReturns = DirectReturns(datapath.directReturns, logger: logger)
     self.directory = directory
     self.settings = settings
     self.logger = logger
@@ -48,7 +46,7 @@ actor ServiceController {
     let all = book.takeChanges().compactMapValues { $0 }
     let compiled = ContinuousClock.now - begun
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
-    directReturns.start(with: all)
+    datapath.directReturns.start(with: all)
     let whole = ContinuousClock.now - begun
     logger.info(
       "\(all.count) Services compiled in \(compiled / .seconds(1)) s, in force after \(whole / .seconds(1)) s")
@@ -62,7 +60,7 @@ actor ServiceController {
     guard reconciler != nil, book.hasChanges else { return }
     let changes = book.takeChanges()
     reconciler?.apply(changes, now: .now)
-    directReturns.apply(changes)
+    datapath.directReturns.apply(changes)
     for (name, service) in changes { checks[name] = service?.healthCheck }
     finish()
   }
@@ -76,7 +74,7 @@ actor ServiceController {
   var names: Set<ServiceName> { book.names }
 
   /// How full the kernel's tables of services are.
-  var tables: [MapUsage] { reconciler.map { $0.usage + [directReturns.usage] } ?? [] }
+  var tables: [MapUsage] { reconciler.map { $0.usage + [datapath.directReturns.usage] } ?? [] }
 
   /// Every Service, by its name.
   var models: [ServiceModel] {
@@ -143,7 +141,7 @@ actor ServiceController {
 
   /// What is refused is also tried without anything having been removed: the kernel may have been short of memory.
   private var nextTurn: ContinuousClock.Instant? {
-    reconciler?.nextDue ?? (refusals.isEmpty && directReturns.problem == nil ? nil : .now + .seconds(5))
+    reconciler?.nextDue ?? (refusals.isEmpty && datapath.directReturns.problem == nil ? nil : .now + .seconds(5))
   }
 
   private func collect() {
@@ -151,7 +149,7 @@ actor ServiceController {
     let hadNothingDue = reconciler?.nextDue == nil
     reconciler?.collect(now: .now)
     if hadNothingDue { reconciler?.retry(now: .now) }
-    directReturns.retry()
+    datapath.directReturns.retry()
     finish()
   }
 }

@@ -637,7 +637,8 @@ enum martlet_drop_reason {
 	MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND = 158, /* the service has no backend */
 	MARTLET_DROP_NO_POLICY_CONFIGURATION = 165,
 	MARTLET_DROP_UNSUPPORTED_L2_PROTOCOL = 166,
-	MARTLET_DROP_NAT_NO_MAPPING = 167, /* no source port is free */
+	/* No source port is free, or nobody knows the connection or the service that is told of. */
+	MARTLET_DROP_NAT_NO_MAPPING = 167,
 	MARTLET_DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
 	MARTLET_DROP_FIB_LOOKUP_FAILED = 169,
 	MARTLET_DROP_INVALID_IDENTITY = 171,

@@ -5,27 +5,27 @@ import KernelABI
 import Services
 
 /// Which Services this node's backends may answer for directly: the map `martlet_direct_returns`.
-public struct DirectReturnTable: Sendable {
+struct DirectReturnTable: Sendable {
   let map: BPFMap<martlet_direct_return, UInt8>
 
   /// The most entries it can hold.
-  public var capacity: Int { Int(map.info.maxEntries) }
+  var capacity: Int { Int(map.info.maxEntries) }
 
   /// Makes the map hold just these.
   ///
   /// - Throws: E2BIG when it is full.
-  public func reconcile(_ wanted: Set<DirectReturn>) throws(BPFError) {
+  func reconcile(_ wanted: Set<DirectReturn>) throws(BPFError) {
     let present = try entries()
     try remove(present.subtracting(wanted))
     try add(wanted.subtracting(present))
   }
 
-  public func add(_ returns: Set<DirectReturn>) throws(BPFError) { try map.update(returns.map { ($0.entry, 1) }) }
+  func add(_ returns: Set<DirectReturn>) throws(BPFError) { try map.update(returns.map { ($0.entry, 1) }) }
 
   /// What is not there is no error.
-  public func remove(_ returns: Set<DirectReturn>) throws(BPFError) { try map.delete(returns.map(\.entry)) }
+  func remove(_ returns: Set<DirectReturn>) throws(BPFError) { try map.delete(returns.map(\.entry)) }
 
-  public func entries() throws(BPFError) -> Set<DirectReturn> {
+  func entries() throws(BPFError) -> Set<DirectReturn> {
     var found: Set<DirectReturn> = []
     try map.forEachEntry { entry, _ in found.insert(DirectReturn(entry)) }
     return found

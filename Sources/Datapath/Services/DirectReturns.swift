@@ -1,10 +1,9 @@
-import Datapath
 import Logging
 import Services
 import Synchronization
 
 /// Keeps the kernel told in whose names this node's backends answer clients that other nodes send on to them.
-final class DirectReturns: Sendable {
+public final class DirectReturns: Sendable {
   private struct State {
     var wanted: [ServiceName: Set<DirectReturn>] = [:]
     /// Why the table has not all of them; nil when it has.
@@ -21,16 +20,17 @@ final class DirectReturns: Sendable {
   }
 
   /// Why some backends can not answer directly; nil when all can.
-  var problem: String? { state.withLock(\.problem) }
+  public var problem: String? { state.withLock(\.problem) }
 
-  var usage: MapUsage {
+  /// How full the table is, as it is followed.
+  public var usage: MapUsage {
     MapUsage(
       .directReturns, entries: state.withLock { $0.wanted.values.reduce(0) { $0 + $1.count } }, capacity: table.capacity
     )
   }
 
   /// Makes the table have what these Services give and nothing else.
-  func start(with services: [ServiceName: CompiledService]) {
+  public func start(with services: [ServiceName: CompiledService]) {
     state.withLock { state in
       state.wanted = services.mapValues(\.directReturns).filter { !$0.value.isEmpty }
       writeAll(&state)
@@ -38,7 +38,7 @@ final class DirectReturns: Sendable {
   }
 
   /// Puts changes in force; nil is for a Service that is gone.
-  func apply(_ changes: [ServiceName: CompiledService?]) {
+  public func apply(_ changes: [ServiceName: CompiledService?]) {
     state.withLock { state in
       var gone: Set<DirectReturn> = []
       var new: Set<DirectReturn> = []
@@ -61,7 +61,7 @@ final class DirectReturns: Sendable {
   }
 
   /// Tries again what was refused.
-  func retry() { state.withLock { if $0.problem != nil { writeAll(&$0) } } }
+  public func retry() { state.withLock { if $0.problem != nil { writeAll(&$0) } } }
 
   private func writeAll(_ state: inout State) {
     do {
