@@ -469,8 +469,8 @@ enum martlet_device_flags {
 struct martlet_device {
 	struct martlet_addr ipv4; /* zero: none */
 	struct martlet_addr ipv6;
-	__u32 flags;  /* enum martlet_device_flags */
-	__u8 mac[6];  /* of frames for this node */
+	__u32 flags; /* enum martlet_device_flags */
+	__u8 mac[6]; /* of frames for this node */
 	__u8 pad[6];
 };
 MARTLET_ASSERT_SIZE(struct martlet_device, 48);
