@@ -176,9 +176,9 @@ actor Gate {
   }
 }
 
-/// Waits until `condition` holds; false when it does not in five seconds.
+/// Waits until `condition` holds; false when it does not in twenty seconds.
 func eventually(_ condition: () async -> Bool) async -> Bool {
-  let deadline = ContinuousClock.now + .seconds(5)
+  let deadline = ContinuousClock.now + .seconds(20)
   while ContinuousClock.now < deadline {
     if await condition() { return true }
     try? await Task.sleep(for: .milliseconds(2))

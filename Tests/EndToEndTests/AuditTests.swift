@@ -47,7 +47,7 @@ extension EndToEnd {
       #expect(try lets(node))
       let cited = "AUDIT (POLICY_DENIED: no rule allows it; selected by \(kind) default/under-test)"
       for isIPv6 in [false, true] {
-        let seen = try eventually(within: 5) {
+        let seen = try eventually(within: 20) {
           try audits(node).contains { $0.contains(cited) && $0.contains("-> default/ratings:9080") }
         }
         #expect(seen, "no \(cited)")
@@ -56,7 +56,7 @@ extension EndToEnd {
       let listed = try martlet(node, "policy get -o json").output
       #expect(listed.contains(#""state": "audited""#), "\(listed)")
       #expect(try martlet(node, "status").output.contains("1 policy is watched by annotation"))
-      let told = try eventually(within: 5) {
+      let told = try eventually(within: 20) {
         try isKubernetes
           ? node.kubectl("get", "events").output.contains("Audited") : enforced(node, name) == "False Audited"
       }
@@ -77,10 +77,10 @@ extension EndToEnd {
       try node.apply(file)
       #expect(try enforces(node))
       if !isKubernetes {
-        let isTold = try eventually(within: 5) { try enforced(node, name) == "True Enforced" }
+        let isTold = try eventually(within: 20) { try enforced(node, name) == "True Enforced" }
         #expect(isTold)
         try node.kubectl("annotate", name, "policy.martlet.io/mode=Audit")
-        let refused = try eventually(within: 5) {
+        let refused = try eventually(within: 20) {
           let problems = try martlet(node, "policy get").output
           return problems.contains("metadata.annotations[policy.martlet.io/mode]: unknown mode \"Audit\"")
         }
@@ -135,13 +135,13 @@ extension EndToEnd {
       #expect(applied.status == 0 && applied.output.contains("CiliumClusterwideNetworkPolicy"), "\(applied)")
       #expect(try lets(node))
       let denied = "AUDIT (POLICY_DENY: CiliumClusterwideNetworkPolicy watched spec.ingressDeny[0])"
-      let seen = try eventually(within: 5) { try audits(node).contains { $0.contains(denied) } }
+      let seen = try eventually(within: 20) { try audits(node).contains { $0.contains(denied) } }
       #expect(seen, "no \(denied)")
       try node.kubectl("delete", "ccnp/watched")
       #expect(try martlet(node, "policy wait").status == 0)
       #expect(try lets(node))
       let read = "AUDIT (POLICY_DENIED: no rule allows it; by the rules of CiliumNetworkPolicy default/watched)"
-      let told = try eventually(within: 5) {
+      let told = try eventually(within: 20) {
         try audits(node).contains { $0.contains("http-") && $0.contains(read) }
       }
       #expect(told, "no \(read)")

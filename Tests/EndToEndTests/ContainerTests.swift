@@ -66,7 +66,7 @@ extension EndToEnd {
       // It stays what it is when the agent starts anew.
       let pid = try #require(node.pid(of: "agent"))
       kill(pid, SIGKILL)
-      let again = try eventually(within: 15) { try node.pid(of: "agent") != pid && node.martlet("status").status == 0 }
+      let again = try eventually(within: 20) { try node.pid(of: "agent") != pid && node.martlet("status").status == 0 }
       #expect(again)
       for family in Family.allCases { #expect(try request(family)) }
       for _ in 0..<2 { #expect(try plugin("DEL", node).status == 0) }
@@ -127,7 +127,7 @@ extension EndToEnd {
           usleep(round * 5000)
           kill(pid, SIGKILL)
           adding.wait()
-          let again = try eventually(within: 15) {
+          let again = try eventually(within: 20) {
             try node.pid(of: "agent") != pid && node.martlet("status").status == 0
           }
           #expect(again)

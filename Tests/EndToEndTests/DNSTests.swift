@@ -45,7 +45,7 @@ extension EndToEnd {
       for place in [Place.pod("dns"), .host, .world] {
         for family in Family.allCases {
           #expect(
-            try eventually(within: 5) {
+            try eventually(within: 20) {
               try dig("+short", "www.example.com", server: place, family).text == "192.0.2.2"
             },
             "\(place) \(family)")
@@ -66,7 +66,7 @@ extension EndToEnd {
         let address = try node.clusterIP("names", family)
         for (transport, name) in [("+notcp", "www.example.com"), ("+tcp", "denied.org")] {
           _ = try node.run(["dig", "+time=2", "+tries=2", transport, "@\(address)", name], at: .pod("client"))
-          let isTold = try eventually(within: 3) {
+          let isTold = try eventually(within: 20) {
             try node.tells(of: "names", client: family) { $0[path: "l7", "dns", "query"]?.stringValue == name + "." }
           }
           #expect(isTold, "\(family) \(name)")
@@ -171,7 +171,7 @@ extension EndToEnd {
       try node.apply(manifest("{matchName: www.example.com}"))
       let proxy = try #require(node.pid(of: "proxy"))
       kill(proxy, SIGKILL)
-      let isBack = try eventually(within: 5) {
+      let isBack = try eventually(within: 20) {
         try dig("+short", "www.example.com", server: .pod("dns"), .ipv4).text == "192.0.2.2"
       }
       #expect(isBack)
@@ -198,7 +198,7 @@ extension EndToEnd {
       func status(_ path: String) throws -> String? {
         try node.request(from: .pod("client"), to: .world, path: path, family: family)
       }
-      #expect(try eventually(within: 5) { try status("/details/0") == "200" })
+      #expect(try eventually(within: 20) { try status("/details/0") == "200" })
       #expect(try status("/other") == "403")
       try node.delete(policy)
     }

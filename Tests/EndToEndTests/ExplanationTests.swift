@@ -149,7 +149,7 @@ extension EndToEnd {
     @Test func `diff tells what would newly be denied, and its exit code says so`() throws {
       let node = try SharedNode.node
       #expect(try node.request(from: .pod("sleep"), to: .pod("ratings"), family: .ipv4) == "200")
-      let seen = try eventually(within: 5) {
+      let seen = try eventually(within: 20) {
         try martlet(node, "observe --last 50 -o json").output.contains("\"destination_port\":9080")
       }
       #expect(seen)
@@ -175,13 +175,13 @@ extension EndToEnd {
         }
         #expect(try martlet(node, "status").output.contains("1 of "))
         #expect(try martlet(node, "policy get").output.contains("spec: watched only on default/ratings"))
-        let told = try eventually(within: 5) {
+        let told = try eventually(within: 20) {
           let path = #"jsonpath={.status.conditions[?(@.type=="Enforced")].message}"#
           return try node.kubectl("get", "cnp/under-test", "-o", path).text
             == "the policy is enforced as written; watched only on default/ratings"
         }
         #expect(told)
-        let seen = try eventually(within: 5) {
+        let seen = try eventually(within: 20) {
           try !martlet(node, "observe --verdict AUDIT --last 10 -o json").text.isEmpty
         }
         #expect(seen)
@@ -198,7 +198,7 @@ extension EndToEnd {
       try under(manifest(spec)) { node in
         let isAllowed = verdict == "FORWARDED"
         #expect(try node.surprises([isAllowed ? .allowed(.pod("sleep")) : .refused(.pod("sleep"))], [.ipv4]) == [])
-        let cited = try eventually(within: 5) {
+        let cited = try eventually(within: 20) {
           let flows = try martlet(node, "observe --verdict \(verdict) --last 50 -o json").output
           return try flows.split(separator: "\n").contains { line in
             let flow = try JSONValue(parsing: String(line))["flow"]

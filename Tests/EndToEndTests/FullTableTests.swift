@@ -85,7 +85,7 @@ extension EndToEnd {
           let url = "http://\(family == .ipv4 ? address : "[\(address)]"):80/ratings/0"
           return try node.run(Node.requestCommand(url, timeout: 0.5), at: .pod("sleep")).status == 0
         }
-        let isTold = try eventually(within: 5) {
+        let isTold = try eventually(within: 20) {
           let (isGood, message) = try component(node, "Services")
           return !isGood && message.contains("three") && message.contains("martlet_services is full: it holds 6")
         }
@@ -94,12 +94,12 @@ extension EndToEnd {
         #expect(try node.service("three")?["refusal"]?.stringValue?.contains("full") == true)
         for family in Family.allCases {
           for (name, isInForce) in [("one", true), ("two", true), ("three", false)] {
-            #expect(try eventually(within: 3) { try answers(name, family) == isInForce }, "\(name), \(family)")
+            #expect(try eventually(within: 20) { try answers(name, family) == isInForce }, "\(name), \(family)")
           }
         }
         try node.delete(services[0])
         for family in Family.allCases {
-          #expect(try eventually(within: 8) { try answers("three", family) }, "\(family)")
+          #expect(try eventually(within: 20) { try answers("three", family) }, "\(family)")
         }
         #expect(try component(node, "Services").isGood)
       }
@@ -129,7 +129,7 @@ extension EndToEnd {
         let policies = try component(node, "Policy")
         #expect(!policies.isGood && policies.message.contains("its map holds 20"))
         #expect(try node.metrics(9962)["martlet_policy_refused_identities"] == 1)
-        let said = try eventually(within: 10) {
+        let said = try eventually(within: 20) {
           let events = try node.kubectl("get", "events").output
           return events.contains("ciliumnetworkpolicy/denial") && events.contains("IdentityDenied")
         }
@@ -157,7 +157,7 @@ extension EndToEnd {
         ]
         #expect(try node.surprises(asWritten) == [])
         try applyWithoutWaiting(node, manyBlocks)
-        let refused = try eventually(within: 5) { try outcome(node, "one-block").contains("no room for 192.0.2.3/32") }
+        let refused = try eventually(within: 20) { try outcome(node, "one-block").contains("no room for 192.0.2.3/32") }
         #expect(refused)
         #expect(try node.surprises([.refused(.pod("sleep"), .world), .refused(.pod("sleep"), .farWorld)]) == [])
         // Whoever does not tell that block from others is served as ever.
@@ -234,7 +234,7 @@ extension EndToEnd {
         #expect(
           metrics["martlet_drop_count_total{direction=\"EGRESS\",reason=\"CT_MAP_INSERTION_FAILED\"}"] ?? 0 > 300)
         #expect(metrics["martlet_datapath_conntrack_gc_removed_total{reason=\"pressure\"}"] ?? 0 > 0)
-        let said = try eventually(within: 5) {
+        let said = try eventually(within: 20) {
           try node.kubectl("get", "events").output.contains("martlet_conntrack has no room")
         }
         #expect(said)

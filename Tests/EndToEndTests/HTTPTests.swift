@@ -109,7 +109,7 @@ extension EndToEnd {
       try node.apply(policy)
       _ = try node.request(
         from: .pod("reviews"), to: .pod("productpage"), method: "POST", path: "/seen-\(family)", family: family)
-      let seen = try eventually(within: 3) {
+      let seen = try eventually(within: 20) {
         let flows = try node.martlet("observe", "--http-method", "POST", "--http-status", "403", "-o", "json")
         return flows.output.contains("/seen-\(family)")
       }

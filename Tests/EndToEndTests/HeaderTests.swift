@@ -52,7 +52,7 @@ extension EndToEnd {
 
     @Test(arguments: sides) func `each action does what it says`(_ subject: String, _ direction: String) throws {
       let node = try SharedNode.node
-      let waits = try eventually(within: 10) { try seen([], .ipv6) != nil }
+      let waits = try eventually(within: 20) { try seen([], .ipv6) != nil }
       #expect(waits)
       let green = ["X-Tenant: green"]
       let rows: [(action: String, sent: [String], arrives: [String]?)] = [
@@ -68,7 +68,7 @@ extension EndToEnd {
           #expect(try seen(row.sent, family) == row.arrives, "\(direction) \(family) \(row)")
         }
       }
-      let told = try eventually(within: 3) {
+      let told = try eventually(within: 20) {
         try node.martlet("observe", "--last", "200", "-o", "json").output.contains(
           #""mismatches":["headerMatches[0]"]"#)
       }
@@ -99,7 +99,7 @@ extension EndToEnd {
       for value in ["s3cr3t-one", "s3cr3t-two"] {
         #expect(try node.kubectl("apply", "-f", "-", stdin: secret(value)).status == 0)
         for family in Family.allCases {
-          let arrives = try eventually(within: 5) { try seen(["X-Tenant: mine"], family) == [value] }
+          let arrives = try eventually(within: 20) { try seen(["X-Tenant: mine"], family) == [value] }
           #expect(arrives, "\(family) \(value)")
         }
       }
@@ -110,7 +110,7 @@ extension EndToEnd {
       #expect(!told.contains("s3cr3t"))
       let files = try command(["sh", "-c", "find \(node.state) -perm /077 -type f | xargs grep -l s3cr3t"]).output
       #expect(files.isEmpty, "\(files)")
-      let gone = try eventually(within: 5) {
+      let gone = try eventually(within: 20) {
         try node.kubectl("delete", "secret", "tenant", "--ignore-not-found")
         return try seen([], .ipv4) == nil
       }

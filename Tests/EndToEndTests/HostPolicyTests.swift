@@ -109,7 +109,7 @@ extension EndToEnd {
         let pid = try #require(node.pid(of: "agent"))
         kill(pid, SIGKILL)
         for _ in 0..<5 { #expect(try node.surprises(attempts) == []) }
-        #expect(try eventually(within: 10) { try node.martlet("status").status == 0 })
+        #expect(try eventually(within: 20) { try node.martlet("status").status == 0 })
         #expect(try node.surprises(attempts) == [])
         try node.delete(closed)
         #expect(try node.surprises([.allowed(.world, .host, port: port)]) == [])
@@ -150,7 +150,7 @@ extension EndToEnd {
           server.wait()
         }
       }
-      let answers = try eventually(within: 5) {
+      let answers = try eventually(within: 20) {
         try node.request(from: .world, to: .host, port: port, family: .ipv4, timeout: 1) != nil
           && node.request(from: .host, to: .world, family: .ipv4, timeout: 1) != nil
       }
@@ -170,13 +170,13 @@ extension EndToEnd {
           server.signal(9)
           server.wait()
         }
-        #expect(try eventually(within: 5) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
+        #expect(try eventually(within: 20) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
         try #require(try node.kubectl("apply", "-f", "-", stdin: tooLarge).status == 0)
-        #expect(try eventually(within: 10) { try node.surprises([.refused(.world, .host, port: port)]) == [] })
+        #expect(try eventually(within: 20) { try node.surprises([.refused(.world, .host, port: port)]) == [] })
         let status = try node.kubectl("get", "ccnp", "closed", "-o", "yaml")
         #expect(status.status == 0 && status.text.contains("loopback"), "\(status)")
         try node.delete(tooLarge)
-        #expect(try eventually(within: 10) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
+        #expect(try eventually(within: 20) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
       }
     }
 
@@ -190,7 +190,7 @@ extension EndToEnd {
           server.signal(9)
           server.wait()
         }
-        #expect(try eventually(within: 5) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
+        #expect(try eventually(within: 20) { try node.surprises([.allowed(.world, .host, port: port)]) == [] })
         try node.apply(closed)
         #expect(
           try node.surprises([
@@ -198,7 +198,7 @@ extension EndToEnd {
             .refused(reviews, .host, port: port),
           ]) == [])
         #expect(
-          try eventually(within: 5) {
+          try eventually(within: 20) {
             try node.kubectl("get", "ccnp", "closed", "-o", "yaml").text.contains("no device is named with --device")
           })
       }

@@ -35,7 +35,7 @@ extension EndToEnd {
       #expect(try kept.request() == "none")
       try node.apply(allows)
       // The kernel sends the lost request again by itself.
-      let arrived = try eventually(within: 15, every: 1000) { try kept.late() == "200" }
+      let arrived = try eventually(within: 20, every: 1000) { try kept.late() == "200" }
       #expect(arrived)
       #expect(try kept.request() == "200")
       try node.delete(allows)

@@ -62,7 +62,7 @@ final class KeptConnection {
 
   private func answer() throws -> String {
     let expected = answers + 1
-    _ = eventually(within: 5, every: 5000) { lines.count >= expected }
+    _ = eventually(within: 20, every: 5000) { lines.count >= expected }
     guard lines.count >= expected else { throw Failure("no word of the client: \(read(directory + "/err"))") }
     answers = expected
     return String(lines[expected - 1])

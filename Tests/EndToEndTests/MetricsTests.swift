@@ -97,7 +97,7 @@ extension EndToEnd {
       }
       usleep(200_000)
       kill(pid, SIGKILL)
-      let said = try eventually(within: 10) {
+      let said = try eventually(within: 20) {
         try node.pid(of: "agent") != pid
           && node.martlet("status").output.contains(
             "can not listen on 127.0.0.1:9962 for metrics: Address already in use")
@@ -106,7 +106,7 @@ extension EndToEnd {
       #expect(try node.request(from: .pod("reviews"), to: .pod("ratings"), family: .ipv4) == "200")
       taker.signal(SIGKILL)
       taker.wait()
-      let recovers = try eventually(within: 15) { try node.martlet("status").status == 0 }
+      let recovers = try eventually(within: 20) { try node.martlet("status").status == 0 }
       #expect(recovers)
     }
 

@@ -176,7 +176,7 @@ extension EndToEnd {
           for address in addresses {
             let url = address.contains(":") ? "http://[\(address)]/ratings/0" : "http://\(address)/ratings/0"
             for place in [Place.host, .pod("open")] {
-              let answers = try eventually(within: 5) {
+              let answers = try eventually(within: 20) {
                 try node.run(Node.requestCommand(url, timeout: 1, statusOnly: true), at: place).text == "200"
               }
               #expect(answers, "\(url) from \(place)")

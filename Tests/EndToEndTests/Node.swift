@@ -223,7 +223,7 @@ extension Node {
     try runPod(
       name, labels: labels, command: ["sh", "-c", servers.joined(separator: " & ")], ports: ["http=\(ports[0])"])
     for port in ports {
-      let listens = try eventually(within: 10) {
+      let listens = try eventually(within: 20) {
         try request(from: .pod(name), to: .pod(name), port: port, family: .ipv4, timeout: 1) == "200"
       }
       guard listens else { throw Failure("pod \(name) does not answer on port \(port)\n\(log)") }

@@ -50,7 +50,7 @@ extension EndToEnd {
         }
         for (path, side) in Self.rows {
           guard let side else { continue }
-          let isNamed = try eventually(within: 5) {
+          let isNamed = try eventually(within: 20) {
             let flows = try node.martlet("observe", "--http-status", "403", "--last", "50", "-o", "json").output
             return try flows.split(separator: "\n").contains { line in
               let flow = try JSONValue(parsing: String(line))["flow"]

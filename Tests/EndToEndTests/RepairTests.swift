@@ -26,7 +26,7 @@ extension EndToEnd {
       try must(["ip", "-n", node.name, "rule", "del", "priority", "9"])
       try must(["ip", "-n", node.name, "-6", "rule", "del", "priority", "9"])
       try must(["ip", "-n", node.name, "route", "flush", "table", "2005"])
-      #expect(try eventually(within: 15) { try node.surprises(RepairTests.attempts) == [] })
+      #expect(try eventually(within: 20) { try node.surprises(RepairTests.attempts) == [] })
       #expect(try repairs(node, "rule") == before + 2)
       #expect(try node.martlet("status").output.contains("put back"))
     }
@@ -40,11 +40,11 @@ extension EndToEnd {
       let ratings = listed.first { $0["pod"] == "ratings" }
       let isBack = try repairs(node, "pod_programs") > 0
       #expect(isBack || ratings?["enforcesIngress"] == false, "\(listed)")
-      #expect(try eventually(within: 15) { try node.surprises(RepairTests.attempts) == [] })
+      #expect(try eventually(within: 20) { try node.surprises(RepairTests.attempts) == [] })
       // The filter alone.
       try must(["tc", "-n", node.name, "filter", "del", "dev", try device(of: "ratings", node), "egress"])
       try must(["tc", "-n", node.name, "filter", "del", "dev", try device(of: "sleep", node), "ingress"])
-      #expect(try eventually(within: 15) { try node.surprises(RepairTests.attempts) == [] })
+      #expect(try eventually(within: 20) { try node.surprises(RepairTests.attempts) == [] })
       let state = try node.martlet("endpoint", "list", "-o", "json").json().arrayValue ?? []
       #expect(state.first { $0["pod"] == "ratings" }?["enforcesIngress"] == true)
       #expect(node.log.contains("missing and put back: the programs of pod"))
@@ -62,7 +62,7 @@ extension EndToEnd {
       for part in ["device_programs", "socket_programs", "proxy_lookup"] {
         #expect(try eventually(within: 25) { try repairs(node, part) > 0 }, "\(part)\n\(node.log.suffix(2000))")
       }
-      #expect(try eventually(within: 5) { try node.martlet("status").status == 0 })
+      #expect(try eventually(within: 20) { try node.martlet("status").status == 0 })
     }
 
     /// As the state directory's instance is named.

@@ -39,7 +39,7 @@ extension EndToEnd {
       let pid = try #require(node.pid(of: "agent"))
       try expectNoFailure(to: .pod("ratings")) {
         kill(pid, SIGKILL)
-        let again = try eventually(within: 10) {
+        let again = try eventually(within: 20) {
           try node.pid(of: "agent") != pid && node.martlet("status").status == 0
         }
         #expect(again)
@@ -65,7 +65,7 @@ extension EndToEnd {
       let pid = try #require(node.pid(of: "agent"))
       unlink(file)
       kill(pid, SIGKILL)
-      let again = try eventually(within: 10) {
+      let again = try eventually(within: 20) {
         try node.pid(of: "agent") != pid && node.martlet("status").status == 0 && !numbers().isEmpty
       }
       #expect(again)
@@ -78,10 +78,10 @@ extension EndToEnd {
       let pid = try #require(node.pid(of: "proxy"))
       try expectNoFailure(to: .pod("ratings")) {
         kill(pid, SIGKILL)
-        let again = try eventually(within: 1, every: 10_000) {
+        let again = try eventually(within: 3, every: 10_000) {
           try node.request(from: .pod("reviews"), to: .pod("productpage"), family: .ipv4, timeout: 0.3) == "200"
         }
-        #expect(again, "HTTP goes on within a second")
+        #expect(again, "HTTP goes on within three seconds, of a machine that has other work")
       }
       #expect(node.pid(of: "proxy") != pid)
       try expectPolicy()
@@ -124,7 +124,7 @@ extension EndToEnd {
         child.signal(SIGKILL)
         child.wait()
       }
-      let runs = eventually(within: 5) { read(directory + "/out").contains("200") }
+      let runs = eventually(within: 20) { read(directory + "/out").contains("200") }
       #expect(runs)
       let result = Result { try body() }
       try write("", to: directory + "/stop")

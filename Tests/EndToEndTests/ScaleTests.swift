@@ -56,7 +56,7 @@ extension EndToEnd {
         }
         Scale.timed("one change is watched among them") {
           _ = try? node.kubectl("label", "configmap", "c77", "changed=yes")
-          let seen = eventually(within: 5, every: 5000) {
+          let seen = eventually(within: 20, every: 5000) {
             read(node.directory + "/watch").split(separator: "\n").count { $0 == "configmap/c77" } == 2
           }
           #expect(seen)
@@ -200,7 +200,7 @@ extension EndToEnd {
               ],
             ]
           }
-          let known = try eventually(within: 10, every: 50_000) { try entries().contains(19_999) }
+          let known = try eventually(within: 20, every: 50_000) { try entries().contains(19_999) }
           #expect(known)
         }
         let agent = Scale.memory(of: node.pid(of: "agent"))

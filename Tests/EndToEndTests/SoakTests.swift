@@ -85,7 +85,7 @@ extension EndToEnd {
           let pid = try #require(node.pid(of: process))
           kill(pid, SIGKILL)
           kills += 1
-          let again = eventually(within: 15) { node.pid(of: process).map { $0 != pid } ?? false }
+          let again = eventually(within: 20) { node.pid(of: process).map { $0 != pid } ?? false }
           #expect(again, "\(process) is not started again\n\(node.log.suffix(2000))")
           usleep(700_000)
         }

@@ -56,7 +56,7 @@ extension EndToEnd {
     private func check(_ policy: String, at place: Place) throws {
       let node = try SharedNode.node
       for family in Family.allCases {
-        let isUp = try eventually(within: 5) { try ask("x.org", at: place, family) == .served }
+        let isUp = try eventually(within: 20) { try ask("x.org", at: place, family) == .served }
         #expect(isUp, "\(place) \(family)")
       }
       try node.apply(policy)
@@ -99,7 +99,7 @@ extension EndToEnd {
         let end = family == .ipv4 ? "\(address):8443" : "[\(address)]:8443"
         let script = "echo Q | timeout 5 openssl s_client -connect '\(end)' -servername www.example.com 2>&1"
         _ = try node.run(["sh", "-c", script], at: .pod("client"))
-        let isTold = try eventually(within: 3) {
+        let isTold = try eventually(within: 20) {
           try node.tells(of: "secure", client: family) { $0["destination_names"] == ["www.example.com"] }
         }
         #expect(isTold, "\(family)")

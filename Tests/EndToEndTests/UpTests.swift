@@ -31,7 +31,7 @@ extension EndToEnd {
         try node.apply(
           PolicyCase("", spec: "endpointSelector: {matchLabels: {app: ratings}}\ningress: [{}]").manifest)
         #expect(try node.surprises([.allowed(.pod("sleep"))]) == [], "an audit drops nothing")
-        let seen = try eventually(within: 3) {
+        let seen = try eventually(within: 20) {
           try node.martlet("observe", "--verdict", "AUDIT", "-o", "json").output.contains("\"sleep\"")
         }
         #expect(seen, "but it tells")
@@ -79,7 +79,7 @@ extension EndToEnd {
           "ip", "netns", "exec", node.name, Node.binary, "bookinfo", "serve", "details", "--port", "6443",
         ])
         node.keepUntilStop(taker)
-        let taken = try eventually(within: 10) { try node.onNode(["ss", "-Hltn", "sport = :6443"]).text != "" }
+        let taken = try eventually(within: 20) { try node.onNode(["ss", "-Hltn", "sport = :6443"]).text != "" }
         #expect(taken)
         let outcome = try node.martlet("up", "--state-dir", node.directory + "/other")
         #expect(outcome.status == 1, "\(outcome)")
@@ -90,7 +90,7 @@ extension EndToEnd {
     @Test func `a node that is deleted from the API comes back`() throws {
       try Node.with { node in
         #expect(try node.kubectl("delete", "node", node.name, "--wait=false").status == 0)
-        let isBack = try eventually(within: 15) { try node.kubectl("get", "node", node.name, "-o", "name").status == 0 }
+        let isBack = try eventually(within: 20) { try node.kubectl("get", "node", node.name, "-o", "name").status == 0 }
         #expect(isBack, "\(node.log.suffix(2000))")
         try node.runServer("ratings", labels: "app=ratings")
         try node.runPod("sleep", labels: "app=sleep")
@@ -168,11 +168,11 @@ extension EndToEnd {
           "run", "--name", "again", "--restart", "always", "--detach", "--", "sh", "-c",
           "echo >> \(count); exec sleep 0.2")
         #expect(started.status == 0, "\(started)")
-        #expect(eventually(within: 10) { read(count).count >= 3 })
+        #expect(eventually(within: 20) { read(count).count >= 3 })
         #expect(try node.martlet("down").status == 0)
         let before = read(count).count
         try node.start()
-        #expect(eventually(within: 10) { read(count).count > before })
+        #expect(eventually(within: 20) { read(count).count > before })
         #expect(try node.kubectl("delete", "pod", "again", "--timeout=20s").status == 0)
       }
     }

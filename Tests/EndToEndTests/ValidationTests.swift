@@ -67,14 +67,14 @@ extension EndToEnd {
       let node = try SharedNode.node
       let policy = manifest("ingress: [{fromEndpoints: [{}]}]")
       try node.apply(policy)
-      let valid = try eventually(within: 5) { try condition("Enforced")?["status"] == "True" }
+      let valid = try eventually(within: 20) { try condition("Enforced")?["status"] == "True" }
       let list = try node.kubectl("get", "cnp", "-o", "json")
       #expect(valid, "\(list)")
       try node.delete(policy)
     }
 
     private func expectRejected(_ path: String) throws {
-      let rejected = try eventually(within: 5) {
+      let rejected = try eventually(within: 20) {
         let condition = try condition("Enforced")
         return condition?["status"] == "False" && condition?["message"]?.stringValue?.contains(path) == true
       }

@@ -61,7 +61,7 @@ extension EndToEnd {
       let node = try SharedNode.node
       let first = try node.martlet("run", "--name", "once", "--detach", "--", "sh", "-c", "sleep 0.3")
       #expect(first.status == 0, "\(first)")
-      let ended = try eventually(within: 10) {
+      let ended = try eventually(within: 20) {
         try node.kubectl("get", "pod", "once", "-o", "jsonpath={.status.phase}").text == "Succeeded"
       }
       #expect(ended)
@@ -97,7 +97,7 @@ extension EndToEnd {
       try node.apply(policy)
       #expect(try node.surprises([.refused(.pod("sleep"))], [family]) == [])
       let address = try node.address(of: .pod("ratings"), family)
-      let seen = try eventually(within: 3) {
+      let seen = try eventually(within: 20) {
         let flows = try node.martlet("observe", "--verdict", "DROPPED", "--ip", address, "-o", "json").output
         return try flows.split(separator: "\n").contains { line in
           try JSONValue(parsing: String(line))[path: "flow", "drop_reason_desc"] == "POLICY_DENIED"

@@ -17,7 +17,7 @@ import Testing
   }
 
   private func pid(of child: ChildProcess, not old: pid_t = 0) async throws -> pid_t {
-    for _ in 0..<500 {
+    for _ in 0..<2000 {
       if child.pid != 0, child.pid != old { return child.pid }
       try await Task.sleep(for: .milliseconds(10))
     }

@@ -6,7 +6,7 @@ import Testing
 @testable import KubernetesAPI
 
 func withClient<Result>(
-  _ configuration: ClientConfiguration, timeout: Duration = .seconds(5),
+  _ configuration: ClientConfiguration, timeout: Duration = .seconds(20),
   _ body: (KubernetesClient) async throws -> Result
 ) async throws -> Result {
   let client = try KubernetesClient(configuration: configuration, requestTimeout: timeout)

@@ -32,7 +32,7 @@ struct Pair {
 /// Sends bytes as they are, and returns all that comes back.
 func raw(_ path: String, _ text: String) throws -> String {
   let socket = try UnixSocket.connect(to: path)
-  let deadline = ContinuousClock.now + .seconds(5)
+  let deadline = ContinuousClock.now + .seconds(20)
   try? socket.write(Array(text.utf8), until: deadline)
   var answer: [UInt8] = []
   while let bytes = try? socket.read(upTo: 4096, until: deadline), !bytes.isEmpty { answer += bytes }

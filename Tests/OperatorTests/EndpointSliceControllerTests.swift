@@ -79,7 +79,7 @@ import Testing
   private func eventually(
     _ location: SourceLocation = #_sourceLocation, _ holds: () async throws -> Bool
   ) async throws {
-    for _ in 0..<500 {
+    for _ in 0..<1500 {
       if try await holds() { return }
       try await Task.sleep(for: .milliseconds(20))
     }

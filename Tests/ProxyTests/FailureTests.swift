@@ -176,7 +176,7 @@ extension LoopbackTests {
           if resets { client.reset() }
         }
       }
-      for _ in 0..<100 where proxy.server.statistics.openConnections > 0 {
+      for _ in 0..<1000 where proxy.server.statistics.openConnections > 0 {
         try await Task.sleep(for: .milliseconds(20))
       }
       #expect(proxy.server.statistics.openConnections == 0)
@@ -231,7 +231,7 @@ extension LoopbackTests {
       let client = proxy.connect()
       client.write(Self.get)
       _ = client.readMessage()
-      for _ in 0..<100 where proxy.server.statistics.lostAccessRecords == 0 {
+      for _ in 0..<1000 where proxy.server.statistics.lostAccessRecords == 0 {
         try await Task.sleep(for: .milliseconds(20))
       }
       #expect(proxy.server.statistics.lostAccessRecords == 1)

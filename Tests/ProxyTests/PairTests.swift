@@ -120,7 +120,7 @@ extension LoopbackTests {
       for (set, connections) in [(0, 1), (2, 2), (0, 2), (2, 2)] as [(UInt32, UInt64)] {
         sets.egress.store(set, ordering: .releasing)
         #expect(proxy.connect().asking("GET /both HTTP/1.1\r\nHost: a\r\n\r\n") != nil)
-        for _ in 0..<200 where proxy.server.statistics.openConnections > 0 {
+        for _ in 0..<4000 where proxy.server.statistics.openConnections > 0 {
           try? await Task.sleep(for: .milliseconds(5))
         }
         #expect(proxy.server.statistics.upstreamConnections == connections)

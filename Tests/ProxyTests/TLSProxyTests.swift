@@ -60,7 +60,7 @@ extension LoopbackTests {
       func connect() -> TestSocket { TestSocket(connectingTo: address) }
 
       func wait(_ count: Int = 1) async -> [TLSAccessRecord] {
-        for _ in 0..<200 {
+        for _ in 0..<2000 {
           let now = records.all.withLock { $0 }
           if now.count >= count { return now }
           try? await Task.sleep(for: .milliseconds(10))

@@ -20,9 +20,9 @@ final class TestProxy: Sendable {
 
     func add(_ records: [AccessRecord]) { all.withLock { $0 += records } }
 
-    /// The records once there are `count` of them, or what there is after two seconds.
+    /// The records once there are `count` of them, or what there is after twenty seconds.
     func wait(_ count: Int) async -> [AccessRecord] {
-      for _ in 0..<200 {
+      for _ in 0..<2000 {
         let now = all.withLock { $0 }
         if now.count >= count { return now }
         try? await Task.sleep(for: .milliseconds(10))

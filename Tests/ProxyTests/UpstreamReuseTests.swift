@@ -36,7 +36,7 @@ extension LoopbackTests {
 
     /// Until the worker has seen that a client is gone.
     private func untilClosed(_ proxy: TestProxy) async {
-      for _ in 0..<200 where proxy.server.statistics.openConnections > 0 {
+      for _ in 0..<4000 where proxy.server.statistics.openConnections > 0 {
         try? await Task.sleep(for: .milliseconds(5))
       }
     }
@@ -128,7 +128,7 @@ extension LoopbackTests {
       }
       let proxy = try proxy(server) { $0.timeouts.upstreamIdle = .milliseconds(100) }
       #expect(ask(proxy) == "")
-      for _ in 0..<200 where ended.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+      for _ in 0..<4000 where ended.withLock({ $0 }) == 0 { try await Task.sleep(for: .milliseconds(5)) }
       #expect(ended.withLock { $0 } == 1)
       await proxy.stop()
     }

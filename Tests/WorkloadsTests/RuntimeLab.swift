@@ -122,7 +122,7 @@ struct RuntimeLab: Sendable {
   /// Waits until the Pod's document (nil once it is gone) satisfies `condition`.
   @discardableResult
   func wait(
-    _ name: String, seconds: Double = 10, sourceLocation: SourceLocation = #_sourceLocation,
+    _ name: String, seconds: Double = 30, sourceLocation: SourceLocation = #_sourceLocation,
     until condition: (JSONValue?) -> Bool
   ) async throws -> JSONValue? {
     let deadline = ContinuousClock.now + .seconds(seconds)

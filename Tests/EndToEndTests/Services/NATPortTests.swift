@@ -19,7 +19,7 @@ extension EndToEnd {
           var kept = try (0..<8).map { try node.keep(address, 30280, from: .world, id: "\(family) \($0)") }
           let refused = try node.ask(address, 30280, from: .world, ["timeout": 0.5])
           #expect(refused.names == ["ETIMEDOUT"], "\(refused)")
-          let told = try eventually(within: 3) {
+          let told = try eventually(within: 20) {
             try node.martlet("observe", "--drop-reason", "NO_MAPPING_FOR_NAT_MASQUERADE", "--last", "100").output
               .contains("via default/abroad:80")
           }

@@ -113,7 +113,7 @@ extension EndToEnd {
       let stranger = JSONValue.string(try node.address(of: .farWorld, family))
       let denied = try node.ask(address, 80, from: .world, ["timeout": 0.3, "source": stranger])
       #expect(denied.names == ["ETIMEDOUT"], "\(denied)")
-      let seen = try eventually(within: 3) {
+      let seen = try eventually(within: 20) {
         try node.martlet(
           "observe", "--service", "guarded", "--drop-reason", "DENIED_BY_LB_SRC_RANGE_CHECK", "--last", "100"
         ).output.contains("via default/guarded:80")
@@ -258,7 +258,7 @@ extension EndToEnd {
       kill(try #require(node.pid(of: "agent")), SIGKILL)
       #expect(try kept.map { try $0.say() } == before)
       #expect(try node.ask(address, 30080, from: .world, times: 20).names == servers)
-      #expect(try eventually(within: 15) { try node.martlet("status").status == 0 })
+      #expect(try eventually(within: 20) { try node.martlet("status").status == 0 })
       #expect(try kept.map { try $0.say() } == before)
     }
   }
@@ -275,7 +275,7 @@ extension Node {
     }
     let before = try count()
     _ = try ask(address, port, transport, from: client)
-    return try eventually(within: 2) { try count() > before }
+    return try eventually(within: 20) { try count() > before }
   }
 
   fileprivate func loadBalancerIP(_ service: String, _ family: Family) throws -> String {

@@ -22,7 +22,7 @@ extension EndToEnd.OutsideTests {
       let long = try node.ask(address, ports[1], .udp, from: client, ["size": 4000])
       #expect(long.names == ["ECONNREFUSED"], "\(client): \(long)")
     }
-    let isTold = try eventually(within: 3) {
+    let isTold = try eventually(within: 20) {
       let flows = try node.martlet(
         "observe", "--service", "empty", "--drop-reason", "SERVICE_BACKEND_NOT_FOUND", "--last", "100"
       ).output
@@ -63,7 +63,7 @@ extension EndToEnd.OutsideTests {
     let direct = try node.ask(try node.address(of: .pod(server), family), 8080, from: .beside("client"), own)
     #expect(direct.names == ["ECONNREFUSED"], "\(direct)")
     #expect(try translated.say() == server)
-    let isTold = try eventually(within: 3) {
+    let isTold = try eventually(within: 20) {
       try node.martlet("observe", "--drop-reason", "NO_MAPPING_FOR_NAT_MASQUERADE", "--last", "20").output
         .contains("client:\(port) ")
     }

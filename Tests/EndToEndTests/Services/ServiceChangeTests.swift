@@ -82,12 +82,12 @@ extension EndToEnd {
       }
       #expect(try kept.map { try $0.say() } == ["old", "old"])
       try node.kubectl("delete", "pod", "new", "--grace-period=4", "--wait=false")
-      let fellBack = try eventually(within: 3) {
+      let fellBack = try eventually(within: 20) {
         try node.ask(node.clusterIP("changing", .ipv4), 80, from: Self.client, times: 20).names == ["old", "new"]
       }
       #expect(fellBack, "terminating endpoints serve when there are no others")
       #expect(try kept.map { try $0.say() } == ["old", "old"])
-      let refused = try eventually(within: 15) {
+      let refused = try eventually(within: 20) {
         try node.ask(node.clusterIP("changing", .ipv4), 80, from: Self.client, ["timeout": 0.5]).names == [
           "ECONNREFUSED"
         ]

@@ -96,7 +96,7 @@ extension Node {
     try ServiceProber.write(to: program)
     let command = proberCommand(.pod(name), tcp, udp, stays: stays)
     try runPod(name, labels: labels, command: command, ports: declared)
-    let started = eventually(within: 10) { entries(of: directory).contains("\(name).sock") }
+    let started = eventually(within: 20) { entries(of: directory).contains("\(name).sock") }
     guard started else { throw Failure("the prober of \(name) does not start\n\(log)") }
   }
 
@@ -118,7 +118,7 @@ extension Node {
         ],
       ]
     }
-    let started = eventually(within: 10) { entries(of: directory).contains("\(name).sock") }
+    let started = eventually(within: 20) { entries(of: directory).contains("\(name).sock") }
     guard started else { throw Failure("the prober of \(name) does not start\n\(log)") }
   }
 
@@ -135,7 +135,7 @@ extension Node {
     try ServiceProber.write(to: program)
     let child = try Child(
       invocation(proberCommand(place, tcp, udp), at: place), output: directory + "/log", errors: directory + "/log")
-    let started = eventually(within: 10) { entries(of: directory).contains("\(place).sock") }
+    let started = eventually(within: 20) { entries(of: directory).contains("\(place).sock") }
     guard started else { throw Failure("the prober of \(place) does not start\n\(log)") }
     return child
   }
@@ -198,7 +198,7 @@ extension Node {
   /// Waits until every frontend of a Service, in both families, has so many backends.
   func waitForService(_ name: String, backends: Int) throws {
     var seen: JSONValue?
-    let inForce = try eventually(within: 10) {
+    let inForce = try eventually(within: 20) {
       seen = try service(name)
       let frontends = seen?["frontends"]?.arrayValue ?? []
       return !frontends.isEmpty && frontends.allSatisfy { $0["backends"]?.arrayValue?.count == backends }

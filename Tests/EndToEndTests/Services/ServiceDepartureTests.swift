@@ -84,7 +84,7 @@ extension EndToEnd.ServiceChangeTests {
     let node = try SharedNode.node
     let pid = try #require(node.pid(of: "agent"))
     kill(pid, SIGKILL)
-    let again = try eventually(within: 10) {
+    let again = try eventually(within: 20) {
       try node.pid(of: "agent") != pid && node.martlet("status").status == 0
     }
     #expect(again)

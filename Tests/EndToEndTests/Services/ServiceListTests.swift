@@ -50,13 +50,13 @@ extension EndToEnd.ServiceTests {
     let address = try node.address(of: .pod("web-1"), .ipv4)
     // What other tests have left goes within a second.
     var backends: [JSONValue] = []
-    let isListed = try eventually(within: 3) {
+    let isListed = try eventually(within: 20) {
       backends = try list("--backends").filter { $0["address"]?.stringValue == address }
       return !backends.isEmpty && backends.allSatisfy { $0["isLocal"] == true && $0["slots"] == 1 }
     }
     #expect(isListed, "\(backends)")
     var clients: [JSONValue] = []
-    let isKept = try eventually(within: 5) {
+    let isKept = try eventually(within: 20) {
       _ = try node.ask(node.clusterIP("sticky", .ipv4), 8001, from: .pod("client"))
       clients = try list("--affinity").filter { $0["service"] == "default/sticky" }
       return clients.contains { $0["networkNamespaceCookie"] != .null && $0["expiresInSeconds"] != 0 }

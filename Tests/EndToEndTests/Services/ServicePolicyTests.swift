@@ -89,7 +89,7 @@ extension EndToEnd.ServiceTests {
       let refused = try node.ask(address, 80, from: .pod("client"), times: 5, ["path": "/wrong"])
       #expect(refused.names == ["403"], "\(refused)")
       for code: Int64 in [200, 403] {
-        let isTold = try eventually(within: 3) {
+        let isTold = try eventually(within: 20) {
           try node.tells(of: "web", client: family) {
             $0[path: "l7", "http", "code"] == .integer(code)
           }

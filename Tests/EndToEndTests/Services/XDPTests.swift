@@ -80,7 +80,7 @@ extension EndToEnd {
         let load = try Child(["python3", "-c", script, node.prober(.world), question.text()], output: file)
         let agent = try #require(node.pid(of: "agent"))
         kill(agent, SIGKILL)
-        let again = try eventually(within: 15) {
+        let again = try eventually(within: 20) {
           try node.pid(of: "agent") != agent && node.martlet("status").status == 0
         }
         #expect(again)
