@@ -26,6 +26,20 @@ extension Gateway {
     return frame
   }
 
+  /// The NodePort at every address of a node.
+  var anyNode: Place { Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort) }
+
+  /// Says that a backend is one of the service behind a frontend, as the agent does of this node's own.
+  func answers(_ backend: Place, for frontend: Place, _ proto: UInt8) throws {
+    var key = martlet_direct_return()
+    key.frontend = node.abi(frontend.address)
+    key.frontend_port = frontend.port.bigEndian
+    key.backend = node.abi(backend.address)
+    key.backend_port = backend.port.bigEndian
+    key.protocol = proto
+    try node.loaded.map("martlet_direct_returns", key: martlet_direct_return.self, value: UInt8.self).update(key, 1)
+  }
+
   /// Whether a packet goes on in the node's name.
   func isMasked(_ outcome: Outcome, _ make: (Place) -> Frame) -> Bool {
     port(outcome) { make(Place(address: address, port: $0)) } != nil

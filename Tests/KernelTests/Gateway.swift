@@ -90,25 +90,13 @@ final class Gateway {
   var backend: Place { Place(address: stage.elsewhere, port: 8080) }
   var local: Place { Place(address: node.b.address(family), port: 8080) }
   let nodePort: UInt16 = 30080
-  /// The NodePort at every address of a node.
-  var anyNode: Place { Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort) }
   var nodePlace: Place { Place(address: address, port: nodePort) }
 
   /// A NodePort, for clients from everywhere.
   func nodePort(_ proto: UInt8, to places: [Place], flags: UInt32 = 0) throws {
     try stage.service(Balancer.number, proto, places, flags: flags)
-    try stage.frontend(anyNode, proto, external: Balancer.number)
-  }
-
-  /// Says that a backend is one of the service behind a frontend, as the agent does of this node's own.
-  func answers(_ backend: Place, for frontend: Place, _ proto: UInt8) throws {
-    var key = martlet_direct_return()
-    key.frontend = node.abi(frontend.address)
-    key.frontend_port = frontend.port.bigEndian
-    key.backend = node.abi(backend.address)
-    key.backend_port = backend.port.bigEndian
-    key.protocol = proto
-    try node.loaded.map("martlet_direct_returns", key: martlet_direct_return.self, value: UInt8.self).update(key, 1)
+    let any = Place(address: family == .ipv4 ? v4(0, 0, 0, 0) : v6([], 0), port: nodePort)
+    try stage.frontend(any, proto, external: Balancer.number)
   }
 
   func frame(
