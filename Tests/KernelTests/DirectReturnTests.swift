@@ -69,6 +69,16 @@ extension Gateway {
     #expect(try gateway.stage.nat.entries().count == 2)
   }
 
+  /// TCP of the same machine, in another network namespace, counts the segments of what is one.
+  @Test(arguments: Family.allCases) func aSegmentThatIsCounted(_ family: Family) throws {
+    let gateway = try Gateway.direct(Way(family: family, entrance: .tc))
+    try gateway.nodePort(Proto.tcp, to: [gateway.backend])
+    let frame = gateway.frame(gateway.client, gateway.nodePlace, .tcp, syn)
+    let sent = try gateway.node.run("from_netdev", frame.bytes, segments: 1)
+    let plain = gateway.frame(gateway.client, gateway.backend, .tcp, syn, hopLimit: 63)
+    #expect(sent.bytes == gateway.telling(gateway.nodePlace, plain).bytes)
+  }
+
   /// UDP as without, TCP directly.
   @Test(arguments: Way.all) func hybrid(_ way: Way) throws {
     let gateway = try Gateway.direct(way, [MARTLET_CONFIG_DSR_TCP])
