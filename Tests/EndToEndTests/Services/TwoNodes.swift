@@ -6,18 +6,32 @@ import JSON
 struct TwoNodes {
   let first: Node
   let second: Node
-  private var client: String { first.name + "c" }
+  private let client: String
 
   /// - Parameter arguments: those of the first node's `up`.
   static func with(_ arguments: [String], _ body: (TwoNodes) throws -> Void) throws {
-    try Node.with(["--device", "segment"] + arguments) { first in
-      try Node.with([
-        "--device", "segment", "--pod-cidr", "10.245.0.0/16,fd00:10:245::/64", "--api-address", "127.0.0.1:6444",
-      ]) { second in
-        let nodes = TwoNodes(first: first, second: second)
-        defer { _ = try? command(["ip", "netns", "del", nodes.client]) }
-        try nodes.connect()
-        try body(nodes)
+    var client: String?
+    defer { if let client { _ = try? command(["ip", "netns", "del", client]) } }
+    try Node.with(
+      ["--device", "segment"] + arguments,
+      prepare: { name in
+        client = name + "c"
+        try makeSegment(name + "c")
+        try join(name, 1, name + "c")
+      }
+    ) { first in
+      let outside = first.name + "c"
+      try Node.with(
+        [
+          "--device", "segment", "--pod-cidr", "10.245.0.0/16,fd00:10:245::/64", "--api-address", "127.0.0.1:6444",
+        ], prepare: { try join($0, 2, outside) }
+      ) { second in
+        for (prefix, gateway) in [("10.245.0.0/16", "198.18.0.2"), ("fd00:10:245::/64", "fd18::2")] {
+          for namespace in [first.name, outside] {
+            try must(["ip", "-n", namespace, "route", "add", prefix, "via", gateway])
+          }
+        }
+        try body(TwoNodes(first: first, second: second, client: outside))
       }
     }
   }
@@ -39,34 +53,22 @@ struct TwoNodes {
   }
 
   /// A bridge in the client's namespace, on which all three are.
-  private func connect() throws {
+  private static func makeSegment(_ client: String) throws {
     try must(["ip", "netns", "add", client])
     try must(["ip", "-n", client, "link", "add", "segment", "type", "bridge"])
     try must(["ip", "-n", client, "link", "set", "segment", "up"])
     try must(["ip", "-n", client, "addr", "add", "198.18.0.3/24", "dev", "segment"])
     try must(["ip", "-n", client, "addr", "add", "fd18::3/64", "dev", "segment", "nodad"])
-    for (number, node) in [(1, first), (2, second)] {
-      try must([
-        "ip", "-n", node.name, "link", "add", "segment", "type", "veth", "peer", "name", "port\(number)", "netns",
-        client,
-      ])
-      try must(["ip", "-n", client, "link", "set", "port\(number)", "up", "master", "segment"])
-      try must(["ip", "-n", node.name, "addr", "add", "198.18.0.\(number)/24", "dev", "segment"])
-      try must(["ip", "-n", node.name, "addr", "add", "fd18::\(number)/64", "dev", "segment", "nodad"])
-      try must(["ip", "-n", node.name, "link", "set", "segment", "up"])
-    }
-    for (prefix, gateway) in [("10.245.0.0/16", "198.18.0.2"), ("fd00:10:245::/64", "fd18::2")] {
-      for namespace in [first.name, client] {
-        try must(["ip", "-n", namespace, "route", "add", prefix, "via", gateway])
-      }
-    }
-    for (number, node) in [(1, first), (2, second)] {
-      // Devices are looked for every ten seconds.
-      let known = try eventually(within: 25) {
-        try node.martlet("status").text.contains("segment (198.18.0.\(number), fd18::\(number))")
-      }
-      guard known else { throw Failure("\(node.name) does not find its device: \(try node.martlet("status"))") }
-    }
+  }
+
+  private static func join(_ node: String, _ number: Int, _ client: String) throws {
+    try must([
+      "ip", "-n", node, "link", "add", "segment", "type", "veth", "peer", "name", "port\(number)", "netns", client,
+    ])
+    try must(["ip", "-n", client, "link", "set", "port\(number)", "up", "master", "segment"])
+    try must(["ip", "-n", node, "addr", "add", "198.18.0.\(number)/24", "dev", "segment"])
+    try must(["ip", "-n", node, "addr", "add", "fd18::\(number)/64", "dev", "segment", "nodad"])
+    try must(["ip", "-n", node, "link", "set", "segment", "up"])
   }
 }
 
