@@ -36,7 +36,7 @@ final class Node: Sendable {
   private static let counter = Counter()
 
   /// Starts a node and waits until it is ready. `arguments` are those of `up`; `prepare` is told its network namespace before.
-  init(_ arguments: [String] = [], prepare: (String) throws -> Void = { _ in }) throws {
+  init(_ arguments: [String] = [], _ prepare: (String) throws -> Void = { _ in }) throws {
     self.arguments = arguments
     isGuest = false
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
@@ -90,10 +90,8 @@ final class Node: Sendable {
   }
 
   /// Runs `body` on a node that is gone afterwards, whatever happens.
-  static func with<Result>(
-    _ arguments: [String] = [], prepare: (String) throws -> Void = { _ in }, _ body: (Node) throws -> Result
-  ) throws -> Result {
-    let node = try Node(arguments, prepare: prepare)
+  static func with<Result>(_ arguments: [String] = [], _ body: (Node) throws -> Result) throws -> Result {
+    let node = try Node(arguments)
     defer { node.stop() }
     return try body(node)
   }

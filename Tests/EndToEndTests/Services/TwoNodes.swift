@@ -10,30 +10,25 @@ struct TwoNodes {
 
   /// - Parameter arguments: those of the first node's `up`.
   static func with(_ arguments: [String], _ body: (TwoNodes) throws -> Void) throws {
-    var client: String?
-    defer { if let client { _ = try? command(["ip", "netns", "del", client]) } }
-    try Node.with(
-      ["--device", "segment"] + arguments,
-      prepare: { name in
-        client = name + "c"
-        try makeSegment(name + "c")
-        try join(name, 1, name + "c")
-      }
-    ) { first in
-      let outside = first.name + "c"
-      try Node.with(
-        [
-          "--device", "segment", "--pod-cidr", "10.245.0.0/16,fd00:10:245::/64", "--api-address", "127.0.0.1:6444",
-        ], prepare: { try join($0, 2, outside) }
-      ) { second in
-        for (prefix, gateway) in [("10.245.0.0/16", "198.18.0.2"), ("fd00:10:245::/64", "fd18::2")] {
-          for namespace in [first.name, outside] {
-            try must(["ip", "-n", namespace, "route", "add", prefix, "via", gateway])
-          }
-        }
-        try body(TwoNodes(first: first, second: second, client: outside))
+    var client = ""
+    defer { _ = try? command(["ip", "netns", "del", client]) }
+    let first = try Node(["--device", "segment"] + arguments) { name in
+      client = name + "c"
+      try makeSegment(client)
+      try join(name, 1, client)
+    }
+    defer { first.stop() }
+    let pods = [("10.245.0.0/16", "198.18.0.2"), ("fd00:10:245::/64", "fd18::2")]
+    let second = try Node([
+      "--device", "segment", "--pod-cidr", pods.map(\.0).joined(separator: ","), "--api-address", "127.0.0.1:6444",
+    ]) { try join($0, 2, client) }
+    defer { second.stop() }
+    for (prefix, gateway) in pods {
+      for namespace in [first.name, client] {
+        try must(["ip", "-n", namespace, "route", "add", prefix, "via", gateway])
       }
     }
+    try body(TwoNodes(first: first, second: second, client: client))
   }
 
   func address(ofNode number: Int, _ family: Family) -> String {
