@@ -158,7 +158,8 @@ extension Gateway {
       frame.firstExtension = 60
       return [frame]
     }
-    for (index, shape) in [{ $0.split(at: 8) }, options].enumerated() {
+    let shapes: [(Frame) -> [Frame]] = [{ $0.split(at: 8) }, options]
+    for (index, shape) in shapes.enumerated() {
       let from = Place(address: gateway.client.address, port: 4000 + UInt16(index))
       let sent = try shape(gateway.frame(from, gateway.nodePlace, .udp)).map { try gateway.enters($0) }
       #expect(sent.allSatisfy { $0.code == redirected })
