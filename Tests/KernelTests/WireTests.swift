@@ -212,6 +212,8 @@ extension [UInt8] {
       #expect(outcome.events.count == 1 && event.ifindex == gateway.index)
       event.time_ns = 0
       event.ifindex = 0
+      // Each device has an address of its own.
+      event.destination_mac = (0, 0, 0, 0, 0, 0)
       return withUnsafeBytes(of: event) { Array($0) }
     }
     #expect(told[0] == told[1])
