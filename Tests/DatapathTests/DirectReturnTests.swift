@@ -1,5 +1,6 @@
 import Addressing
 import Glibc
+import KubernetesAPI
 import Logging
 import Services
 import Testing
