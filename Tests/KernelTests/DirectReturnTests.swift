@@ -205,9 +205,11 @@ extension Gateway {
   @Test(arguments: Family.allCases) func lifetimes(_ family: Family) throws {
     let gateway = try Gateway.direct(Way(family: family, entrance: .tc))
     try gateway.nodePort(Proto.tcp, to: [gateway.backend])
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    func lives() throws -> [Int] { try gateway.stage.nat.entries().map { Int($0.value.expires) - now.tv_sec } }
+    func lives() throws -> [Int] {
+      var now = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &now)
+      return try gateway.stage.nat.entries().map { Int($0.value.expires) - now.tv_sec }
+    }
     for (flags, seconds) in [(syn, 60), (TCPFlag.ack, 21600), (TCPFlag.fin | TCPFlag.ack, 10), (TCPFlag.ack, 10)] {
       #expect(try gateway.enters(gateway.frame(gateway.client, gateway.nodePlace, .tcp, flags)).code == redirected)
       let left = try lives()
