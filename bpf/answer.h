@@ -31,6 +31,7 @@ struct answer_scratch {
 	__u32 unfinished; /* the device is still to complete the checksum of what came */
 	__u32 mtu;	  /* that the packet in hand is too big for */
 	__u32 device;	  /* the way on of a packet that turns round */
+	__u32 announces;  /* octets of the option by which that one says which service was asked */
 	struct bpf_redir_neigh hop;
 };
 

@@ -99,6 +99,28 @@ INLINE __u32 balance_service(const struct packet *packet, __u32 device)
 	return frontend->external;
 }
 
+/* Whether a backend elsewhere answers the client itself. */
+INLINE bool balance_returns_directly(const struct packet *packet)
+{
+	const struct martlet_config *config = config_get();
+
+	return config && config->flags & (packet->protocol == IPPROTO_TCP ? MARTLET_CONFIG_DSR_TCP
+									  : MARTLET_CONFIG_DSR_UDP);
+}
+
+/* A backend elsewhere sees the node, by its address on a device. Returns 0 or a negative drop
+ * reason. */
+INLINE int balance_in_own_name(struct martlet_nat_entry *entry, __u32 device, bool ipv4)
+{
+	const struct martlet_device *outside = bpf_map_lookup_elem(&martlet_devices, &device);
+
+	if (!outside)
+		return -MARTLET_DROP_NAT_NO_MAPPING;
+	entry->source = ipv4 ? outside->ipv4 : outside->ipv6;
+	entry->flags = MARTLET_NAT_SOURCE;
+	return address_is_unspecified(&entry->source) ? -MARTLET_DROP_NAT_NO_MAPPING : 0;
+}
+
 /*
  * Chooses a backend for a new connection, into scratch->entry. `device` is where the client's
  * packets come in from outside, 0 for pods.
@@ -110,10 +132,9 @@ INLINE int balance_choose(struct nat_scratch *scratch, struct flow *flow, __u32 
 	struct martlet_nat_entry *entry = &scratch->entry;
 	bool ipv4 = packet->flags & PACKET_IPV4;
 	const struct martlet_service *service;
-	const struct martlet_device *outside;
 	struct martlet_backend backend;
 	__u32 number = flow->service;
-	int chosen;
+	int chosen, error;
 
 	service = bpf_map_lookup_elem(&martlet_services, &number);
 	if (!service)
@@ -140,14 +161,13 @@ INLINE int balance_choose(struct nat_scratch *scratch, struct flow *flow, __u32 
 			entry->flags = MARTLET_NAT_HAIRPIN;
 		}
 	} else if (!(backend.flags & MARTLET_BACKEND_LOCAL)) {
-		outside = bpf_map_lookup_elem(&martlet_devices, &device);
-		if (!outside)
-			return -MARTLET_DROP_NAT_NO_MAPPING;
-		entry->source = ipv4 ? outside->ipv4 : outside->ipv6;
-		entry->flags = MARTLET_NAT_SOURCE;
-		if (address_is_unspecified(&entry->source))
-			return -MARTLET_DROP_NAT_NO_MAPPING;
+		entry->flags = MARTLET_NAT_DSR | MARTLET_NAT_ONE_WAY;
+		error =
+		    balance_returns_directly(packet) ? 0 : balance_in_own_name(entry, device, ipv4);
+		if (error)
+			return error;
 	}
+	flow->nat_flags = entry->flags;
 	return BALANCE_OPEN;
 }
 
@@ -162,13 +182,15 @@ INLINE int balance_here_from_pod(__u32 flags)
 }
 
 /*
- * Answers to the node's address, and what clients of services send. Answers to a pod that asked a
+ * Answers to the node's address, and what clients of services send; of a backend that answers
+ * directly what happens to pass here, which is errors of routers. Answers to a pod that asked a
  * service are judged before they are rewritten, at that pod.
  */
 INLINE int balance_here_from_outside(__u32 flags, __u32 service)
 {
 	if (flags & MARTLET_NAT_REPLY)
-		return flags & MARTLET_NAT_SOURCE ? BALANCE_REWRITE : BALANCE_NONE;
+		return flags & (MARTLET_NAT_SOURCE | MARTLET_NAT_DSR) ? BALANCE_REWRITE
+								      : BALANCE_NONE;
 	return service ? BALANCE_REWRITE : BALANCE_NONE;
 }
 
@@ -210,6 +232,7 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 	packet = &flow->packet;
 	if (packet->flags & PACKET_STATELESS)
 		return BALANCE_NONE;
+	scratch->asked = packet->tuple;
 	entry = nat_lookup(scratch, packet, now);
 	if (entry && balance_goes_on(entry, packet, now)) {
 		result = device ? balance_here_from_outside(entry->flags, entry->service)
@@ -238,12 +261,12 @@ VERIFIED_ALONE int balance(struct flow *flow, __u32 device)
 }
 
 /*
- * A packet that enters the node, before its rewriting: with BALANCE_OPEN and BALANCE_REWRITE
- * scratch->to says what it becomes. Returns an enum balance or a drop reason.
+ * What balance() has found is carried out but for the packet's rewriting: with BALANCE_OPEN and
+ * BALANCE_REWRITE scratch->to says what it becomes. Returns an enum balance or a drop reason.
  */
-INLINE int balance_prepare(struct flow *flow, __u32 device)
+INLINE int balance_carry_out(struct flow *flow, int result)
 {
-	int result = balance(flow, device), error;
+	int error;
 
 	if (result == BALANCE_BACK)
 		flow->translation = TRANSLATION_BACK;
@@ -260,10 +283,10 @@ INLINE int balance_prepare(struct flow *flow, __u32 device)
 	return result;
 }
 
-/* As above, with its rewriting. */
+/* A packet that enters the node, with its rewriting. Returns an enum balance or a drop reason. */
 INLINE int balance_packet(packet_context *ctx, struct flow *flow, __u32 device)
 {
-	int result = balance_prepare(flow, device);
+	int result = balance_carry_out(flow, balance(flow, device));
 
 	if (result != BALANCE_OPEN && result != BALANCE_REWRITE)
 		return result;

@@ -134,11 +134,9 @@ INLINE int connection_open(struct __sk_buff *skb, struct flow *flow,
 		return -MARTLET_DROP_CT_INVALID_HEADER;
 	}
 	/* Translated where it entered the node. */
-	if (flow->direction == MARTLET_INGRESS && flow->translation == TRANSLATION_NONE) {
-		flow->service = nat_service(flow);
-		if (flow->service)
-			flow->translation = TRANSLATION_THERE;
-	}
+	if (flow->direction == MARTLET_INGRESS && flow->translation == TRANSLATION_NONE &&
+	    nat_finds_service(flow))
+		flow->translation = TRANSLATION_THERE;
 	if (!flow->service)
 		flow->service = socket_service(skb, flow);
 	entry.revision = READ_ONCE(config->policy_revision);

@@ -129,7 +129,8 @@ INLINE __be16 ctx_protocol(const packet_context *ctx)
 /* Whether the frame is several packets that the stack will still take apart. */
 INLINE bool ctx_is_train(const packet_context *ctx)
 {
-	return ctx->gso_segs;
+	/* TCP of this machine says of a single one that it is one. */
+	return ctx->gso_size;
 }
 
 /* Whether it is a test run that asks. */

@@ -9,6 +9,7 @@
 
 #include "common.h"
 #include "connection.h"
+#include "dsr.h"
 #include "event.h"
 #include "flow.h"
 #include "fragment.h"
@@ -65,7 +66,25 @@ INLINE int turn(struct __sk_buff *skb, struct flow *flow, enum balance balance)
 		return error;
 	if (balance == BALANCE_OPEN)
 		report_turn(skb, flow);
-	return turn_round(skb, flow);
+	error = dsr_announce(skb, flow);
+	return error ?: turn_round(skb, flow);
+}
+
+/* As balance_packet(), of a packet from outside, but for its rewriting. */
+INLINE int balance_outside(struct __sk_buff *skb, struct flow *flow)
+{
+	int result, error;
+
+	error = dsr_may_tell(&flow->packet) ? dsr_learn(skb, flow) : 0;
+	if (error)
+		return error;
+	result = balance(flow, skb->ifindex);
+	if (result == BALANCE_OPEN && flow->nat_flags & MARTLET_NAT_DSR) {
+		error = dsr_settle(skb, flow);
+		if (error)
+			return error;
+	}
+	return balance_carry_out(flow, result);
 }
 
 /* Returns 0 or a negative drop reason. */
@@ -113,6 +132,9 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 	translates = outside;
 	if (!judged && !translates)
 		return TC_ACT_OK;
+	/* Another machine's, which a device shows that listens to everything. */
+	if (direction == MARTLET_INGRESS && skb->pkt_type == PACKET_OTHERHOST && !flow->trace)
+		return TC_ACT_OK;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	if (outside && direction == MARTLET_INGRESS &&
@@ -132,7 +154,7 @@ INLINE int host_decide(struct __sk_buff *skb, struct flow *flow, __u8 direction)
 	if (direction == MARTLET_EGRESS && is_of_proxy(skb) && !flow->trace && proxy_answers(flow))
 		return TC_ACT_OK;
 	if (translates && direction == MARTLET_INGRESS) {
-		result = balance_prepare(flow, device);
+		result = balance_outside(skb, flow);
 		if (result < 0)
 			return result;
 		if (result == BALANCE_ROUTED)

@@ -125,6 +125,14 @@ struct {
 } martlet_source_ranges SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64 * 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct martlet_direct_return);
+	__type(value, __u8);
+} martlet_direct_returns SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 64 * 1024);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -37,7 +37,8 @@ struct nat_search {
 
 /* Too much for the stack. Lasts from one step to the next, for a packet does not change its CPU. */
 struct nat_scratch {
-	struct tuple to; /* what the packet in hand becomes */
+	struct tuple asked; /* what the packet in hand was */
+	struct tuple to;    /* what it becomes */
 	struct tuple reply;
 	struct martlet_nat_entry entry;
 	struct martlet_nat_entry back;
@@ -46,6 +47,7 @@ struct nat_scratch {
 	struct martlet_nat_key over;
 	struct martlet_ct_key direct;
 	struct martlet_socket_peer_key peer;
+	struct martlet_direct_return answering;
 	/* Not on the stack: Linux 6.1 takes what a loop's body finds there in the first round for
 	 * what it finds in all of them. */
 	struct nat_search search;
@@ -128,6 +130,20 @@ INLINE struct martlet_nat_entry *nat_lookup(struct nat_scratch *scratch,
 	return entry && READ_ONCE(entry->expires) > now ? entry : NULL;
 }
 
+/*
+ * What is known of the direction that does not pass here, by a packet of the one that does: who
+ * goes on after SYN was answered, and who ends is about to be.
+ */
+INLINE __u32 nat_other_way(const struct packet *packet, __u32 news)
+{
+	const __u32 both = MARTLET_NAT_FIN_ORIGIN | MARTLET_NAT_FIN_REPLY;
+
+	return (news & both ? both : 0) |
+	       (packet->protocol == IPPROTO_TCP && !(packet->tcp_flags & TCP_SYN)
+		    ? MARTLET_NAT_SEEN_REPLY
+		    : 0);
+}
+
 /* Notes a packet that passes, in both entries; the second at most once a second, or with news. */
 INLINE void nat_touch(struct nat_scratch *scratch, struct martlet_nat_entry *entry,
 		      const struct packet *packet, const struct martlet_config *config, __u32 now)
@@ -144,6 +160,8 @@ INLINE void nat_touch(struct nat_scratch *scratch, struct martlet_nat_entry *ent
 		news |= reply ? MARTLET_NAT_FIN_REPLY : MARTLET_NAT_FIN_ORIGIN;
 	if (packet->tcp_flags & TCP_RST)
 		news |= MARTLET_NAT_RST;
+	if (flags & MARTLET_NAT_ONE_WAY)
+		news |= nat_other_way(packet, news);
 	news &= ~flags;
 	expires = now + ct_lifetime(config, packet->tuple.protocol, (flags | news) & 0xff);
 	if (!news && READ_ONCE(entry->expires) == expires)
@@ -291,8 +309,8 @@ VERIFIED_ALONE int nat_open(struct flow *flow)
 	search->now = ct_now();
 	search->keep = 1;
 	/* SCTP's checksum is no sum: it can not follow a change of ports. */
-	if (packet->protocol != IPPROTO_SCTP && config->nat_port_last >= config->nat_port_first &&
-	    config->nat_port_last) {
+	if (packet->protocol != IPPROTO_SCTP && !(entry->flags & MARTLET_NAT_ONE_WAY) &&
+	    config->nat_port_last >= config->nat_port_first && config->nat_port_last) {
 		search->first = config->nat_port_first;
 		search->range = config->nat_port_last - config->nat_port_first + 1;
 		search->start = bpf_get_prandom_u32();
@@ -374,8 +392,8 @@ VERIFIED_ALONE int nat_back(packet_context *ctx, struct flow *flow)
 	return packet_rewrite(ctx, &flow->packet, &scratch->to);
 }
 
-/* The service by which the connection of this packet, as its responder sees it, came about; 0. */
-VERIFIED_ALONE int nat_service(struct flow *flow)
+/* Whether the connection of this packet, as its responder sees it, came about by a service. */
+VERIFIED_ALONE int nat_finds_service(struct flow *flow)
 {
 	struct nat_scratch *scratch = nat_scratch();
 	const struct martlet_nat_entry *entry;
@@ -393,7 +411,8 @@ VERIFIED_ALONE int nat_service(struct flow *flow)
 	entry = bpf_map_lookup_elem(&martlet_nat, &scratch->key);
 	if (!entry || entry->expires <= ct_now() || !(entry->flags & MARTLET_NAT_REPLY))
 		return 0;
-	return entry->service;
+	flow->service = entry->service;
+	return true;
 }
 
 #endif

@@ -7,9 +7,8 @@
 
 #include <linux/udp.h>
 
-#include "answer.h"
+#include "dsr.h"
 #include "forward.h"
-#include "turn.h"
 
 /* Where pods go with their own address. */
 INLINE bool address_is_native(const struct martlet_addr *address)
@@ -126,16 +125,23 @@ VERIFIED_ALONE int turn_prepare(struct __sk_buff *skb, struct flow *flow)
 	struct answer_scratch *answer = answer_scratch();
 	struct bpf_fib_lookup route = {};
 	const struct packet *packet;
+	__u32 length;
+	long found;
 
 	if (!flow || !scratch || !answer)
 		return -MARTLET_DROP_INVALID_PACKET;
 	packet = &flow->packet;
 	if (packet->hop_limit <= 1)
 		return -MARTLET_DROP_TTL_EXCEEDED;
-	route.l4_protocol = packet->protocol;
-	route.tot_len = turn_length(skb, packet);
-	switch (route_ask(skb, &route, &scratch->to.source, &scratch->to.destination,
-			  packet->flags & PACKET_IPV4)) {
+	length = turn_length(skb, packet);
+	answer->announces = dsr_octets(skb, flow);
+	found = route_ask(skb, &route, &scratch->to, packet, length + answer->announces);
+	/* Of a connection that is known where it goes a full packet need say nothing. */
+	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED && answer->announces) {
+		answer->announces = 0;
+		found = route_ask(skb, &route, &scratch->to, packet, length);
+	}
+	switch (found) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 	/* bpf_redirect_neigh() asks for it. */
 	case BPF_FIB_LKUP_RET_NO_NEIGH:

@@ -13,7 +13,17 @@
 /* Whether a packet that balance() has looked at turns round; all others go to the stack. */
 INLINE bool turns_round(const struct flow *flow)
 {
-	return flow->nat_flags & MARTLET_NAT_SOURCE && flow->service;
+	return flow->nat_flags & (MARTLET_NAT_SOURCE | MARTLET_NAT_DSR) && flow->service;
+}
+
+/*
+ * Whether the node of a backend that answers its client directly may see the connection for the
+ * first time by this packet, and is to be told which service was asked.
+ */
+INLINE bool turn_announces(const struct flow *flow)
+{
+	return (flow->nat_flags & (MARTLET_NAT_DSR | MARTLET_NAT_REPLY)) == MARTLET_NAT_DSR &&
+	       (packet_opens(&flow->packet) || flow->packet.protocol == IPPROTO_UDP);
 }
 
 /*
@@ -44,20 +54,24 @@ VERIFIED_ALONE int report_turn(packet_context *ctx, struct flow *flow)
 	return 0;
 }
 
-/* Where packets go from here. Returns BPF_FIB_LKUP_RET_* or a negative error. */
-INLINE long route_ask(packet_context *ctx, struct bpf_fib_lookup *route,
-		      const struct martlet_addr *source, const struct martlet_addr *destination,
-		      bool ipv4)
+/*
+ * Where a packet of `length` octets goes that has become `to`. Returns BPF_FIB_LKUP_RET_* or a
+ * negative error.
+ */
+INLINE long route_ask(packet_context *ctx, struct bpf_fib_lookup *route, const struct tuple *to,
+		      const struct packet *packet, __u32 length)
 {
 	route->ifindex = ctx_device(ctx);
-	if (ipv4) {
+	route->l4_protocol = packet->protocol;
+	route->tot_len = length;
+	if (packet->flags & PACKET_IPV4) {
 		route->family = FAMILY_IPV4;
-		route->ipv4_src = address_word(source, 3);
-		route->ipv4_dst = address_word(destination, 3);
+		route->ipv4_src = address_word(&to->source, 3);
+		route->ipv4_dst = address_word(&to->destination, 3);
 	} else {
 		route->family = FAMILY_IPV6;
-		__builtin_memcpy(route->ipv6_src, source, sizeof(route->ipv6_src));
-		__builtin_memcpy(route->ipv6_dst, destination, sizeof(route->ipv6_dst));
+		__builtin_memcpy(route->ipv6_src, &to->source, sizeof(route->ipv6_src));
+		__builtin_memcpy(route->ipv6_dst, &to->destination, sizeof(route->ipv6_dst));
 	}
 	return bpf_fib_lookup(ctx, route, sizeof(*route), 0);
 }

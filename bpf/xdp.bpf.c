@@ -24,8 +24,6 @@ VERIFIED_ALONE int wire_parse(packet_context *ctx, struct packet *packet)
 
 	if (!packet || (void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return false;
-	if (eth->h_dest[0] & 1)
-		return false;
 	if (eth->h_proto != bpf_htons(ETH_P_IP) && eth->h_proto != bpf_htons(ETH_P_IPV6))
 		return false;
 	/* Of a frame in several buffers the rest would need to be read elsewhere. */
@@ -83,10 +81,10 @@ VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 	if (!flow || !scratch)
 		return XDP_PASS;
 	packet = &flow->packet;
-	route.l4_protocol = packet->protocol;
-	route.tot_len = packet->end - ETH_HLEN;
-	found = route_ask(ctx, &route, &scratch->to.source, &scratch->to.destination,
-			  packet->flags & PACKET_IPV4);
+	/* It grows, which from_netdev sees to. */
+	if (turn_announces(flow))
+		return XDP_PASS;
+	found = route_ask(ctx, &route, &scratch->to, packet, packet->end - ETH_HLEN);
 	/* from_netdev decides from the start, and tells why. */
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) {
 		if (flow->opened)
@@ -114,12 +112,19 @@ VERIFIED_ALONE int wire_turn(packet_context *ctx, struct flow *flow)
 	return bpf_redirect(route.ifindex, 0);
 }
 
-/* Whether a packet comes in by one of the node's devices to the outside. */
-VERIFIED_ALONE int wire_is_outside(packet_context *ctx)
+/*
+ * Whether a frame comes in by one of the node's devices to the outside, for the node: one that
+ * listens to everything shows other machines' too.
+ */
+VERIFIED_ALONE int wire_is_for_here(packet_context *ctx)
 {
-	__u32 device = ctx->ingress_ifindex;
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	const struct martlet_device *device;
+	__u32 index = ctx->ingress_ifindex;
 
-	return bpf_map_lookup_elem(&martlet_devices, &device) != NULL;
+	device = bpf_map_lookup_elem(&martlet_devices, &index);
+	return device && (void *)(eth + 1) <= (void *)(long)ctx->data_end &&
+	       mac_equal(eth->h_dest, device->mac);
 }
 
 /* Its stack has room for the flow and for nothing else: Linux 6.1 adds up what all calls may take.
@@ -130,14 +135,15 @@ int from_wire(struct xdp_md *ctx)
 	struct flow flow;
 	int result;
 
-	if (!wire_is_outside(ctx))
+	if (!wire_is_for_here(ctx))
 		return XDP_PASS;
 	flow_begin(ctx, &flow, MARTLET_INGRESS);
 	if (!wire_parse(ctx, &flow.packet) || checksum_is_unfinished(ctx, &flow.packet))
 		return XDP_PASS;
 	result = balance(&flow, ctx->ingress_ifindex);
 	if (result == BALANCE_OPEN) {
-		if (nat_open(&flow))
+		/* Whether the backend can answer directly is seen there. */
+		if (flow.nat_flags & MARTLET_NAT_DSR || nat_open(&flow))
 			return XDP_PASS;
 	} else if (result != BALANCE_REWRITE) {
 		return XDP_PASS;

@@ -110,6 +110,7 @@ public final class Agent: Sendable {
     settings.nodePorts = configuration.nodePorts
     settings.natPorts = configuration.natPorts
     settings.proxyMark = ProxyMark(instance: configuration.directory.instance)
+    settings.loadBalancerMode = configuration.loadBalancerMode
     if let natPortsProblem { logger.warning("\(natPortsProblem): two connections may be taken for one") }
     try datapath.configure(settings)
     let gateways = try configuration.podCIDRs.map { try AddressPool($0).gateway }

@@ -30,6 +30,8 @@ public struct AgentConfiguration: Sendable {
   public var socketCgroups: SocketCgroups?
   /// Ports that Services of the type NodePort have.
   public var nodePorts: ClosedRange<UInt16> = 30000...32767
+  /// Who answers clients outside whose backend is on another node.
+  public var loadBalancerMode = LoadBalancerMode.snat
   /// Whether XDP sends on what only turns round at the devices.
   public var acceleration = Acceleration.disabled
   /// Source ports of translated connections.

@@ -83,6 +83,8 @@ public struct SocketBufferContext: Sendable, Hashable {
   /// A device of the calling thread's network namespace; 0: its loopback device.
   public var interfaceIndex: UInt32 = 0
   public var ingressInterfaceIndex: UInt32 = 0
+  /// How many segments of TCP it is, as its sender says; of another machine's packets nobody does.
+  public var segments: UInt32 = 0
   /// `cb`, five words.
   public var controlBlock: [UInt32] = [0, 0, 0, 0, 0]
 
@@ -96,6 +98,7 @@ public struct SocketBufferContext: Sendable, Hashable {
     priority = buffer.priority
     interfaceIndex = buffer.ifindex
     ingressInterfaceIndex = buffer.ingress_ifindex
+    segments = buffer.gso_segs
     controlBlock = [buffer.cb.0, buffer.cb.1, buffer.cb.2, buffer.cb.3, buffer.cb.4]
   }
 
@@ -105,6 +108,7 @@ public struct SocketBufferContext: Sendable, Hashable {
     buffer.priority = priority
     buffer.ifindex = interfaceIndex
     buffer.ingress_ifindex = ingressInterfaceIndex
+    buffer.gso_segs = segments
     let words = controlBlock + [0, 0, 0, 0, 0]
     buffer.cb = (words[0], words[1], words[2], words[3], words[4])
     return buffer

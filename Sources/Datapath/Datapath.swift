@@ -23,6 +23,7 @@ public final class Datapath: Sendable {
   public let translations: NATTable
   public let devices: DeviceTable
   public let native: NativeBlocks
+  public let directReturns: DirectReturns
   public let fromContainer: Program
   public let toContainer: Program
   public let host: HostPrograms
@@ -77,6 +78,7 @@ public final class Datapath: Sendable {
     translations = NATTable(map: try object.map(.nat), configuration: configuration)
     devices = DeviceTable(map: try object.map(.devices))
     native = NativeBlocks(map: try object.map(.native))
+    directReturns = DirectReturns(DirectReturnTable(map: try object.map(.directReturns)), logger: logger)
     events = try object.map(.events)
     fromContainer = try object.program("from_container")
     toContainer = try object.program("to_container")

@@ -19,6 +19,8 @@ public struct DatapathSettings: Hashable, Sendable {
   public var nodeNamespaceCookie: UInt64 = 0
   /// Ports for NodePort services; nil: none.
   public var nodePorts: ClosedRange<UInt16>? = 30000...32767
+  /// Who answers clients outside whose backend is on another node.
+  public var loadBalancerMode = LoadBalancerMode.snat
   /// Source ports of translated connections; see ``NATPorts``.
   public var natPorts: ClosedRange<UInt16> = NATPorts.standard
   /// By which the proxy's packets are known.
@@ -30,6 +32,7 @@ public struct DatapathSettings: Hashable, Sendable {
     var flags: UInt32 = 0
     if traceEvents { flags |= UInt32(MARTLET_CONFIG_TRACE_EVENTS.rawValue) }
     if audit { flags |= UInt32(MARTLET_CONFIG_AUDIT.rawValue) }
+    flags |= loadBalancerMode.flags
     return martlet_config(
       abi_version: ABI.version, flags: flags, policy_revision: revision,
       host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,

@@ -4,7 +4,7 @@ import KernelABI
 /// The maps whose size an operator may choose, by the names that `maps:` of a configuration file knows them by.
 public enum SizedMap: String, Sendable, CaseIterable {
   case endpoints, ipcache, policies, connections, fragments, events
-  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity, nat
+  case frontends, services, serviceSlots, backends, maglev, sourceRanges, affinity, nat, directReturns
   /// The policy of one identity, which has a map of its own.
   case policyEntries
 
@@ -25,6 +25,7 @@ public enum SizedMap: String, Sendable, CaseIterable {
     case .sourceRanges: .sourceRanges
     case .affinity: .affinity
     case .nat: .nat
+    case .directReturns: .directReturns
     case .policyEntries: nil
     }
   }

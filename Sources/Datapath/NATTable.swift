@@ -17,6 +17,8 @@ public struct Translation: Hashable, Sendable {
   public var backend: UInt32
   /// A pod that reaches itself by a service.
   public var isHairpin: Bool
+  /// Only one direction passes here: another node leads clients to a backend here, or this one to a backend elsewhere.
+  public var isOneWay: Bool
   public var seenReply: Bool
   public var isClosing: Bool
   /// One of the two entries of the connection is missing.
@@ -62,7 +64,8 @@ public struct NATTable: Sendable {
           ipProtocol: tuple.ipProtocol, source: there.source, destination: there.destination,
           translatedSource: on.source, translatedDestination: on.destination, service: entry.service,
           backend: entry.backend, isHairpin: entry.has(MARTLET_NAT_HAIRPIN),
-          seenReply: entry.has(MARTLET_NAT_SEEN_REPLY), isClosing: entry.isOver, isIncomplete: other == nil,
+          isOneWay: entry.has(MARTLET_NAT_ONE_WAY), seenReply: entry.has(MARTLET_NAT_SEEN_REPLY),
+          isClosing: entry.isOver, isIncomplete: other == nil,
           secondsLeft: Int(max(entry.expires, other?.expires ?? 0)) - Int(now), age: Int(now) - Int(entry.created)))
     }
     return found.sorted {

@@ -10,17 +10,21 @@ public struct NodeDevice: Hashable, Sendable {
   /// What leaves with the node's address leaves with these; nil: nothing of that family does.
   public var ipv4: IPAddress?
   public var ipv6: IPAddress?
+  /// Frames for this node have it; nil: XDP takes none.
+  public var mac: MACAddress?
   /// Pods' packets leave with the node's address.
   public var masquerades: Bool
   /// How it has ``WireProgram``; nil: not at all, and no frames of other devices may be handed to its driver.
   public var xdp: XDPMode?
 
   public init(
-    index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, masquerades: Bool = false, xdp: XDPMode? = nil
+    index: UInt32, ipv4: IPAddress? = nil, ipv6: IPAddress? = nil, mac: MACAddress? = nil, masquerades: Bool = false,
+    xdp: XDPMode? = nil
   ) {
     self.index = index
     self.ipv4 = ipv4
     self.ipv6 = ipv6
+    self.mac = mac
     self.masquerades = masquerades
     self.xdp = xdp
   }
@@ -47,8 +51,10 @@ public struct NodeDevice: Hashable, Sendable {
 
   init(_ index: UInt32, _ entry: martlet_device) {
     func address(_ value: martlet_addr) -> IPAddress? { value.hi == 0 && value.lo == 0 ? nil : IPAddress(value) }
+    let octets = withUnsafeBytes(of: entry.mac) { Array($0) }
     self.init(
       index: index, ipv4: address(entry.ipv4), ipv6: address(entry.ipv6),
+      mac: octets.contains { $0 != 0 } ? MACAddress(bytes: octets) : nil,
       masquerades: entry.has(MARTLET_DEVICE_MASQUERADE),
       xdp: entry.has(MARTLET_DEVICE_GENERIC_XDP) ? .generic : entry.has(MARTLET_DEVICE_XDP) ? .native : nil)
   }
@@ -59,8 +65,12 @@ public struct NodeDevice: Hashable, Sendable {
     if masquerades { flags |= MARTLET_DEVICE_MASQUERADE.rawValue }
     if xdp != nil { flags |= MARTLET_DEVICE_XDP.rawValue }
     if xdp == .generic { flags |= MARTLET_DEVICE_GENERIC_XDP.rawValue }
-    return martlet_device(
-      ipv4: ipv4.map(martlet_addr.init) ?? none, ipv6: ipv6.map(martlet_addr.init) ?? none, flags: flags, pad: 0)
+    var entry = martlet_device()
+    entry.ipv4 = ipv4.map(martlet_addr.init) ?? none
+    entry.ipv6 = ipv6.map(martlet_addr.init) ?? none
+    entry.flags = flags
+    if let mac { withUnsafeMutableBytes(of: &entry.mac) { $0.copyBytes(from: mac.bytes) } }
+    return entry
   }
 }
 

@@ -117,6 +117,7 @@ public struct Host: Sendable {
     if let range = configuration.natPorts {
       arguments += ["--nat-port-range", "\(range.lowerBound)-\(range.upperBound)"]
     }
+    if let mode = configuration.loadBalancerMode { arguments += ["--load-balancer-mode", mode.rawValue] }
     if let acceleration = configuration.acceleration {
       arguments += ["--load-balancer-acceleration", acceleration.rawValue]
     }

@@ -32,6 +32,8 @@ public struct HostConfiguration: Sendable {
   public var nativeCIDRs: [CIDR] = []
   /// Source ports of translated connections; nil: the agent's default.
   public var natPorts: ClosedRange<UInt16>?
+  /// Who answers clients outside whose backend is on another node; nil: the agent's default.
+  public var loadBalancerMode: LoadBalancerMode?
   /// Whether XDP sends on what only turns round at the devices; nil: the agent's default.
   public var acceleration: Acceleration?
   /// Entries of a Maglev table; nil: the agent's default.

@@ -63,12 +63,8 @@ extension HostSettings {
       case "masquerade": masquerades = try cursor.bool()
       case "nativeCIDR": nativeCIDRs = try HostSettings.anyBlocks(cursor)
       case "natPortRange": natPorts = try HostSettings.portRange(cursor)
-      case "loadBalancerAcceleration":
-        let word = try cursor.string()
-        guard let value = Acceleration(rawValue: word) else {
-          throw cursor.error("is none of \(Acceleration.allCases.map(\.rawValue).joined(separator: ", "))")
-        }
-        acceleration = value
+      case "loadBalancerMode": loadBalancerMode = try HostSettings.word(cursor)
+      case "loadBalancerAcceleration": acceleration = try HostSettings.word(cursor)
       case "maglevTableSize":
         guard let size = MaglevTable.sizes.first(where: { Int64($0) == (try? cursor.integer()) }) else {
           throw cursor.error("is none of \(MaglevTable.sizes)")
@@ -84,6 +80,15 @@ extension HostSettings {
       default: throw cursor.error("unknown field")
       }
     }
+  }
+
+  private static func word<Word: RawRepresentable & CaseIterable>(
+    _ cursor: JSONCursor
+  ) throws(FieldError) -> Word where Word.RawValue == String {
+    guard let word = Word(rawValue: try cursor.string()) else {
+      throw cursor.error("is none of \(Word.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return word
   }
 
   /// `[IPv4, IPv6]`, or the flag's `IPv4,IPv6`.

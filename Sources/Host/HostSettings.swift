@@ -16,6 +16,7 @@ public struct HostSettings: Hashable, Sendable {
   public var masquerades: Bool?
   public var nativeCIDRs: [CIDR]?
   public var natPorts: ClosedRange<UInt16>?
+  public var loadBalancerMode: LoadBalancerMode?
   public var acceleration: Acceleration?
   public var maglevSize: Int?
   public var mapSizes: MapSizes?

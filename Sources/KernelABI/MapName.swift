@@ -6,6 +6,7 @@ public enum MapName: String, Sendable, CaseIterable, CustomStringConvertible {
   case configuration = "martlet_config"
   case connections = "martlet_conntrack"
   case devices = "martlet_devices"
+  case directReturns = "martlet_direct_returns"
   case endpoints = "martlet_endpoints"
   case events = "martlet_events"
   case fragments = "martlet_fragments"

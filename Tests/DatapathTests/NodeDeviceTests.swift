@@ -47,6 +47,7 @@ import Testing
     let table = DeviceTable(map: try .create(.hash, name: "dev_test", maxEntries: 8, flags: .noPreallocation))
     var first = NodeDevice(index: 3, ipv4: IPAddress("192.0.2.1"), ipv6: IPAddress("2001:db8::1"), masquerades: true)
     first.xdp = .generic
+    first.mac = MACAddress(bytes: [2, 0, 0, 0, 0, 1])
     let second = NodeDevice(index: 4, xdp: .native)
     try table.reconcile([second, first])
     #expect(try table.devices() == [first, second])

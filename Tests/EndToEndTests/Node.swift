@@ -35,14 +35,15 @@ final class Node: Sendable {
 
   private static let counter = Counter()
 
-  /// Starts a node and waits until it is ready. `arguments` are those of `up`.
-  init(_ arguments: [String] = []) throws {
+  /// Starts a node and waits until it is ready. `arguments` are those of `up`; `prepare` is told its network namespace before.
+  init(_ arguments: [String] = [], _ prepare: (String) throws -> Void = { _ in }) throws {
     self.arguments = arguments
     isGuest = false
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
     directory = try TemporaryDirectory.make("e2e-node")
     do {
       try Node.network(name)
+      try prepare(name)
       upChild = Mutex(try Node.spawn(name, directory, arguments))
     } catch {
       Node.remove(name, directory)

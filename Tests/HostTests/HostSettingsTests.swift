@@ -22,6 +22,7 @@ import Testing
         masquerade: false
         nativeCIDR: [10.0.0.0/8, "fd00::/8"]
         natPortRange: 20000-20999
+        loadBalancerMode: hybrid
         loadBalancerAcceleration: best-effort
         maglevTableSize: 251
         maps: {connections: 1000, events: 65536}
@@ -40,6 +41,7 @@ import Testing
     expected.masquerades = false
     expected.nativeCIDRs = HostSettings.anyBlocks(["10.0.0.0/8", "fd00::/8"])
     expected.natPorts = 20000...20999
+    expected.loadBalancerMode = .hybrid
     expected.acceleration = .bestEffort
     expected.maglevSize = 251
     expected.mapSizes = MapSizes([.connections: 1000, .events: 65536])

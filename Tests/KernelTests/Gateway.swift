@@ -27,7 +27,8 @@ final class Gateway {
   let index: UInt32
   /// Of the next hop, whoever the packet is for.
   let nextMAC: [UInt8] = [2, 7, 7, 7, 7, 7]
-  private let ownMAC: [UInt8]
+  /// Of frames for the node.
+  let ownMAC: [UInt8]
   /// Packets that never came to from_netdev.
   private(set) var sentOn = 0
 
@@ -79,6 +80,7 @@ final class Gateway {
     device.ipv4 = node.abi(family == .ipv4 ? address : v6([], 0))
     device.ipv6 = node.abi(family == .ipv6 ? address : v6([], 0))
     device.flags = flags
+    withUnsafeMutableBytes(of: &device.mac) { $0.copyBytes(from: ownMAC) }
     try node.loaded.map("martlet_devices", key: UInt32.self, value: martlet_device.self).update(index, device)
   }
 
@@ -101,7 +103,7 @@ final class Gateway {
     _ source: Place, _ destination: Place, _ carrier: Carrier, _ flags: UInt8 = TCPFlag.ack, hopLimit: UInt8 = 64
   ) -> Frame {
     let frame = Frame(
-      family: family, sourceMAC: [2, 9, 9, 9, 9, 1], destinationMAC: [2, 9, 9, 9, 9, 2], source: source.address,
+      family: family, sourceMAC: [2, 9, 9, 9, 9, 1], destinationMAC: ownMAC, source: source.address,
       destination: destination.address, hopLimit: hopLimit, proto: carrier.proto,
       payload: carrier.payload(source.port, destination.port, flags))
     return carrier.seal(frame)

@@ -49,9 +49,12 @@ extension Node {
   func traceLeaving(_ frame: Frame) throws -> Outcome { try leaves(frame, from: MARTLET_TRACE_INGRESS_IFINDEX) }
   func traceArriving(_ frame: Frame) throws -> Outcome { try arrives(frame, from: MARTLET_TRACE_INGRESS_IFINDEX) }
 
-  func run(_ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0) throws -> Outcome {
+  func run(
+    _ program: String, _ bytes: [UInt8], _ mark: UInt32 = 0, from ingress: UInt32 = 0, segments: UInt32 = 0
+  ) throws -> Outcome {
     var context = SocketBufferContext(mark: mark, interfaceIndex: outside?.index ?? 1)
     context.ingressInterfaceIndex = ingress
+    context.segments = segments
     let program = try (program.hasSuffix("_netdev") ? host() : loaded).program(program)
     let result: TestRunResult
     if let outside {

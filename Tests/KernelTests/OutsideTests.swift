@@ -185,4 +185,19 @@ import Testing
     #expect(answer.code == passed)
     #expect(answer.bytes == gateway.frame(gateway.nodePlace, gateway.client, carrier, synAck).bytes)
   }
+
+  /// What a device shows that listens to everything is another machine's to judge, to drop and to send on.
+  @Test(arguments: Way.all) func otherMachinesFramesAreLeftAlone(_ way: Way) throws {
+    let gateway = try Gateway(way)
+    try gateway.nodePort(Proto.tcp, to: [gateway.backend])
+    gateway.node.settings.flags |= MARTLET_CONFIG_HOST_POLICY.rawValue
+    try gateway.node.rules(1, [])
+    for place in [gateway.nodePlace, Place(address: gateway.address, port: 22)] {
+      var frame = gateway.frame(gateway.client, place, .tcp, syn)
+      frame.destinationMAC = [2, 5, 5, 5, 5, 5]
+      let outcome = try gateway.enters(frame)
+      #expect(outcome.code == passed && outcome.bytes == frame.bytes && outcome.events.isEmpty)
+    }
+    #expect(try gateway.stage.nat.entries().isEmpty)
+  }
 }

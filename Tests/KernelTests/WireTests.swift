@@ -15,6 +15,7 @@ struct LeftAlone: CustomTestStringConvertible {
       [Array(frame.bytes.prefix(12)) + [0x81, 0, 0, 7] + frame.bytes.dropFirst(12)]
     },
     .init(testDescription: "to a group of machines") { _, frame in [frame.bytes.replacing(at: 0, [1, 0, 0x5e])] },
+    .init(testDescription: "to another machine") { _, frame in [frame.bytes.replacing(at: 0, [2, 5, 5, 5, 5, 5])] },
     .init(testDescription: "the last hop") { _, frame in
       var frame = frame
       frame.hopLimit = 1
@@ -211,6 +212,8 @@ extension [UInt8] {
       #expect(outcome.events.count == 1 && event.ifindex == gateway.index)
       event.time_ns = 0
       event.ifindex = 0
+      // Each device has an address of its own.
+      event.destination_mac = (0, 0, 0, 0, 0, 0)
       return withUnsafeBytes(of: event) { Array($0) }
     }
     #expect(told[0] == told[1])

@@ -83,6 +83,7 @@ final class NodeDevices: Sendable {
       var device = NodeDevice(
         index: interface.index, addresses: try netlink.addresses(interfaceIndex: interface.index),
         previous: try table.devices().first { $0.index == interface.index }, masquerades: masquerades)
+      device.mac = interface.mac
       device.xdp = accelerator.modeToExpect(name, device)
       return device
     } catch {

@@ -21,6 +21,7 @@ extension Agent {
     }
     problems += devices.problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
     if let problem = native.problem { problems.append(problem) }
+    if let problem = datapath.directReturns.problem { problems.append(problem) }
     let details: [String]
     do { details = try packetDetails() } catch {
       problems.append("\(error)")
@@ -51,6 +52,7 @@ extension Agent {
     let table = datapath.translations
     return [
       "packets on " + attached.joined(separator: ", "), accelerator.summary(datapath.host.devices),
+      "mode \(configuration.loadBalancerMode.rawValue)",
       configuration.masquerades
         ? "masquerading except to \(exceptions.joined(separator: ", "))" : "no masquerading",
       "NAT ports \(configuration.natPorts.lowerBound)-\(configuration.natPorts.upperBound), "

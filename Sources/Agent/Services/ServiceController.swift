@@ -53,6 +53,7 @@ actor ServiceController {
     if !clusters.isEmpty { clusterFile.write(RoutedClusters(clusters, book)) }
     let compiled = ContinuousClock.now - begun
     reconciler = try datapath.startServices(with: all, maglevSize: settings.maglevSize)
+    datapath.directReturns.start(with: all)
     let whole = ContinuousClock.now - begun
     logger.info(
       "\(all.count) Services compiled in \(compiled / .seconds(1)) s, in force after \(whole / .seconds(1)) s")
@@ -69,6 +70,7 @@ actor ServiceController {
       clusterFile.write(RoutedClusters(clusters, book))
     }
     reconciler?.apply(changes, now: .now)
+    datapath.directReturns.apply(changes)
     for (name, service) in changes { checks[name] = service?.healthCheck }
     finish()
   }
@@ -96,7 +98,7 @@ actor ServiceController {
   var names: Set<ServiceName> { book.names }
 
   /// How full the kernel's tables of services are.
-  var tables: [MapUsage] { reconciler?.usage ?? [] }
+  var tables: [MapUsage] { reconciler.map { $0.usage + [datapath.directReturns.usage] } ?? [] }
 
   /// Every Service, by its name.
   var models: [ServiceModel] {
@@ -163,7 +165,7 @@ actor ServiceController {
 
   /// What is refused is also tried without anything having been removed: the kernel may have been short of memory.
   private var nextTurn: ContinuousClock.Instant? {
-    reconciler?.nextDue ?? (refusals.isEmpty ? nil : .now + .seconds(5))
+    reconciler?.nextDue ?? (refusals.isEmpty && datapath.directReturns.problem == nil ? nil : .now + .seconds(5))
   }
 
   private func collect() {
@@ -171,6 +173,7 @@ actor ServiceController {
     let hadNothingDue = reconciler?.nextDue == nil
     reconciler?.collect(now: .now)
     if hadNothingDue { reconciler?.retry(now: .now) }
+    datapath.directReturns.retry()
     finish()
   }
 }

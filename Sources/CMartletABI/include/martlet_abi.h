@@ -44,6 +44,9 @@ enum martlet_config_flags {
 	MARTLET_CONFIG_AUDIT = 1 << 1,	      /* judge, report, but do not drop */
 	/* The node itself has a policy, that of MARTLET_IDENTITY_HOST. */
 	MARTLET_CONFIG_HOST_POLICY = 1 << 2,
+	/* Backends elsewhere answer clients outside themselves (direct server return). */
+	MARTLET_CONFIG_DSR_TCP = 1 << 3,
+	MARTLET_CONFIG_DSR_UDP = 1 << 4,
 };
 
 struct martlet_config {
@@ -447,8 +450,10 @@ enum martlet_nat_flags {
 	MARTLET_NAT_FIN_REPLY = MARTLET_CT_FIN_REPLY,
 	MARTLET_NAT_RST = MARTLET_CT_RST,
 	MARTLET_NAT_REPLY = 1 << 8,
-	MARTLET_NAT_HAIRPIN = 1 << 9, /* a pod that reaches itself by a service */
-	MARTLET_NAT_SOURCE = 1 << 10, /* the client's address is replaced by one of the node's */
+	MARTLET_NAT_HAIRPIN = 1 << 9,  /* a pod that reaches itself by a service */
+	MARTLET_NAT_SOURCE = 1 << 10,  /* the client's address is replaced by one of the node's */
+	MARTLET_NAT_ONE_WAY = 1 << 11, /* packets of the other direction do not pass here */
+	MARTLET_NAT_DSR = 1 << 12,     /* to a backend elsewhere, which answers for the service */
 };
 
 struct martlet_nat_entry {
@@ -475,9 +480,25 @@ struct martlet_device {
 	struct martlet_addr ipv4; /* zero: none */
 	struct martlet_addr ipv6;
 	__u32 flags; /* enum martlet_device_flags */
-	__u32 pad;
+	__u8 mac[6]; /* of frames for this node */
+	__u8 pad[6];
 };
-MARTLET_ASSERT_SIZE(struct martlet_device, 40);
+MARTLET_ASSERT_SIZE(struct martlet_device, 48);
+
+/*
+ * martlet_direct_returns: hash, where clients ask and a backend of this node -> 1: the backend is
+ * one of the service there, so it may answer in that one's name when another node has sent a client
+ * on to it. A NodePort's address is the unspecified one, as in martlet_frontends.
+ */
+struct martlet_direct_return {
+	struct martlet_addr frontend;
+	struct martlet_addr backend;
+	__be16 frontend_port;
+	__be16 backend_port;
+	__u8 protocol; /* IPPROTO_* */
+	__u8 pad[3];
+};
+MARTLET_ASSERT_SIZE(struct martlet_direct_return, 40);
 
 /* martlet_native: LPM trie, key as martlet_ipcache: where pods go with their own address -> 1. */
 
@@ -642,7 +663,8 @@ enum martlet_drop_reason {
 	MARTLET_DROP_SERVICE_BACKEND_NOT_FOUND = 158, /* the service has no backend */
 	MARTLET_DROP_NO_POLICY_CONFIGURATION = 165,
 	MARTLET_DROP_UNSUPPORTED_L2_PROTOCOL = 166,
-	MARTLET_DROP_NAT_NO_MAPPING = 167, /* no source port is free */
+	/* No source port is free, or nobody knows the connection or the service that is told of. */
+	MARTLET_DROP_NAT_NO_MAPPING = 167,
 	MARTLET_DROP_NAT_UNSUPPORTED_PROTOCOL = 168,
 	MARTLET_DROP_FIB_LOOKUP_FAILED = 169,
 	MARTLET_DROP_INVALID_IDENTITY = 171,

@@ -50,6 +50,9 @@ struct AgentVerb: AsyncParsableCommand {
   @Option(name: .customLong("native-cidr"), help: "Where pods go with their own address nevertheless: blocks.")
   var nativeCIDR: String?
 
+  @Option(help: "Who answers clients outside whose backend is on another node.")
+  var loadBalancerMode: LoadBalancerMode?
+
   @Option(help: "Whether XDP sends on what only turns round at the devices.")
   var loadBalancerAcceleration: Acceleration?
 
@@ -85,6 +88,7 @@ struct AgentVerb: AsyncParsableCommand {
     configuration.natPorts = try natPortRange.map { try portRange($0, "--nat-port-range") } ?? configuration.natPorts
     configuration.masquerades = masquerade
     configuration.nativeCIDRs = try nativeCIDR.map { try anyBlocks($0, "--native-cidr") } ?? []
+    configuration.loadBalancerMode = loadBalancerMode ?? configuration.loadBalancerMode
     configuration.acceleration = loadBalancerAcceleration ?? configuration.acceleration
     configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? configuration.maglevSize
     let logger = startLogging("agent")

@@ -31,7 +31,7 @@ struct Up: AsyncParsableCommand {
         maps: {connections: 500000, ipcache: 1000000}
 
       Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath, \
-      devices, masquerade, nativeCIDR, natPortRange, loadBalancerAcceleration and maglevTableSize; the maps are \
+      devices, masquerade, nativeCIDR, natPortRange, loadBalancerMode, loadBalancerAcceleration and maglevTableSize; the maps are \
       \(SizedMap.allCases.map(\.rawValue).joined(separator: ", ")) (events in bytes).
       """)
 
@@ -90,6 +90,13 @@ struct Up: AsyncParsableCommand {
       "Source ports of translated connections: FIRST-LAST (default: \(NATPorts.standard.lowerBound)-\(NATPorts.standard.upperBound))."
   )
   var natPortRange: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Who answers clients outside whose backend is on another node (default: snat).",
+      discussion: "snat: this node. dsr: the backend's node, straight to the client. hybrid: dsr for TCP, snat for UDP."
+    ))
+  var loadBalancerMode: LoadBalancerMode?
 
   @Option(
     help: ArgumentHelp(
@@ -159,6 +166,7 @@ struct Up: AsyncParsableCommand {
     configuration.masquerades = masquerade ?? file.masquerades ?? true
     configuration.nativeCIDRs = try nativeCIDR.map { try anyBlocks($0, "--native-cidr") } ?? file.nativeCIDRs ?? []
     configuration.natPorts = try natPortRange.map { try portRange($0, "--nat-port-range") } ?? file.natPorts
+    configuration.loadBalancerMode = loadBalancerMode ?? file.loadBalancerMode
     configuration.acceleration = loadBalancerAcceleration ?? file.acceleration
     configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? file.maglevSize
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
@@ -206,6 +214,7 @@ func maglevSize(_ size: Int) throws -> Int {
 }
 
 extension Acceleration: ExpressibleByArgument {}
+extension LoadBalancerMode: ExpressibleByArgument {}
 
 /// This host's name in the form of a Node's.
 func hostName() throws -> String {

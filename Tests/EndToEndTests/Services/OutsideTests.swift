@@ -201,6 +201,27 @@ extension EndToEnd {
       #expect(echo.status == 0, "\(echo)")
     }
 
+    /// A node that is known by its object: what it is sent by pods here comes from them.
+    @Test func `pods reach other nodes with their own address`() throws {
+      let node = try SharedNode.node
+      let other = "apiVersion: v1\nkind: Node\nmetadata: {name: other}"
+      try node.know(other: "other", at: Family.allCases.map { try node.address(of: .world, $0) })
+      func clients(_ family: Family) throws -> [String] {
+        try node.ask(try node.address(of: .world, family), 7000, from: .pod("client")).clients
+      }
+      for family in Family.allCases {
+        let own = try node.address(of: "client", family)
+        let isNative = try eventually(within: 5) { try clients(family) == [own] }
+        #expect(isNative, "\(family)")
+      }
+      try node.delete(other)
+      for family in Family.allCases {
+        let host = try node.address(of: .host, family)
+        let isMasqueraded = try eventually(within: 5) { try clients(family) == [host] }
+        #expect(isMasqueraded, "\(family)")
+      }
+    }
+
     @Test func `what there is to see`() throws {
       let node = try SharedNode.node
       _ = try node.ask(try node.address(of: .host, .ipv4), 30080, from: .world, times: 20)

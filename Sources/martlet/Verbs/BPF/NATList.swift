@@ -55,6 +55,7 @@ struct NATList: KernelList {
   private static func state(_ translation: Translation) -> String {
     var words: [String] = []
     if translation.isHairpin { words.append("hairpin") }
+    if translation.isOneWay { words.append("one-way") }
     if translation.isIncomplete { words.append("incomplete") }
     words.append(translation.isClosing ? "closing" : translation.seenReply ? "established" : "new")
     return words.joined(separator: ",")
