@@ -4,7 +4,7 @@ import CMartletABI
 import KernelABI
 import Services
 
-/// The kernel's tables of services: see `services` in martlet_abi.h.
+/// The kernel's tables of services: see martlet_services.h.
 public struct ServiceMaps: Sendable {
   let frontends: BPFMap<martlet_frontend_key, martlet_frontend>
   let services: BPFMap<UInt32, martlet_service>

@@ -2,7 +2,7 @@ import Addressing
 import KernelABI
 import Services
 
-/// A change of the kernel's tables of services. The numbers are those of the ABI: see `services` in martlet_abi.h.
+/// A change of the kernel's tables of services. The numbers are those of the ABI: see martlet_services.h.
 enum ServiceWrite: Hashable, Sendable {
   case backend(UInt32, KernelBackend)
   /// A whole new table, which nobody reads yet.
