@@ -144,11 +144,14 @@ import Testing
         configuration(),
         manager: [
           "http_filters": [
-            ["name": "r", "typed_config": ["@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC"]]
+            [
+              "name": "r",
+              "typed_config": ["@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"],
+            ]
           ]
         ]),
       "spec.resources[0].filter_chains[0].filters[0].typed_config.http_filters[0].typed_config",
-      "envoy.extensions.filters.http.rbac.v3.RBAC is not supported yet"
+      "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb is not supported yet"
     ),
     (
       listener(configuration(), manager: ["normalize_path": true]),

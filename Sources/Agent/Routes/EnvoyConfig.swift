@@ -82,6 +82,7 @@ struct EnvoyConfig: Hashable, Sendable {
     for listener in decoded.listeners {
       guard let routes = decoded.routes(of: listener) else { continue }
       clusters[listener.name] = try EnvoyConfig.clusters(of: routes, names, decoded, services)
+      if let manager = listener.http { _ = try FilterChain.make(manager, routes) }
     }
     self.clusters = clusters
   }

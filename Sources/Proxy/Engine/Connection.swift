@@ -77,6 +77,8 @@ struct Connection {
   var requestOctets: UInt64 = 0
   var responseOctets: UInt64 = 0
   var discarded: UInt64 = 0
+  /// Octets that the request's body may have, where it is chunked.
+  var maximumBody = UInt64.max
   /// The head of the request (when it fits) for the access record and for a second attempt.
   var block: UnsafeMutablePointer<UInt8>?
   var headCount = 0

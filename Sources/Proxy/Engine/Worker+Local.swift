@@ -56,6 +56,7 @@ extension Worker {
     case 408: "Request Timeout"
     case 409: "Conflict"
     case 410: "Gone"
+    case 413: "Payload Too Large"
     case 414: "URI Too Long"
     case 418: "I'm a teapot"
     case 429: "Too Many Requests"

@@ -61,6 +61,7 @@ extension Worker {
     c.pointee.requestOctets = 0
     c.pointee.responseOctets = 0
     c.pointee.discarded = 0
+    c.pointee.maximumBody = .max
     c.pointee.headCount = 0
     c.pointee.method = ByteRange()
     c.pointee.path = ByteRange()
@@ -160,6 +161,7 @@ extension Worker {
     var used = 0
     let outcome = c.pointee.requestBody.consume(
       base + c.pointee.client.validated, count: c.pointee.client.unexamined, limits: limits, used: &used)
+    if forwards, c.pointee.requestBody.chunkedOctets > c.pointee.maximumBody { return bodyExceeded(c) }
     if c.pointee.isHolding { hold(c, base + c.pointee.client.validated, used) }
     c.pointee.client.validated &+= used
     if !forwards {

@@ -12,6 +12,9 @@ struct BodyReader {
   /// Whether there is no body.
   var isEmpty: Bool { framing == .none }
 
+  /// What a chunked body has come to; 0 of others.
+  var chunkedOctets: UInt64 { chunked.octets }
+
   /// Whether the end of the connection ends the body.
   var endsWithConnection: Bool { framing == .untilClose }
 

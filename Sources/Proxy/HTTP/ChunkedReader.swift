@@ -16,6 +16,8 @@ struct ChunkedReader {
   private var digits: UInt8 = 0
   private var isLast = false
   private var remaining: UInt64 = 0
+  /// Of the chunks so far, without what is around them.
+  private(set) var octets: UInt64 = 0
   private var extensionOctets: UInt32 = 0
   private var trailerOctets: UInt32 = 0
   private var nameIndex: UInt8 = 0
@@ -33,6 +35,7 @@ struct ChunkedReader {
         let take = min(remaining, UInt64(count &- at))
         at &+= Int(take)
         remaining &-= take
+        octets &+= take
         if remaining == 0 { state = .dataReturn }
         continue
       }

@@ -1,4 +1,5 @@
 public import NodeMetrics
+import Routing
 
 extension RouteStore {
   /// What became of routed requests since the start, as a monitoring system scrapes it. A route has metrics from its first
@@ -6,7 +7,23 @@ extension RouteStore {
   public var metrics: [MetricFamily] {
     let routes = registry.routes.sorted { $0.key < $1.key }
     let clusters = registry.clusters.sorted { $0.key < $1.key }
-    return routeMetrics(routes) + clusterMetrics(clusters)
+    return routeMetrics(routes) + clusterMetrics(clusters) + [filterMetrics()]
+  }
+
+  private func filterMetrics() -> MetricFamily {
+    let listeners = current.listeners.values.sorted { ($0.object, $0.name) < ($1.object, $1.name) }
+    return MetricFamily(
+      "martlet_filter_events_total", .counter, "What the filters of a listener did with its requests.",
+      listeners.flatMap { listener in
+        (listener.filters?.steps ?? []).flatMap { step in
+          FilterEvent.allCases.filter { step.counters[$0] > 0 }.map { event in
+            MetricFamily.Sample(
+              [
+                "object": listener.object, "listener": listener.name, "filter": step.filter.name, "event": event.word,
+              ], step.counters[event])
+          }
+        }
+      })
   }
 
   private func routeMetrics(_ routes: [RouteMetrics]) -> [MetricFamily] {

@@ -15,6 +15,8 @@ public final class RoutedListener: Sendable {
   let claims: [String: Set<UInt16>]?
   public let manager: HTTPConnectionManager
   public let table: RouteTable
+  /// nil where nothing is between the listener and the routes.
+  public let filters: FilterChain?
   /// By the names that routes use.
   let clusters: [String: RoutedCluster]
   /// Requests that no route is for.
@@ -47,6 +49,7 @@ public final class RoutedListener: Sendable {
     loadAssignments = resources.loadAssignments
     takesNamesFromRequests = configuration.virtualHosts.contains { $0.routes.contains(where: \.takesNameFromRequest) }
     table = try RouteTable(configuration, reusing: previous?.table)
+    filters = try FilterChain.make(manager, configuration, reusing: previous?.filters)
     self.registry = registry
     unrouted = registry.route(RouteMetrics.Key(object: file.object, virtualHost: "", route: "", cluster: ""))
     slots = RouteSlots(configuration)
@@ -72,6 +75,7 @@ public final class RoutedListener: Sendable {
     claims = previous.claims
     manager = previous.manager
     table = previous.table
+    filters = previous.filters
     unrouted = previous.unrouted
     targets = previous.targets
     loadAssignments = previous.loadAssignments

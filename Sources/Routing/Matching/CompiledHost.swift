@@ -5,10 +5,15 @@ final class CompiledHost: Sendable {
   let host: VirtualHost
   let routes: [CompiledRoute]
   private let paths: PathIndex
+  let filters: FilterOverrides?
 
   /// - Parameter previous: The virtual host of that name until now. Routes that equal one of its are taken from there.
   init(_ host: VirtualHost, reusing previous: CompiledHost? = nil) throws(FieldError) {
     self.host = host
+    // What is counted in them goes on.
+    filters =
+      try previous?.host.filters == host.filters
+      ? previous?.filters : FilterOverrides.compile(host.filters)
     let known = previous?.host.routes ?? []
     let counterparts = Counterparts(host.routes, known)
     // What routes inherit from it is compiled into them.
@@ -43,6 +48,9 @@ final class CompiledRoute: Sendable {
   private let isGRPC: Bool
   /// nil where requests are sent once.
   let retry: RetryRules?
+  let filters: FilterOverrides?
+  /// Of each weighted cluster; empty where none of them says anything.
+  let clusterFilters: [FilterOverrides?]
 
   /// - Parameter hostRetry: the virtual host's, for a route without a policy of its own.
   init(_ route: Route, _ index: Int, hostRetry: RetryPolicy?) throws(FieldError) {
@@ -56,6 +64,8 @@ final class CompiledRoute: Sendable {
     self.parameters = parameters
     fraction = route.match.fraction
     isGRPC = route.match.isGRPC
+    filters = try FilterOverrides.compile(route.filters)
+    clusterFilters = try CompiledRoute.clusterFilters(route)
     if case .forward(let action) = route.action, let policy = action.retry ?? hostRetry {
       retry = try RetryRules(policy)
     } else {
@@ -72,6 +82,17 @@ final class CompiledRoute: Sendable {
     fraction = other.fraction
     isGRPC = other.isGRPC
     retry = other.retry
+    filters = other.filters
+    clusterFilters = other.clusterFilters
+  }
+
+  private static func clusterFilters(_ route: Route) throws(FieldError) -> [FilterOverrides?] {
+    guard case .forward(let action) = route.action, case .weighted(let weighted) = action.destination,
+      weighted.clusters.contains(where: { !$0.filters.isEmpty })
+    else { return [] }
+    var overrides: [FilterOverrides?] = []
+    for cluster in weighted.clusters { overrides.append(try FilterOverrides.compile(cluster.filters)) }
+    return overrides
   }
 
   func accepts(_ request: RequestView, random: UInt64) -> Bool {

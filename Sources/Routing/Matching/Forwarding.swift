@@ -16,10 +16,17 @@ public struct Forwarding: Hashable, Sendable {
 extension RouteChoice {
   /// How the request goes on; nil where the proxy answers itself. With `marksOriginal` what was rewritten is told in
   /// `x-envoy-original-path` and `x-envoy-original-host`, as Envoy's router does unless `suppress_envoy_headers` is set.
-  public func forwarding(_ request: RequestView, marksOriginal: Bool = true) -> Forwarding? {
+  ///
+  /// - Parameters:
+  ///   - request: As it came.
+  ///   - edits: What filters have changed of it.
+  public func forwarding(
+    _ request: RequestView, edits: HeaderEdits = HeaderEdits(), marksOriginal: Bool = true
+  ) -> Forwarding? {
     guard case .forward(let action) = route.action else { return nil }
-    let cluster = clusterName(action, request)
+    let cluster = clusterName(request)
     var context = TemplateContext(request, routeName: route.name)
+    context.request.edits = edits
     context.cluster = cluster.map { Array($0.utf8) } ?? []
     if let weightedCluster {
       context.applyToRequest(weightedCluster.requestHeaders)
@@ -39,9 +46,10 @@ extension RouteChoice {
       headers: context.request.edits)
   }
 
-  /// How the response's headers change. `forwarding` is what ``forwarding(_:marksOriginal:)`` gave for the request.
+  /// How the response's headers change. `forwarding` is what ``forwarding(_:edits:marksOriginal:)`` gave for the request.
   public func responseEdits(
-    _ request: RequestView, forwarding: Forwarding?, status: UInt16, headers: UnsafeBufferPointer<HTTPHeaderFacts>
+    _ request: RequestView, forwarding: Forwarding?, status: UInt16, headers: UnsafeBufferPointer<HTTPHeaderFacts>,
+    filters: FilterPass? = nil
   ) -> HeaderEdits {
     var context = TemplateContext(request, routeName: route.name)
     context.status = status
@@ -49,19 +57,27 @@ extension RouteChoice {
     context.path = forwarding?.path
     context.authority = forwarding?.authority
     context.request.edits = forwarding?.headers ?? HeaderEdits()
-    return responseEdits(context, EditedHeaders(original: headers))
+    var response = EditedHeaders(original: headers)
+    apply(to: &response, context)
+    filters?.apply(to: &response, context)
+    return response.edits
   }
 
   /// How the headers of the proxy's own answer change.
-  public func responseEdits(_ request: RequestView, to response: LocalResponse) -> HeaderEdits {
+  public func responseEdits(
+    _ request: RequestView, to response: LocalResponse, filters: FilterPass? = nil
+  ) -> HeaderEdits {
     var context = TemplateContext(request, routeName: route.name)
     context.path = response.path
-    let none = UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0)
-    return responseEdits(context, EditedHeaders(original: none))
+    context.request.edits = filters?.edits ?? HeaderEdits()
+    var headers = EditedHeaders.none
+    apply(to: &headers, context)
+    filters?.apply(to: &headers, context)
+    return headers.edits
   }
 
-  private func responseEdits(_ context: TemplateContext, _ headers: EditedHeaders) -> HeaderEdits {
-    var response = headers
+  /// Changes a response as the levels of the configuration do.
+  func apply(to response: inout EditedHeaders, _ context: TemplateContext) {
     for level in (weightedCluster.map { [.weighted($0)] } ?? []) + levels {
       response.apply(level.responseHeaders) { template, headers in
         var context = context
@@ -69,7 +85,6 @@ extension RouteChoice {
         return context.text(template)
       }
     }
-    return response.edits
   }
 
   /// The request on its way to an endpoint, whose name becomes its authority where the route says so.
@@ -88,7 +103,9 @@ extension RouteChoice {
       headers: headers.edits)
   }
 
-  private func clusterName(_ action: RouteAction, _ request: RequestView) -> String? {
+  /// The cluster that the route names for a request as it came; nil where it names none.
+  func clusterName(_ request: RequestView) -> String? {
+    guard case .forward(let action) = route.action else { return nil }
     func named(by header: String) -> String? {
       request.withHeader(Array(header.utf8)) { value in
         value.flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }

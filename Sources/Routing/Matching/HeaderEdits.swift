@@ -16,6 +16,15 @@ public struct HeaderEdits: Hashable, Sendable {
 
   public var isEmpty: Bool { removed.isEmpty && added.isEmpty }
 
+  /// Fields that say where a message ends: only who passes the body on can say that.
+  public static let framing = ["content-length", "transfer-encoding"]
+
+  /// Makes the changes of others behind its own.
+  mutating func append(_ others: HeaderEdits) {
+    for name in others.removed { remove(name) }
+    added += others.added
+  }
+
   mutating func remove(_ name: String) {
     added.removeAll { $0.name == name }
     if !removed.contains(name) { removed.append(name) }
@@ -33,6 +42,11 @@ public struct HeaderEdits: Hashable, Sendable {
 struct EditedHeaders {
   let original: UnsafeBufferPointer<HTTPHeaderFacts>
   var edits = HeaderEdits()
+
+  /// Of an answer that has none yet.
+  static var none: EditedHeaders {
+    EditedHeaders(original: UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0))
+  }
 
   /// The value of the first line of a name.
   func first(_ name: String) -> [UInt8]? {

@@ -1,3 +1,4 @@
+public import Addressing
 import ProxyRules
 
 /// A request and what is known of its connection. Only views: valid as long as the reader's buffer is.
@@ -51,6 +52,39 @@ public struct RequestView {
     for header in http.headers where RequestView.isName(header.name, name) { body(header.value) }
   }
 
+  /// The value of the first line of a name, in lower case.
+  func firstValue(_ name: [UInt8]) -> UnsafeRawBufferPointer? {
+    http.headers.first { RequestView.isName($0.name, name) }?.value
+  }
+
+  /// Calls `body` with the request as some edits of its headers leave it.
+  public func with<Result>(_ edits: HeaderEdits, _ body: (RequestView) -> Result) -> Result {
+    if edits.isEmpty { return body(self) }
+    let removed = edits.removed.map { Array($0.utf8) }
+    var block: [UInt8] = []
+    var places: [(name: Range<Int>, value: Range<Int>)] = []
+    for line in edits.added {
+      let start = block.count
+      block += line.name.utf8
+      let end = block.count
+      block += line.value
+      places.append((start..<end, end..<block.count))
+    }
+    return block.withUnsafeBytes { bytes in
+      var headers = http.headers.filter { line in !removed.contains { RequestView.isName(line.name, $0) } }
+      for (name, value) in places {
+        headers.append(
+          HTTPHeaderFacts(
+            name: UnsafeRawBufferPointer(rebasing: bytes[name]), value: UnsafeRawBufferPointer(rebasing: bytes[value])))
+      }
+      return headers.withUnsafeBufferPointer { headers in
+        var http = http
+        http.headers = headers
+        return body(RequestView(http, connection: connection))
+      }
+    }
+  }
+
   /// Whether a header's name is `lowercased`, in whatever case it was sent.
   static func isName(_ name: UnsafeRawBufferPointer, _ lowercased: [UInt8]) -> Bool {
     guard name.count == lowercased.count else { return false }
@@ -74,10 +108,14 @@ public struct ConnectionFacts: Hashable, Sendable {
   public var localPort: UInt16
   /// The node's name.
   public var hostname: String
+  /// The client's address, and the one that it connected to, for who compares them; nil where they are not known.
+  public var remote: IPAddress?
+  public var local: IPAddress?
 
   public init(
     scheme: String = "http", protocol: String = "HTTP/1.1", remoteAddress: String = "", remotePort: UInt16 = 0,
-    localAddress: String = "", localPort: UInt16 = 0, hostname: String = ""
+    localAddress: String = "", localPort: UInt16 = 0, hostname: String = "", remote: IPAddress? = nil,
+    local: IPAddress? = nil
   ) {
     self.scheme = scheme
     self.protocol = `protocol`
@@ -86,6 +124,8 @@ public struct ConnectionFacts: Hashable, Sendable {
     self.localAddress = localAddress
     self.localPort = localPort
     self.hostname = hostname
+    self.remote = remote
+    self.local = local
   }
 }
 

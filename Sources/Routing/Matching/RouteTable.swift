@@ -7,11 +7,15 @@ public final class RouteTable: Sendable {
   public let configuration: RouteConfiguration
   private let domains: DomainIndex
   private let hosts: [CompiledHost]
+  let filters: FilterOverrides?
 
   /// Virtual hosts and routes that equal one of `previous` are taken from there. Throws for a regular expression that is too
   /// large, and for two virtual hosts with one name or one domain.
   public init(_ configuration: RouteConfiguration, reusing previous: RouteTable? = nil) throws(FieldError) {
     self.configuration = configuration
+    filters =
+      try previous?.configuration.filters == configuration.filters
+      ? previous?.filters : FilterOverrides.compile(configuration.filters)
     if let previous, RouteTable.haveSameDomains(configuration, previous.configuration) {
       domains = previous.domains
     } else {

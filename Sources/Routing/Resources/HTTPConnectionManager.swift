@@ -15,8 +15,9 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   }
 
   public let routes: Routes
-  /// In their order; the last is the router.
+  /// Those before the router, in their order.
   public let filters: [HTTPFilter]
+  public let router: HTTPRouter
   /// Protocols that a connection may change to, in lower case: `websocket`.
   public let upgrades: [String]
   /// Zero for no limit.
@@ -85,7 +86,7 @@ public struct HTTPConnectionManager: Hashable, Sendable {
       routes = .named(Reference(name: try name.nonEmpty(), path: name.path))
     case nil: throw cursor.error("needs route_config or rds")
     }
-    filters = try HTTPFilter.chain(message)
+    (filters, router) = try HTTPFilter.chain(message)
     var upgrades: [String] = []
     for element in try message.member("upgrade_configs")?.elements() ?? [] {
       let upgrade = try Message(element, Self.upgradeFields)
@@ -103,56 +104,5 @@ public struct HTTPConnectionManager: Hashable, Sendable {
       try Message(options, Self.commonFields)
     }
     idleTimeout = try common?.member("idle_timeout")?.protobufTimeout()
-  }
-}
-
-/// `…http_connection_manager.v3.HttpFilter`: a step between the listener and the route.
-public enum HTTPFilter: Hashable, Sendable {
-  /// With `suppress_envoy_headers`, servers are not told the path and the host before they were rewritten.
-  case router(suppressesEnvoyHeaders: Bool)
-
-  static let fields = MessageFields(
-    "envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter",
-    read: ["name", "typed_config", "disabled"], withoutEffect: ["is_optional"], refused: ["config_discovery"])
-  static let routerFields = MessageFields(
-    "envoy.extensions.filters.http.router.v3.Router", read: ["suppress_envoy_headers"],
-    withoutEffect: ["dynamic_stats", "suppress_grpc_request_failure_code_stats"],
-    refused: [
-      "start_child_span", "upstream_log", "upstream_log_options", "strict_check_headers",
-      "respect_expected_rq_timeout", "upstream_http_filters", "reject_connect_request_early_data",
-    ])
-
-  /// Filters that are to come: named, so that their refusal says so.
-  static let planned: Set<String> = [
-    "envoy.extensions.filters.http.rbac.v3.RBAC", "envoy.extensions.filters.http.cors.v3.Cors",
-    "envoy.extensions.filters.http.fault.v3.HTTPFault",
-    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-    "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-    "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-    "envoy.extensions.filters.http.buffer.v3.Buffer", "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
-  ]
-
-  init(_ cursor: JSONCursor) throws(FieldError) {
-    let message = try Message(cursor, Self.fields)
-    _ = try message.name("name")
-    let configuration = try message.required("typed_config")
-    guard try !message.bool("disabled") else {
-      throw try message.required("disabled").error("not supported")
-    }
-    let type = try configuration.protobufType()
-    guard type == Self.routerFields.message else {
-      if Self.planned.contains(type) { throw configuration.error("\(type) is not supported yet") }
-      throw try configuration.unsupportedType("the router is")
-    }
-    let router = try Message(configuration, Self.routerFields, isAny: true)
-    self = .router(suppressesEnvoyHeaders: try router.bool("suppress_envoy_headers"))
-  }
-
-  /// The filters of a connection manager. Without any, the router alone serves: the examples of Cilium's leave it out.
-  static func chain(_ message: Message) throws(FieldError) -> [HTTPFilter] {
-    guard let member = message.member("http_filters") else { return [.router(suppressesEnvoyHeaders: false)] }
-    let filters = try message.list("http_filters", HTTPFilter.init)
-    if filters.count > 1 { throw try member.elements()[1].error("behind the router there can be no filter") }
-    return filters.isEmpty ? [.router(suppressesEnvoyHeaders: false)] : filters
   }
 }

@@ -9,6 +9,19 @@ public struct Fraction: Hashable, Sendable {
   /// Whether a request with that random number is of the part.
   public func contains(_ random: UInt64) -> Bool { random % UInt64(denominator) < UInt64(numerator) }
 
+  /// Nothing of them.
+  static let empty = Fraction(numerator: 0, denominator: 100)
+
+  private init(numerator: UInt32, denominator: UInt32) {
+    self.numerator = numerator
+    self.denominator = denominator
+  }
+
+  /// The same with at most that numerator.
+  func limited(to numerator: UInt32) -> Fraction {
+    Fraction(numerator: min(self.numerator, numerator), denominator: denominator)
+  }
+
   static let runtimeFields = MessageFields(
     "envoy.config.core.v3.RuntimeFractionalPercent", read: ["default_value"],
     // There is no runtime to override the value.

@@ -73,7 +73,7 @@ public struct HeaderAddition: Hashable, Sendable {
 extension JSONCursor {
   /// Refuses headers that say where a message ends.
   fileprivate func refuseFraming(_ name: String) throws(FieldError) {
-    guard name != "content-length", name != "transfer-encoding" else {
+    guard !HeaderEdits.framing.contains(name) else {
       throw error("\(name) says where a message ends, and can not be changed")
     }
   }

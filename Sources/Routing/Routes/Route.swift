@@ -15,16 +15,17 @@ public final class Route: Sendable {
   public let action: Action
   public let requestHeaders: HeaderMutations
   public let responseHeaders: HeaderMutations
+  public let filters: PerFilterConfigs
 
   static let fields = MessageFields(
     "envoy.config.route.v3.Route",
     read: [
       "name", "match", "route", "redirect", "direct_response", "request_headers_to_add", "request_headers_to_remove",
-      "response_headers_to_add", "response_headers_to_remove",
+      "response_headers_to_add", "response_headers_to_remove", "typed_per_filter_config",
     ],
     withoutEffect: ["metadata", "stat_prefix"],
     refused: [
-      "filter_action", "non_forwarding_action", "decorator", "typed_per_filter_config", "tracing",
+      "filter_action", "non_forwarding_action", "decorator", "tracing",
       "per_request_buffer_limit_bytes", "request_body_buffer_limit", "route_specifiers",
     ])
 
@@ -42,6 +43,7 @@ public final class Route: Sendable {
     }
     requestHeaders = try HeaderMutations(message, "request")
     responseHeaders = try HeaderMutations(message, "response")
+    filters = try PerFilterConfigs(message)
   }
 }
 
@@ -50,6 +52,7 @@ extension Route: Hashable {
     left === right
       || left.name == right.name && left.match == right.match && left.action == right.action
         && left.requestHeaders == right.requestHeaders && left.responseHeaders == right.responseHeaders
+        && left.filters == right.filters
   }
 
   public func hash(into hasher: inout Hasher) {

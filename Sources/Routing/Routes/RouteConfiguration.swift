@@ -10,19 +10,20 @@ public struct RouteConfiguration: Hashable, Sendable {
   public let mostSpecificHeadersWin: Bool
   /// `Host: a:8080` is of the domain `a`.
   public let ignoresPort: Bool
+  public let filters: PerFilterConfigs
 
   static let fields = MessageFields(
     "envoy.config.route.v3.RouteConfiguration",
     read: [
       "name", "virtual_hosts", "response_headers_to_add", "response_headers_to_remove", "request_headers_to_add",
       "request_headers_to_remove", "most_specific_header_mutations_wins", "max_direct_response_body_size_bytes",
-      "ignore_port_in_host_matching",
+      "ignore_port_in_host_matching", "typed_per_filter_config",
     ],
     // Clusters that nothing declares are refused in any case.
     withoutEffect: ["validate_clusters", "metadata"],
     refused: [
       "vhds", "internal_only_headers", "cluster_specifier_plugins", "vhost_header",
-      "ignore_path_parameters_in_path_matching", "typed_per_filter_config", "route_specifiers",
+      "ignore_path_parameters_in_path_matching", "route_specifiers",
       "request_mirror_policies",
     ])
 
@@ -45,6 +46,7 @@ public struct RouteConfiguration: Hashable, Sendable {
     responseHeaders = try HeaderMutations(message, "response")
     mostSpecificHeadersWin = try message.bool("most_specific_header_mutations_wins")
     ignoresPort = try message.bool("ignore_port_in_host_matching")
+    filters = try PerFilterConfigs(message)
   }
 }
 
@@ -59,6 +61,7 @@ public final class VirtualHost: Sendable {
   public let requestHeaders: HeaderMutations
   public let responseHeaders: HeaderMutations
   public let retry: RetryPolicy?
+  public let filters: PerFilterConfigs
   /// Where it is written.
   let path: String
 
@@ -66,12 +69,12 @@ public final class VirtualHost: Sendable {
     "envoy.config.route.v3.VirtualHost",
     read: [
       "name", "domains", "routes", "require_tls", "request_headers_to_add", "request_headers_to_remove",
-      "response_headers_to_add", "response_headers_to_remove", "retry_policy",
+      "response_headers_to_add", "response_headers_to_remove", "retry_policy", "typed_per_filter_config",
     ],
     // They only name statistics; and metadata is for filters that are refused.
     withoutEffect: ["virtual_clusters", "metadata"],
     refused: [
-      "matcher", "rate_limits", "cors", "typed_per_filter_config", "include_request_attempt_count",
+      "matcher", "rate_limits", "cors", "include_request_attempt_count",
       "include_attempt_count_in_response", "retry_policy_typed_config", "hedge_policy",
       "include_is_timeout_retry_header", "per_request_buffer_limit_bytes", "request_body_buffer_limit",
       "route_specifiers", "request_mirror_policies",
@@ -98,6 +101,7 @@ public final class VirtualHost: Sendable {
     requestHeaders = try HeaderMutations(message, "request")
     responseHeaders = try HeaderMutations(message, "response")
     retry = try message.map("retry_policy", RetryPolicy.init)
+    filters = try PerFilterConfigs(message)
     path = cursor.path
   }
 }
@@ -112,7 +116,7 @@ extension VirtualHost: Hashable {
 
   private func hasSettings(of other: VirtualHost) -> Bool {
     requiresTLS == other.requiresTLS && requestHeaders == other.requestHeaders
-      && responseHeaders == other.responseHeaders && retry == other.retry
+      && responseHeaders == other.responseHeaders && retry == other.retry && filters == other.filters
   }
 
   public func hash(into hasher: inout Hasher) {

@@ -14,14 +14,16 @@ public struct WeightedClusters: Hashable, Sendable {
     public let requestHeaders: HeaderMutations
     public let responseHeaders: HeaderMutations
     public let hostRewrite: String?
+    public let filters: PerFilterConfigs
 
     static let fields = MessageFields(
       "envoy.config.route.v3.WeightedCluster.ClusterWeight",
       read: [
         "name", "cluster_header", "weight", "request_headers_to_add", "request_headers_to_remove",
         "response_headers_to_add", "response_headers_to_remove", "host_rewrite_literal",
+        "typed_per_filter_config",
       ],
-      refused: ["metadata_match", "typed_per_filter_config"])
+      refused: ["metadata_match"])
 
     init(_ cursor: JSONCursor) throws(FieldError) {
       let message = try Message(cursor, Self.fields)
@@ -36,6 +38,7 @@ public struct WeightedClusters: Hashable, Sendable {
       responseHeaders = try HeaderMutations(message, "response")
       let host = try message.member("host_rewrite_literal")?.authority()
       hostRewrite = host == "" ? nil : host
+      filters = try PerFilterConfigs(message)
     }
   }
 

@@ -4,6 +4,9 @@ import TestSupport
 /// Route configurations out of few words, so that routes compete for requests.
 struct ConfigurationGenerator {
   var random: SeededGenerator
+  /// Of the listener, behind each other; ``makeFilters()`` makes them.
+  var filters: [Filter] = []
+  var filterDocuments: [JSONValue] = []
 
   static let domains = [
     "a.example", "b.example", "*.example", "*.b.example", "*-x.example", "a.*", "b.example.*", "a.example:8080", "*",
@@ -28,6 +31,7 @@ struct ConfigurationGenerator {
   init(seed: Int) { random = SeededGenerator(seed: seed &* 0x2545_F491_4F6C_DD1D) }
 
   mutating func configuration() -> JSONValue {
+    makeFilters()
     var free = ConfigurationGenerator.domains
     free.shuffle(using: &random)
     var hosts: [JSONValue] = []
@@ -45,6 +49,7 @@ struct ConfigurationGenerator {
       "name": "routes", "virtual_hosts": .array(hosts), "validate_clusters": false,
     ]
     addHeaders(&configuration, 25)
+    addFilters(&configuration, 10)
     if random.chance(30) { configuration["most_specific_header_mutations_wins"] = true }
     if random.chance(40) { configuration["ignore_port_in_host_matching"] = true }
     return spelled(.object(configuration))
@@ -55,12 +60,14 @@ struct ConfigurationGenerator {
     if random.chance(60) {
       var last: [String: JSONValue] = ["match": ["prefix": "/"], "route": action()]
       addHeaders(&last, 25)
+      addFilters(&last, 15)
       routes.append(.object(last))
     }
     var host: [String: JSONValue] = [
       "name": .string("host\(index)"), "domains": .array(domains.map { .string($0) }), "routes": .array(routes),
     ]
     addHeaders(&host, 25)
+    addFilters(&host, 15)
     if random.chance(5) { host["require_tls"] = random.chance(50) ? "ALL" : 2 }
     return .object(host)
   }
@@ -77,6 +84,7 @@ struct ConfigurationGenerator {
       route["direct_response"] = .object(response)
     }
     addHeaders(&route, 25)
+    addFilters(&route, 15)
     return .object(route)
   }
 
@@ -127,7 +135,7 @@ struct ConfigurationGenerator {
     return .object(matcher)
   }
 
-  private mutating func headerMatcher() -> JSONValue {
+  mutating func headerMatcher() -> JSONValue {
     let value = JSONValue.string(random.pick(ConfigurationGenerator.values))
     var matcher: [String: JSONValue] = ["name": .string(random.pick(ConfigurationGenerator.headers))]
     switch Int.random(in: 0..<9, using: &random) {
@@ -240,6 +248,7 @@ struct ConfigurationGenerator {
       ]
       if random.chance(10) { cluster["cluster_header"] = "x-cluster" } else { cluster["name"] = clusterName() }
       addHeaders(&cluster, 40)
+      addFilters(&cluster, 15)
       if random.chance(20) { cluster["host_rewrite_literal"] = "weighted.example" }
       clusters.append(.object(cluster))
     }
@@ -280,7 +289,7 @@ struct ConfigurationGenerator {
       (0..<Int.random(in: 1...2, using: &random)).map { _ in .string(random.pick(ConfigurationGenerator.addresses)) })
   }
 
-  private mutating func additions(_ templates: [String]) -> JSONValue {
+  mutating func additions(_ templates: [String]) -> JSONValue {
     .array(
       (0..<Int.random(in: 1...3, using: &random)).map { _ in
         var option: [String: JSONValue] = [
@@ -302,13 +311,15 @@ struct ConfigurationGenerator {
   }
 
   /// Some of the fields in the other spelling of the JSON mapping.
-  private mutating func spelled(_ value: JSONValue) -> JSONValue {
+  mutating func spelled(_ value: JSONValue) -> JSONValue {
     switch value {
     case .object(let members):
       var result: [String: JSONValue] = [:]
       for key in members.keys.sorted() {
         guard let member = members[key] else { continue }
-        result[random.chance(20) ? camelCase(key) : key] = spelled(member)
+        // The keys of a map are no fields.
+        let isField = !filters.contains { $0.name == key }
+        result[isField && random.chance(20) ? camelCase(key) : key] = spelled(member)
       }
       return .object(result)
     case .array(let elements):

@@ -52,30 +52,46 @@ private struct RoutingLab: Sendable {
     var disagreements: [String] = []
   }
 
+  private static let filterAnswers: Set<String> = [
+    "RBAC: access denied", "fault filter abort", "broken", "local_rate_limited",
+  ]
+
   private let seeds: [Int]
   private let documents: [JSONValue]
+  private let filters: [[JSONValue]]
   private let tables: [RouteTable]
+  private let chains: [FilterChain?]
   private let folder: TemporaryDirectory
 
   init(_ seeds: [Int]) throws {
     self.seeds = seeds
-    documents = seeds.map { seed in
+    var documents: [JSONValue] = []
+    var filters: [[JSONValue]] = []
+    var tables: [RouteTable] = []
+    var chains: [FilterChain?] = []
+    for seed in seeds {
       var generator = ConfigurationGenerator(seed: seed)
-      return generator.configuration()
-    }
-    tables = try zip(seeds, documents).map { seed, document in
+      let document = generator.configuration()
+      documents.append(document)
+      filters.append(generator.filterDocuments)
       do {
         // By way of the listener, of which the address alone is Envoy's affair.
-        var listener = EnvoyProcess.listener(0, document, suppresses: false, "")
+        var listener = EnvoyProcess.listener(0, document, generator.filterDocuments, suppresses: false, "")
         listener["address"] = nil
         listener["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener"
         let resources = try EnvoyResources(JSONCursor([listener]))
-        guard let routes = resources.listeners.first.flatMap(resources.routes) else { preconditionFailure() }
-        return try RouteTable(routes)
+        guard let manager = resources.listeners.first?.http, let routes = resources.routes(of: resources.listeners[0])
+        else { preconditionFailure() }
+        tables.append(try RouteTable(routes))
+        chains.append(try FilterChain.make(manager, routes))
       } catch {
         throw EnvoyProcess.Failure(description: "seed \(seed) is refused: \(error)")
       }
     }
+    self.documents = documents
+    self.filters = filters
+    self.tables = tables
+    self.chains = chains
     folder = try TemporaryDirectory("routing")
   }
 
@@ -86,7 +102,8 @@ private struct RoutingLab: Sendable {
     let path = folder.path
     let servers = try EchoServers(EnvoyProcess.clusters.indices.map { EnvoyProcess.upstream($0, path) })
     let envoy = try EnvoyProcess(
-      EnvoyProcess.program ?? "", documents, suppressing: seeds.indices.map(suppresses), folder: folder)
+      EnvoyProcess.program ?? "", documents, filters: filters, suppressing: seeds.indices.map(suppresses),
+      folder: folder)
     defer {
       envoy.end()
       withExtendedLifetime(servers) {}
@@ -122,9 +139,10 @@ private struct RoutingLab: Sendable {
         let body = try connection.bytes(head.headers["content-length"].flatMap { Int($0) } ?? 0)
         if head.headers["connection"] == "close" { connection = try UnixConnection(to: path) }
         let seen = Outcome(head, body)
-        let expected = Outcome(tables[index], request, suppresses: suppresses(index))
+        let expected = Outcome(tables[index], chains[index], request, suppresses: suppresses(index))
         results.compared += 1
         results.kinds[seen.cluster == nil ? "\(seen.status)" : "forwarded", default: 0] += 1
+        if let body = seen.body, Self.filterAnswers.contains(body) { results.kinds[body, default: 0] += 1 }
         // Answers of the proxy's own become gRPC's, whatever the route says.
         if request.isGRPC, seen.cluster == nil, expected.cluster == nil { continue }
         if seen != expected { results.disagreements.append(describe(index, request, seen, expected)) }
@@ -152,6 +170,7 @@ private struct RoutingLab: Sendable {
       Envoy: \(seen)
       we:    \(expected)
     \(relevant(index, request))
+    filters \(JSONValue.array(filters[index]).text())
     """
   }
 }

@@ -17,11 +17,14 @@ final class EnvoyProcess {
   private let process = Process()
   private let folder: TemporaryDirectory
 
-  init(_ program: String, _ configurations: [JSONValue], suppressing: [Bool], folder: TemporaryDirectory) throws {
+  init(
+    _ program: String, _ configurations: [JSONValue], filters: [[JSONValue]], suppressing: [Bool],
+    folder: TemporaryDirectory
+  ) throws {
     self.folder = folder
     let path = folder.path + "/envoy.json"
     let listeners = zip(configurations.indices, configurations).map { index, routes in
-      EnvoyProcess.listener(index, routes, suppresses: suppressing[index], folder.path)
+      EnvoyProcess.listener(index, routes, filters[index], suppresses: suppressing[index], folder.path)
     }
     let document: JSONValue = [
       "static_resources": ["listeners": .array(listeners), "clusters": .array(EnvoyProcess.clusters(folder.path))]
@@ -66,7 +69,9 @@ final class EnvoyProcess {
 
   private static func address(_ path: String) -> JSONValue { ["pipe": ["path": .string(path)]] }
 
-  static func listener(_ index: Int, _ routes: JSONValue, suppresses: Bool, _ folder: String) -> JSONValue {
+  static func listener(
+    _ index: Int, _ routes: JSONValue, _ filters: [JSONValue], suppresses: Bool, _ folder: String
+  ) -> JSONValue {
     let router: JSONValue = [
       "name": "router",
       "typed_config": [
@@ -78,7 +83,7 @@ final class EnvoyProcess {
       "@type":
         "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
       "stat_prefix": "l", "generate_request_id": false, "codec_type": "HTTP1", "route_config": routes,
-      "http_filters": [router],
+      "http_filters": .array(filters + [router]),
     ]
     return [
       "name": .string("l\(index)"), "address": address(socket(index, folder)), "enable_reuse_port": false,

@@ -58,27 +58,51 @@ struct Outcome: Hashable, CustomStringConvertible {
       body: cluster == nil ? String(decoding: body, as: UTF8.self) : nil)
   }
 
-  /// What the table says.
-  init(_ table: RouteTable, _ request: HTTPRequestDescription, suppresses: Bool) {
+  /// What the table and the filters before it say.
+  init(_ table: RouteTable, _ chain: FilterChain?, _ request: HTTPRequestDescription, suppresses: Bool) {
     self = request.withFacts { facts in
       let view = RequestView(facts, connection: ConnectionFacts())
-      switch table.choose(view, random: 0) {
-      case .notFound: return Outcome(status: 404, cluster: nil, request: nil, headers: [:], body: "")
-      case .redirectToTLS:
-        return Outcome(local: .redirectToTLS(view), edits: HeaderEdits(), [:])
-      case .route(let choice):
-        if let response = choice.localResponse(view) { return Outcome(choice, view, local: response) }
-        guard let forwarding = choice.forwarding(view, marksOriginal: !suppresses) else { preconditionFailure() }
-        guard let cluster = forwarding.cluster.flatMap({ EnvoyProcess.clusters.firstIndex(of: $0) }) else {
-          return Outcome(choice, view, notFound: forwarding)
+      let result = table.choose(view, random: 0)
+      var pass = chain?.pass(result)
+      while true {
+        switch pass?.run(view, now: 1_000_000_000, random: { 0 }) {
+        case .proceed?, nil: return Outcome(result, pass, view, request, suppresses: suppresses)
+        case .wait?: continue
+        case .answer(let answer)?:
+          return Outcome(local: answer.response, edits: pass?.edits(view, answer) ?? HeaderEdits())
         }
-        return Outcome(choice, view, request, forwarding, cluster)
       }
     }
   }
 
-  private init(local: LocalResponse, edits: HeaderEdits, _ headers: [String: String]) {
-    var headers = headers
+  private init(
+    _ result: RouteResult, _ pass: FilterPass?, _ view: RequestView, _ request: HTTPRequestDescription, suppresses: Bool
+  ) {
+    switch result {
+    case .notFound: self.init(local: .notFound, edits: pass?.edits(view) ?? HeaderEdits())
+    case .redirectToTLS: self.init(local: .redirectToTLS(view), edits: pass?.edits(view) ?? HeaderEdits())
+    case .route(let choice):
+      func answered(_ response: LocalResponse) -> Outcome {
+        Outcome(local: response, edits: choice.responseEdits(view, to: response, filters: pass))
+      }
+      if let response = choice.localResponse(view) {
+        self = answered(response)
+        return
+      }
+      let edits = pass?.edits ?? HeaderEdits()
+      guard case .forward(let action) = choice.route.action,
+        let forwarding = choice.forwarding(view, edits: edits, marksOriginal: !suppresses)
+      else { preconditionFailure() }
+      if let cluster = forwarding.cluster.flatMap({ EnvoyProcess.clusters.firstIndex(of: $0) }) {
+        self.init(choice, view, request, forwarding, cluster, pass)
+      } else {
+        self = answered(.noCluster(action))
+      }
+    }
+  }
+
+  private init(local: LocalResponse, edits: HeaderEdits) {
+    var headers: [String: String] = [:]
     if let location = local.location { headers["location"] = String(decoding: location, as: UTF8.self) }
     if !local.body.isEmpty { headers["content-type"] = "text/plain" }
     self.init(
@@ -86,19 +110,9 @@ struct Outcome: Hashable, CustomStringConvertible {
       body: String(decoding: local.body, as: UTF8.self))
   }
 
-  private init(_ choice: RouteChoice, _ view: RequestView, local: LocalResponse) {
-    self.init(local: local, edits: choice.responseEdits(view, to: local), [:])
-  }
-
-  private init(_ choice: RouteChoice, _ view: RequestView, notFound forwarding: Forwarding) {
-    guard case .forward(let action) = choice.route.action else { preconditionFailure() }
-    let response = LocalResponse.noCluster(action)
-    self.init(local: response, edits: choice.responseEdits(view, to: response), [:])
-  }
-
   private init(
     _ choice: RouteChoice, _ view: RequestView, _ request: HTTPRequestDescription, _ forwarding: Forwarding,
-    _ cluster: Int
+    _ cluster: Int, _ pass: FilterPass?
   ) {
     var sent = Head(request.bytes)
     let path = forwarding.path.map { String(decoding: $0, as: UTF8.self) } ?? request.path
@@ -112,7 +126,7 @@ struct Outcome: Hashable, CustomStringConvertible {
         return (String(parts[0]), String(parts[1].drop { $0 == " " }))
       })
     let edits = answer.withFacts {
-      choice.responseEdits(view, forwarding: forwarding, status: 200, headers: $0.headers)
+      choice.responseEdits(view, forwarding: forwarding, status: 200, headers: $0.headers, filters: pass)
     }
     self.init(
       status: 200, cluster: cluster, request: sent,

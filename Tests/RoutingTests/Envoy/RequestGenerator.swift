@@ -40,6 +40,7 @@ struct RequestGenerator {
       headers.append(
         ("content-type", random.pick(["application/grpc", "application/grpc+proto", "application/grpc-web", "a"])))
     }
+    addFilterHeaders(&headers)
     headers.append(
       (
         "x-random",
@@ -50,6 +51,25 @@ struct RequestGenerator {
       method: random.pick(["GET", "GET", "GET", "DELETE", "OPTIONS", "PATCH"]),
       path: random.pick(RequestGenerator.paths) + random.pick(RequestGenerator.queries),
       host: random.pick(RequestGenerator.hosts), headers: headers)
+  }
+}
+
+extension RequestGenerator {
+  /// What filters look for.
+  private mutating func addFilterHeaders(_ headers: inout [(name: String, value: String)]) {
+    if random.chance(40) {
+      headers.append(
+        ("Origin", random.pick(["http://a.example", "http://b", "https://xyz", "http://c.example:81", "null", ""])))
+      if random.chance(60) { headers.append(("access-control-request-method", random.pick(["GET", "PUT", ""]))) }
+      if random.chance(40) { headers.append(("access-control-request-headers", random.pick(["x-a", "x-a,x-b"]))) }
+      if random.chance(30) { headers.append(("access-control-request-private-network", random.pick(["true", "no"]))) }
+    }
+    guard random.chance(25) else { return }
+    headers.append(("x-envoy-fault-abort-request", random.pick(["500", "204", "700", "abc", " 404"])))
+    headers.append(("x-envoy-fault-delay-request", random.pick(["1", "0", "x"])))
+    for name in ["abort", "delay"] where random.chance(40) {
+      headers.append(("x-envoy-fault-\(name)-request-percentage", random.pick(["0", "1000000", "2000000", "x"])))
+    }
   }
 }
 

@@ -68,8 +68,7 @@ struct HeadWriter {
 }
 
 extension HeaderEdits {
-  /// Whether a field says where its message ends: only who passes the body on can say that.
-  static func isFraming(_ name: String) -> Bool { name == "content-length" || name == "transfer-encoding" }
+  static func isFraming(_ name: String) -> Bool { framing.contains(name) }
 
   /// Whether a line of that name goes.
   func removes(_ name: ByteRange, in bytes: UnsafePointer<UInt8>) -> Bool {

@@ -23,6 +23,8 @@ final class RoutedConnection {
 
   var listener: RoutedListener?
   var choice: RouteChoice?
+  /// nil for a listener without filters.
+  var filters: FilterPass?
   var forwarding: Forwarding?
   var cluster: RoutedCluster?
   private(set) var endpoint: RoutedEndpoint?
@@ -69,6 +71,8 @@ final class RoutedConnection {
     policy = c.pointee.policy
     revision = policy.revision
     facts.remoteAddress = c.pointee.clientAddress.address.description
+    facts.remote = c.pointee.clientAddress.address
+    facts.local = frontend.address
     facts.remotePort = c.pointee.clientAddress.port
     facts.localAddress = frontend.address.description
     facts.localPort = frontend.port
@@ -110,6 +114,7 @@ final class RoutedConnection {
     leave(failed: failed)
     listener = nil
     choice = nil
+    filters = nil
     forwarding = nil
     cluster = nil
     server = nil

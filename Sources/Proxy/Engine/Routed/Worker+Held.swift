@@ -10,7 +10,7 @@ extension Worker {
   /// anyway.
   func holdHead(_ c: ConnectionPointer, _ bytes: UnsafePointer<UInt8>, _ connection: RoutedConnection) {
     c.pointee.isHolding = connection.mayRetry && head.framing != .none
-    guard !connection.held.isInBlock, connection.mayRetry || connection.choice?.changesResponses == true else { return }
+    guard !connection.held.isInBlock, connection.mayRetry || connection.changesResponses else { return }
     guard let buffer = buffers.take() else {
       c.pointee.isHolding = false
       return

@@ -74,16 +74,29 @@ extension Worker {
     }
     connection.facts.protocol = head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
     let request = RequestView(requestFacts(bytes), connection: connection.facts)
-    let random = work.random()
-    switch listener.table.choose(request, random: random) {
+    let result = listener.table.choose(request, random: work.random())
+    if case .route(let choice) = result { connection.choice = choice }
+    if let chain = listener.filters {
+      connection.filters = chain.pass(result)
+      guard passFilters(c, request, connection) else { return }
+    }
+    follow(c, bytes, request, result, connection)
+  }
+
+  /// Does with the request in `head` what its route says.
+  func follow(
+    _ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ request: RequestView, _ result: RouteResult,
+    _ connection: RoutedConnection
+  ) {
+    switch result {
     case .notFound:
-      answer(c, .notFound, failure: "no route is for the request")
+      answer(c, .notFound, connection.edits(request, to: .notFound), failure: "no route is for the request")
     case .redirectToTLS:
-      answer(c, .redirectToTLS(request))
+      let response = LocalResponse.redirectToTLS(request)
+      answer(c, response, connection.edits(request, to: response))
     case .route(let choice):
-      connection.choice = choice
       if let response = choice.localResponse(request) {
-        return answer(c, response, choice.responseEdits(request, to: response))
+        return answer(c, response, connection.edits(request, to: response))
       }
       forward(c, bytes, request, choice, connection)
     }
@@ -93,30 +106,34 @@ extension Worker {
     _ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>, _ request: RequestView, _ choice: RouteChoice,
     _ connection: RoutedConnection
   ) {
+    let edits = connection.filters?.edits ?? HeaderEdits()
     guard case .forward(let action) = choice.route.action, let listener = connection.listener,
-      let forwarding = choice.forwarding(request, marksOriginal: listener.manager.marksOriginal)
+      let forwarding = choice.forwarding(request, edits: edits, marksOriginal: listener.manager.marksOriginal)
     else { return answer(c, status: 500, failure: "the route has no action") }
     connection.forwarding = forwarding
     guard let cluster = forwarding.cluster.flatMap(listener.cluster) else {
       let response = LocalResponse.noCluster(action)
       return answer(
-        c, response, choice.responseEdits(request, to: response), failure: "the route's cluster is not there")
+        c, response, connection.edits(request, to: response), failure: "the route's cluster is not there")
     }
     connection.cluster = cluster
-    if !action.hashPolicies.isEmpty {
-      let hash = action.hash(request)
-      connection.hash = hash.value
-      connection.cookies = hash.cookies
+    request.with(edits) { request in
+      if !action.hashPolicies.isEmpty {
+        let hash = action.hash(request)
+        connection.hash = hash.value
+        connection.cookies = hash.cookies
+      }
+      if let retry = choice.retry {
+        connection.retry = retry
+        connection.mayRetry = retry.allows(request)
+      }
     }
     connection.timeout = action.timeout.nanoseconds
     if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
       connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
     }
-    if let retry = choice.retry {
-      connection.retry = retry
-      connection.mayRetry = retry.allows(request)
-    }
+    if let pass = connection.filters, !limitBody(c, pass) { return }
     holdHead(c, bytes, connection)
     attempt(c, bytes, connection)
   }
@@ -178,8 +195,5 @@ extension Worker {
 
 extension HTTPConnectionManager {
   /// Whether servers are told the path and the host before they were rewritten.
-  var marksOriginal: Bool {
-    if case .router(let suppressesEnvoyHeaders)? = filters.last { return !suppressesEnvoyHeaders }
-    return true
-  }
+  var marksOriginal: Bool { !router.suppressesEnvoyHeaders }
 }

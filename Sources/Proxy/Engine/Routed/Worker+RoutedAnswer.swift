@@ -39,9 +39,9 @@ extension Worker {
   func respondRouted(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     c.pointee.failure = reason
     var edits = HeaderEdits()
-    if let connection = routed(c), let choice = connection.choice, choice.changesResponses {
+    if let connection = routed(c), connection.changesResponses {
       edits = withRequest(c, connection) { request in
-        choice.responseEdits(request, to: .failure(status: UInt16(truncatingIfNeeded: status)))
+        connection.edits(request, to: .failure(status: UInt16(truncatingIfNeeded: status)))
       }
     }
     let text = UnsafeBufferPointer(start: reason.utf8Start, count: reason.utf8CodeUnitCount)

@@ -95,9 +95,10 @@ extension Worker {
     let headers = fields.facts(bytes, facts)
     let status = UInt16(truncatingIfNeeded: responseHead.status)
     var edits = HeaderEdits()
-    if choice.changesResponses {
+    if connection.changesResponses {
       edits = withRequest(c, connection) { request in
-        choice.responseEdits(request, forwarding: connection.forwarding, status: status, headers: headers)
+        choice.responseEdits(
+          request, forwarding: connection.forwarding, status: status, headers: headers, filters: connection.filters)
       }
     }
     guard !edits.isEmpty || !connection.cookies.isEmpty else { return true }

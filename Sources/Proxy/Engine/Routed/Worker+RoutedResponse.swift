@@ -21,7 +21,9 @@ extension Worker {
         return false
       }
     }
-    if choice.changesResponses || !connection.cookies.isEmpty, !rewriteResponse(c, connection, choice) { return false }
+    if connection.changesResponses || !connection.cookies.isEmpty, !rewriteResponse(c, connection, choice) {
+      return false
+    }
     connection.deadlines.endAttempt()
     // What is a tunnel from here on ends when its ends want it to.
     if responseHead.isTunnel { connection.deadlines.route = 0 }
@@ -81,6 +83,7 @@ extension Worker {
   /// The wait before an attempt is over.
   func resume(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     connection.deadlines.resume = 0
+    if connection.forwarding == nil, let pass = connection.filters { return resumeFilters(c, connection, pass) }
     // Endpoints may have come and gone.
     if let name = connection.cluster?.name, let current = listener(connection.policy.listener)?.cluster(name) {
       connection.cluster = current

@@ -115,7 +115,7 @@ public struct RouteDestination: Sendable {
   }
 
   private init?(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, share: Double) {
-    guard let forwarding = choice.forwarding(request, marksOriginal: listener.manager.tellsOriginals) else {
+    guard let forwarding = choice.forwarding(request, marksOriginal: listener.manager.marksOriginal) else {
       return nil
     }
     name = forwarding.cluster
@@ -125,12 +125,5 @@ public struct RouteDestination: Sendable {
     response = choice.responseEdits(
       request, forwarding: forwarding, status: 200,
       headers: UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0))
-  }
-}
-
-extension HTTPConnectionManager {
-  /// Whether servers are told the path and the host from before they were rewritten.
-  fileprivate var tellsOriginals: Bool {
-    !filters.contains { if case .router(let suppresses) = $0 { suppresses } else { false } }
   }
 }
