@@ -68,6 +68,20 @@ struct CompiledRules: Sendable {
     }
   }
 
+  /// Whether what it says depends on the connection's addresses.
+  var asksForAddresses: Bool {
+    policies.contains { ($0.permissions + $0.principals).contains(where: CompiledRules.asksForAddress) }
+  }
+
+  private static func asksForAddress(_ test: Test) -> Bool {
+    switch test {
+    case .destination, .destinationPort, .source: true
+    case .all(let tests), .oneOf(let tests): tests.contains(where: asksForAddress)
+    case .not(let other): asksForAddress(other)
+    case .any, .header, .path: false
+    }
+  }
+
   /// The name of the first policy that matches; nil for none.
   func policy(for request: RequestView) -> String? {
     policies.first { policy in

@@ -117,13 +117,13 @@ struct CorsPolicies {
 
   static func isPreflight(_ request: RequestView) -> Bool {
     request.http.method.elementsEqual("OPTIONS".utf8)
-      && request.withHeader(method) { $0.map { !$0.isEmpty } ?? false }
+      && request.withHeader(method, skipsEmpty: true) { $0.map { !$0.isEmpty } ?? false }
   }
 
   /// The headers of the answer to a preflight request. A `*` stands for what the request asks for.
   func preflight(_ request: RequestView, origin: [UInt8]?) -> HeaderEdits {
     var edits = HeaderEdits()
-    func asked(_ name: [UInt8]) -> [UInt8] { request.withHeader(name) { $0.map { Array($0) } ?? [] } }
+    func asked(_ name: [UInt8]) -> [UInt8] { request.withHeader(name, skipsEmpty: true) { $0.map { Array($0) } ?? [] } }
     if let origin { edits.set("access-control-allow-origin", origin) }
     if flag(\.allowsCredentials) == true { edits.set("access-control-allow-credentials", Array("true".utf8)) }
     if let methods = text(\.allowedMethods) {

@@ -132,6 +132,19 @@ public struct FilterPass: Sendable {
     }
   }
 
+  /// How many changes of headers a filter has for the request and for its response.
+  func mutationCounts(_ step: FilterChain.Step) -> (request: Int, response: Int) {
+    var counts = (request: 0, response: 0)
+    forEachMutation(step) { mutations in
+      counts.request += mutations.counts.request
+      counts.response += mutations.counts.response
+    }
+    return counts
+  }
+
+  /// The origin that may read the response, by a filter's word.
+  func origin(at step: FilterChain.Step) -> [UInt8]? { origins.first { chain.steps[$0.place] === step }?.origin }
+
   private func policies(_ step: FilterChain.Step) -> CorsPolicies {
     // Nothing but what a cluster answers is shared.
     guard let choice, case .forward = choice.route.action else { return CorsPolicies(levels: []) }
@@ -149,7 +162,7 @@ public struct FilterPass: Sendable {
     let policies = policies(step)
     let isEnabled = policies.isEnabled(random)
     guard isEnabled || policies.isShadowed(random) else { return nil }
-    let origin = request.withHeader(FilterPass.origin) { $0.map { Array($0) } ?? [] }
+    let origin = request.withHeader(FilterPass.origin, skipsEmpty: true) { $0.map { Array($0) } ?? [] }
     guard !origin.isEmpty else { return nil }
     let isAllowed = origin.withUnsafeBytes(policies.allows)
     note(isAllowed ? .originAllowed : .originRefused)
@@ -230,7 +243,7 @@ public struct FilterPass: Sendable {
       switch step.compiled {
       case .headerMutation: forEachMutation(step) { $0.apply(to: &response, context) }
       case .cors:
-        guard let origin = origins.first(where: { $0.place == place })?.origin else { continue }
+        guard let origin = origin(at: step) else { continue }
         policies(step).apply(to: &response, origin: origin)
       default: continue
       }

@@ -12,8 +12,10 @@ public struct RequestView {
   }
 
   /// Calls `body` with the value of a header, lines of the same name joined by commas; nil where there is none. `name` is in
-  /// lower case, and may be a pseudo header's.
-  func withHeader<Result>(_ name: [UInt8], _ body: (UnsafeRawBufferPointer?) -> Result) -> Result {
+  /// lower case, and may be a pseudo header's. With `skipsEmpty` lines without a value are left out, but the last of them.
+  func withHeader<Result>(
+    _ name: [UInt8], skipsEmpty: Bool = false, _ body: (UnsafeRawBufferPointer?) -> Result
+  ) -> Result {
     if name.first == UInt8(ascii: ":") || name.count == 4 {
       if name.elementsEqual(":method".utf8) { return body(http.method) }
       if name.elementsEqual(":path".utf8) { return body(http.path) }
@@ -26,6 +28,10 @@ public struct RequestView {
     var length = 0
     var lines = 0
     for header in http.headers where RequestView.isName(header.name, name) {
+      if skipsEmpty, header.value.isEmpty {
+        if lines == 0 { first = header.value }
+        continue
+      }
       if lines == 0 { first = header.value }
       lines += 1
       length += header.value.count + 1
@@ -33,7 +39,7 @@ public struct RequestView {
     guard lines > 1 else { return body(first) }
     return withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { joined in
       var end = 0
-      for header in http.headers where RequestView.isName(header.name, name) {
+      for header in http.headers where RequestView.isName(header.name, name) && !(skipsEmpty && header.value.isEmpty) {
         UnsafeMutableRawBufferPointer(rebasing: joined[end...]).copyMemory(from: header.value)
         end += header.value.count
         joined[end] = UInt8(ascii: ",")
@@ -46,7 +52,7 @@ public struct RequestView {
   /// Calls `body` with the value of each line of a name, or once with all of them, joined.
   func forEachValue(of name: [UInt8], isJoined: Bool, _ body: (UnsafeRawBufferPointer) -> Void) {
     if isJoined || name.first == UInt8(ascii: ":") || name.elementsEqual("host".utf8) {
-      withHeader(name) { if let value = $0 { body(value) } }
+      withHeader(name, skipsEmpty: true) { if let value = $0 { body(value) } }
       return
     }
     for header in http.headers where RequestView.isName(header.name, name) { body(header.value) }

@@ -15,6 +15,11 @@ struct RouteExplanationText {
     if let host = explanation.host {
       lines.append("virtual host \(host.host.name), by its domain \"\(host.domain)\"")
     }
+    addOutcome(explanation)
+  }
+
+  private mutating func addOutcome(_ explanation: RouteExplanation) {
+    let listener = explanation.listener
     switch explanation.outcome {
     case .noHost:
       let domains = listener.table.configuration.virtualHosts.flatMap(\.domains)
@@ -26,6 +31,9 @@ struct RouteExplanationText {
       addRoute(explanation)
       let place = response.location == nil ? "with a body of \(response.body.count) bytes" : "to \(location(response))"
       lines.append("  the proxy answers \(response.status) \(place)")
+    case .filtered(let response, let name):
+      addRoute(explanation)
+      lines.append("  the filter \(name) answers \(response.status)")
     case .forward(let destinations):
       addRoute(explanation)
       addDestinations(destinations, explanation)
@@ -38,6 +46,10 @@ struct RouteExplanationText {
     let passed = explanation.passedOver
     for trial in wide ? passed[...] : passed.suffix(3) { lines.append("  not \(title(trial)): \(failures(trial))") }
     if !wide, passed.count > 3 { lines.append("  … \(passed.count - 3) before them; -o wide shows them") }
+    for filter in explanation.filters {
+      let effects = filter.isDisabled ? "off" : filter.effects.isEmpty ? "nothing" : filter.effects.joined(separator: "; ")
+      lines.append("  filter \(filter.name) (\(filter.kind)): \(effects)")
+    }
     if let otherwise = explanation.otherwise {
       lines.append("  requests that are not of that part take \(title(otherwise))")
     }
@@ -59,6 +71,10 @@ struct RouteExplanationText {
       let part = destinations.count > 1 ? ", \(percent(destination.share)) of the requests" : ""
       guard let cluster = destination.cluster else {
         lines.append("  cluster \(name)\(part): \(action.clusterNotFoundStatus), for it is not there")
+        continue
+      }
+      if let answer = destination.answer {
+        lines.append("  cluster \(name)\(part): a filter answers \(answer.status)")
         continue
       }
       lines.append("  cluster \(name)\(part): \(endpoints(cluster))")

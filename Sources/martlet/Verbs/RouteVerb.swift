@@ -92,6 +92,7 @@ struct RouteFolder {
     document["services"] = .array(listener.services.map { .string($0) })
     document["virtualHosts"] = .integer(Int64(listener.table.configuration.virtualHosts.count))
     document["routes"] = .integer(Int64(RouteVerb.routeCount(listener)))
+    document["filters"] = .array(listener.manager.filters.map { .string($0.name) })
     document["clusters"] = .array(
       listener.allClusters.map {
         [

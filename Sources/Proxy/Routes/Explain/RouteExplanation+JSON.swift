@@ -23,6 +23,8 @@ extension RouteExplanation {
     } else {
       document["closest"] = .array(closest.prefix(3).map(\.json))
     }
+    if !filters.isEmpty { document["filters"] = .array(filters.map(\.json)) }
+    if case .filtered(_, let name) = outcome { document["answeredBy"] = .string(name) }
     if let otherwise { document["otherwise"] = otherwise.json }
     if let response = outcome.response {
       document["status"] = .integer(Int64(response.status))
@@ -43,7 +45,7 @@ extension RouteExplanation.Outcome {
   public var response: LocalResponse? {
     switch self {
     case .noHost, .noRoute: .notFound
-    case .redirectToTLS(let response), .answer(let response): response
+    case .redirectToTLS(let response), .answer(let response), .filtered(let response, _): response
     case .forward: nil
     }
   }
@@ -54,8 +56,18 @@ extension RouteExplanation.Outcome {
     case .noRoute: "no route"
     case .redirectToTLS: "redirect to TLS"
     case .answer(let response): response.location == nil ? "answer" : "redirect"
+    case .filtered: "filter"
     case .forward: "forward"
     }
+  }
+}
+
+extension FilterTrial {
+  var json: JSONValue {
+    [
+      "name": .string(name), "kind": .string(kind), "enabled": .bool(!isDisabled),
+      "does": .array(effects.map { .string($0) }),
+    ]
   }
 }
 
@@ -76,6 +88,7 @@ extension RouteDestination {
     if let authority = forwarding.authority {
       document["edits"]?["authority"] = .string(String(decoding: authority, as: UTF8.self))
     }
+    if let answer { document["answer"] = .integer(Int64(answer.status)) }
     if forwarding.usesEndpointName { document["edits"]?["usesEndpointName"] = .bool(true) }
     if let cluster {
       document["balancing"] = .string(cluster.balancing)

@@ -13,6 +13,8 @@ public struct RouteExplanation: Sendable {
     case noRoute
     /// The proxy answers itself.
     case answer(LocalResponse)
+    /// A filter of the listener's answers.
+    case filtered(LocalResponse, by: String)
     /// One of these gets the request.
     case forward([RouteDestination])
   }
@@ -26,6 +28,8 @@ public struct RouteExplanation: Sendable {
   public let route: RouteTrial?
   /// The route of the requests that a fraction leaves out; nil where no fraction decides.
   public let otherwise: RouteTrial?
+  /// What the listener's filters do, up to the one that answers; of a route with several clusters, with the first's.
+  public let filters: [FilterTrial]
   public let outcome: Outcome
 
   /// Throws for an expression that is too large to be looked at by itself.
@@ -35,37 +39,49 @@ public struct RouteExplanation: Sendable {
     let answer = question.withView { view in
       Swift.Result { () throws(FieldError) in try RouteExplanation.Answer(view, listener) }
     }
-    (host, trials, route, otherwise, outcome) = try answer.get().parts
+    let parts = try answer.get()
+    host = parts.host
+    trials = parts.trials
+    route = parts.route
+    otherwise = parts.otherwise
+    filters = parts.filters
+    outcome = parts.outcome
   }
 
   private struct Answer {
-    let parts: (HostMatch?, [RouteTrial], RouteTrial?, RouteTrial?, Outcome)
+    var host: HostMatch?
+    var trials: [RouteTrial] = []
+    var route: RouteTrial?
+    var otherwise: RouteTrial?
+    var filters: [FilterTrial] = []
+    var outcome = Outcome.noHost
 
     init(_ request: RequestView, _ listener: RoutedListener) throws(FieldError) {
       let table = listener.table
-      guard let host = table.host(for: request) else {
-        parts = (nil, [], nil, nil, .noHost)
-        return
-      }
+      let result = table.choose(request, random: 0)
+      let seen = listener.filters?.trials(result, request, now: Clock.monotonic())
+      filters = seen?.trials ?? []
+      host = table.host(for: request)
+      if let host { trials = try table.trials(host, request, random: 0) }
       // The least number is of every fraction; this one of none that leaves any request out.
       let last: UInt64 = 999_999
-      let trials = try table.trials(host, request, random: 0)
-      switch table.choose(request, random: 0) {
-      case .notFound: parts = (host, trials, nil, nil, .noRoute)
-      case .redirectToTLS: parts = (host, trials, nil, nil, .redirectToTLS(.redirectToTLS(request)))
+      switch result {
+      case .notFound: outcome = host == nil ? .noHost : .noRoute
+      case .redirectToTLS: outcome = .redirectToTLS(.redirectToTLS(request))
       case .route(let choice):
-        var otherwise: RouteTrial?
+        route = trials[choice.routeIndex]
         if case .route(let other) = table.choose(request, random: last), other.routeIndex != choice.routeIndex {
           otherwise = trials[other.routeIndex]
         }
-        let outcome: Outcome =
-          if let response = choice.localResponse(request) {
-            .answer(response)
-          } else {
-            .forward(RouteDestination.all(choice, request, listener))
-          }
-        parts = (host, trials, trials[choice.routeIndex], otherwise, outcome)
+        if let response = choice.localResponse(request) {
+          outcome = .answer(response)
+        } else {
+          outcome = .forward(RouteDestination.all(choice, request, listener))
+        }
+        // Of several clusters, each may have something else to say to the filters.
+        if choice.weightedIndex != nil { return }
       }
+      if let answer = seen?.answer { outcome = .filtered(answer.response, by: filters.last?.name ?? "") }
     }
   }
 
@@ -85,7 +101,9 @@ public struct RouteExplanation: Sendable {
     switch outcome {
     case .noHost, .noRoute: false
     case .redirectToTLS, .answer: true
-    case .forward(let destinations): destinations.contains { !($0.cluster?.endpoints.isEmpty ?? true) }
+    case .filtered(let response, _): response.status < 400
+    case .forward(let destinations):
+      destinations.contains { $0.answer == nil && !($0.cluster?.endpoints.isEmpty ?? true) }
     }
   }
 }
@@ -99,6 +117,8 @@ public struct RouteDestination: Sendable {
   /// nil where there is no cluster of that name.
   public let cluster: RoutedCluster?
   public let forwarding: Forwarding
+  /// Of a filter, in the cluster's stead.
+  public let answer: LocalResponse?
   /// Of an answer with status 200 and no headers.
   public let response: HeaderEdits
 
@@ -115,15 +135,17 @@ public struct RouteDestination: Sendable {
   }
 
   private init?(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, share: Double) {
-    guard let forwarding = choice.forwarding(request, marksOriginal: listener.manager.marksOriginal) else {
-      return nil
-    }
+    let seen = listener.filters?.trials(.route(choice), request, now: Clock.monotonic())
+    let forwarding = choice.forwarding(
+      request, edits: seen?.pass.edits ?? HeaderEdits(), marksOriginal: listener.manager.marksOriginal)
+    guard let forwarding else { return nil }
     name = forwarding.cluster
     self.share = share
     cluster = forwarding.cluster.flatMap(listener.cluster)
     self.forwarding = forwarding
+    answer = seen?.answer?.response
     response = choice.responseEdits(
       request, forwarding: forwarding, status: 200,
-      headers: UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0))
+      headers: UnsafeBufferPointer<HTTPHeaderFacts>(start: nil, count: 0), filters: seen?.pass)
   }
 }
