@@ -228,6 +228,7 @@ final class Worker {
         open(socket)
       }
     }
+    for wake in mailbox.collectWakes() { admit(wake) }
   }
 
   private func open(_ socket: AcceptedSocket) {

@@ -23,6 +23,14 @@ final class WorkerMailbox: Sendable {
   let counters = ProxyCounters()
   private let sockets = Mutex<[AcceptedSocket]>([])
 
+  private let wakes = Mutex<[Wake]>([])
+
+  /// There is room at a gate for a request that waits.
+  struct Wake: Sendable {
+    let waiter: ClusterGate.Waiter
+    let gate: ClusterGate
+  }
+
   init() throws(SocketError) {
     event = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
     if event < 0 { throw SocketError("eventfd", errno: errno) }
@@ -42,6 +50,19 @@ final class WorkerMailbox: Sendable {
   }
 
   var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+  func wake(_ waiter: ClusterGate.Waiter, at gate: ClusterGate) {
+    wakes.withLock { $0.append(Wake(waiter: waiter, gate: gate)) }
+    wake()
+  }
+
+  /// Those that may go on.
+  func collectWakes() -> [Wake] {
+    wakes.withLock { waiting in
+      defer { waiting.removeAll() }
+      return waiting
+    }
+  }
 
   private func wake() { eventfd_write(event, 1) }
 

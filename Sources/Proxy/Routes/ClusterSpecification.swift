@@ -11,6 +11,7 @@ struct ClusterSpecification: Hashable, Sendable {
   let name: String
   let connectTimeout: Duration
   let balancing: Cluster.Balancing
+  let breakers: CircuitBreakers
   /// Those that serve, each address once, sorted.
   let seats: [Seat]
 
@@ -18,11 +19,11 @@ struct ClusterSpecification: Hashable, Sendable {
   /// written more than once has the weights of all.
   init(
     name: String, connectTimeout: Duration = ClusterSpecification.connectTimeout,
-    balancing: Cluster.Balancing = .roundRobin, assignment: LoadAssignment
+    balancing: Cluster.Balancing = .roundRobin, breakers: CircuitBreakers = .unlimited, assignment: LoadAssignment
   ) {
     let first = assignment.endpoints.map(\.priority).min()
     self.init(
-      name: name, connectTimeout: connectTimeout, balancing: balancing,
+      name: name, connectTimeout: connectTimeout, balancing: balancing, breakers: breakers,
       seats: assignment.endpoints.filter { $0.priority == first }.map { endpoint in
         Seat(
           address: SocketAddress(endpoint.address, port: endpoint.port), hostname: endpoint.hostname,
@@ -32,11 +33,12 @@ struct ClusterSpecification: Hashable, Sendable {
 
   init(
     name: String, connectTimeout: Duration = ClusterSpecification.connectTimeout,
-    balancing: Cluster.Balancing = .roundRobin, seats: [Seat]
+    balancing: Cluster.Balancing = .roundRobin, breakers: CircuitBreakers = .unlimited, seats: [Seat]
   ) {
     self.name = name
     self.connectTimeout = connectTimeout
     self.balancing = balancing
+    self.breakers = breakers
     var merged: [Seat] = []
     for seat in seats.sorted(by: { $0.address < $1.address }) {
       if let last = merged.last, last.address == seat.address {
@@ -52,7 +54,7 @@ struct ClusterSpecification: Hashable, Sendable {
   /// The same with the endpoints of one family.
   func ofFamily(isIPv4: Bool) -> ClusterSpecification {
     ClusterSpecification(
-      name: name, connectTimeout: connectTimeout, balancing: balancing,
+      name: name, connectTimeout: connectTimeout, balancing: balancing, breakers: breakers,
       seats: seats.filter { $0.address.address.isIPv4 == isIPv4 })
   }
 

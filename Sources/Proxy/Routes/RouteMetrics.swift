@@ -59,7 +59,7 @@ public final class RouteMetrics: Sendable {
   var totalNanoseconds: UInt64 { duration.load(ordering: .relaxed) }
 }
 
-/// What became of the attempts to reach a cluster's endpoints. Any worker adds, at any time.
+/// The attempts to reach a cluster's endpoints. Any worker adds, at any time.
 public final class ClusterMetrics: Sendable {
   struct Key: Hashable, Sendable {
     let object: String
@@ -67,7 +67,9 @@ public final class ClusterMetrics: Sendable {
   }
 
   let key: Key
-  private let counters = SharedCounters(count: 3)
+  private let counters = SharedCounters(count: 5)
+  /// How many requests there are, of all listeners that name the cluster, whatever its endpoints are.
+  let gates = ClusterGates()
 
   init(_ key: Key) { self.key = key }
 
@@ -78,9 +80,16 @@ public final class ClusterMetrics: Sendable {
   /// A request came while there was no endpoint.
   func hadNoEndpoint() { counters.add(2) }
 
+  /// A request was refused, as there were as many as the cluster's limits allow.
+  func overflowed() { counters.add(3) }
+  /// A request was not sent once more, as too many were.
+  func retryOverflowed() { counters.add(4) }
+
   var connectFailures: UInt64 { counters[0] }
   var timeouts: UInt64 { counters[1] }
   var withoutEndpoint: UInt64 { counters[2] }
+  var overflows: UInt64 { counters[3] }
+  var retryOverflows: UInt64 { counters[4] }
 }
 
 /// Numbers that any thread adds to, side by side in memory.

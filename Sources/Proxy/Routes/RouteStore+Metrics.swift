@@ -72,6 +72,12 @@ extension RouteStore {
       family("requests_active", .gauge, "Requests that are on their way.") {
         UInt64(max(0, endpoints[$0.key]?.active ?? 0))
       },
+      family("requests_waiting", .gauge, "Requests that wait for one of the connections that there may be.") {
+        $0.gates.waiting
+      },
+      family("overflows_total", .counter, "Requests beyond the limits of circuit_breakers.", \.overflows),
+      family(
+        "retry_overflows_total", .counter, "Requests that were not sent once more for these limits.", \.retryOverflows),
       family("connect_failures_total", .counter, "Endpoints that could not be connected to.", \.connectFailures),
       family("timeouts_total", .counter, "Attempts that ran out of time.", \.timeouts),
       family("unserved_total", .counter, "Requests that came while there was no endpoint.", \.withoutEndpoint),

@@ -16,6 +16,7 @@ public final class RoutedCluster: Sendable {
   private let families: (ipv4: RoutedCluster, ipv6: RoutedCluster)?
 
   public var name: String { specification.name }
+  public var breakers: CircuitBreakers { specification.breakers }
   /// For a connection to an endpoint.
   public var connectTimeout: Duration { specification.connectTimeout }
 

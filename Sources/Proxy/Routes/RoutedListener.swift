@@ -186,10 +186,11 @@ extension ClusterSpecification {
       let assignment = cluster.discovery == .eds ? assignments[cluster.serviceName] : cluster.loadAssignment
       if let assignment {
         self.init(
-          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing, assignment: assignment)
+          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing,
+          breakers: cluster.breakers, assignment: assignment)
       } else {
         self.init(
-          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing,
+          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing, breakers: cluster.breakers,
           seats: cluster.discovery == .eds ? endpoints.seats(cluster.serviceName) ?? [] : [])
       }
     }

@@ -108,7 +108,7 @@ extension RateLimit {
   fileprivate var words: [String] {
     guard let bucket, enabled.numerator > 0 else { return [] }
     let tokens = "\(bucket.fill) requests in \(bucket.interval), up to \(bucket.capacity) at once"
-    let rest = enforced.numerator > 0 ? "refuses \(enforced.words) beyond them with \(status)" : "refuses none beyond them"
-    return ["lets through \(tokens); \(rest)"]
+    let refused = enforced.numerator > 0 ? "\(enforced.words) beyond them with \(status)" : "none beyond them"
+    return ["lets through \(tokens); refuses \(refused)"]
   }
 }

@@ -19,7 +19,8 @@ enum KnownMessages {
     HashPolicy.connectionFields, HashPolicy.parameterFields, RedirectAction.fields, DirectResponse.fields,
     DirectResponse.bodyFields, HeaderAddition.fields, HeaderAddition.headerFields,
     Cluster.fields, Cluster.edsFields, Cluster.ringFields, Cluster.maglevFields, Cluster.leastFields,
-    Cluster.roundRobinFields, LoadAssignment.fields, LoadAssignment.localityFields, LoadAssignment.lbEndpointFields,
+    Cluster.roundRobinFields, CircuitBreakers.fields, CircuitBreakers.thresholdFields, LoadAssignment.fields,
+    LoadAssignment.localityFields, LoadAssignment.lbEndpointFields,
     LoadAssignment.endpointFields, LoadAssignment.addressFields, LoadAssignment.socketAddressFields,
   ]
 }

@@ -47,8 +47,8 @@ struct RouteExplanationText {
     for trial in wide ? passed[...] : passed.suffix(3) { lines.append("  not \(title(trial)): \(failures(trial))") }
     if !wide, passed.count > 3 { lines.append("  … \(passed.count - 3) before them; -o wide shows them") }
     for filter in explanation.filters {
-      let effects = filter.isDisabled ? "off" : filter.effects.isEmpty ? "nothing" : filter.effects.joined(separator: "; ")
-      lines.append("  filter \(filter.name) (\(filter.kind)): \(effects)")
+      let effects = filter.effects.isEmpty ? "nothing" : filter.effects.joined(separator: "; ")
+      lines.append("  filter \(filter.name) (\(filter.kind)): \(filter.isDisabled ? "off" : effects)")
     }
     if let otherwise = explanation.otherwise {
       lines.append("  requests that are not of that part take \(title(otherwise))")

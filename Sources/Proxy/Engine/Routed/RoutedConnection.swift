@@ -51,6 +51,21 @@ final class RoutedConnection {
   private(set) var tried: [SocketAddress] = []
   var held = HeldRequest()
 
+  /// A request that waits for room at its cluster.
+  struct Wait {
+    let gate: ClusterGate
+    let ticket: UInt64
+    let mailbox: WorkerMailbox
+  }
+  var wait: Wait?
+  var wasWoken = false
+  private var tickets: UInt64 = 0
+  /// Where the attempt has entered, to be left with the endpoint.
+  private var gate: ClusterGate?
+  /// Where the attempt counts as one of those that are sent again.
+  var retryGate: ClusterGate?
+  var isHighPriority = false
+
   /// What is still to be said of the proxy's own answer.
   var answer: ArraySlice<UInt8> = []
 
@@ -85,8 +100,14 @@ final class RoutedConnection {
     timerAt = 0
   }
 
-  func take(_ endpoint: RoutedEndpoint) {
+  func nextTicket() -> UInt64 {
+    tickets += 1
+    return tickets
+  }
+
+  func take(_ endpoint: RoutedEndpoint, _ gate: ClusterGate) {
     leave(failed: false)
+    self.gate = gate
     self.endpoint = endpoint
     server = endpoint.address
     endpoint.began()
@@ -96,6 +117,20 @@ final class RoutedConnection {
   func leave(failed: Bool) {
     endpoint?.ended(failed: failed)
     endpoint = nil
+    let left = gate
+    gate = nil
+    left?.leave()
+  }
+
+  func endRetry() {
+    retryGate?.endRetry()
+    retryGate = nil
+  }
+
+  /// The request does not wait any more, and will not be sent.
+  func withdraw() {
+    if let wait { wait.gate.withdraw(wait.ticket, of: number, at: wait.mailbox) }
+    wait = nil
   }
 
   /// Counts an attempt that is followed by another one.
@@ -112,6 +147,9 @@ final class RoutedConnection {
   /// Forgets the exchange. `held` has been given back.
   func endExchange(failed: Bool) {
     leave(failed: failed)
+    endRetry()
+    withdraw()
+    isHighPriority = false
     listener = nil
     choice = nil
     filters = nil

@@ -43,6 +43,11 @@ final class RoutingWork {
 
   subscript(number: UInt32) -> RoutedConnection { connections[Int(number) - 1] }
 
+  /// nil for a number that nobody has had.
+  func connection(_ number: UInt32) -> RoutedConnection? {
+    number > 0 && number <= connections.count ? connections[Int(number) - 1] : nil
+  }
+
   func add(_ c: ConnectionPointer) -> RoutedConnection {
     if let recycled = free.popLast() {
       recycled.adopt(c)

@@ -26,7 +26,8 @@ extension Worker {
         cluster.metrics.hadNoEndpoint()
         return answerRouted(c, status: 503, reason: "the route's cluster has no endpoint")
       }
-      connection.take(endpoint)
+      guard let gate = enter(c, connection, cluster) else { return }
+      connection.take(endpoint, gate)
     }
     guard let endpoint = connection.endpoint else { return }
     forgetJudgement(c)
@@ -97,6 +98,7 @@ extension Worker {
   func leaveUnsent(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     c.pointee.isHolding = false
     connection.leave(failed: false)
+    connection.withdraw()
     connection.deadlines = RoutedDeadlines(idle: connection.deadlines.idle)
     setTimer(c, connection)
   }

@@ -25,13 +25,7 @@ extension Worker {
 
   /// The wait that a filter wanted is over. The request has stayed where it came.
   func resumeFilters(_ c: ConnectionPointer, _ connection: RoutedConnection, _ pass: FilterPass) {
-    guard let base = c.pointee.client.base else { return abort(c, resets: true) }
-    let bytes = base + c.pointee.client.validated
-    guard head.parse(bytes, length: connection.held.headLength, fields: &fields) == nil else {
-      return abort(c, resets: true)
-    }
-    c.pointee.request = .head
-    c.pointee.closesAfter = c.pointee.closesAfter || isDraining
+    guard let bytes = readHeadAgain(c, connection) else { return }
     connection.deadlines.idle = connection.listener?.manager.streamIdleTimeout.nanoseconds ?? 0
     let request = RequestView(requestFacts(bytes), connection: connection.facts)
     guard passFilters(c, request, connection) else { return }

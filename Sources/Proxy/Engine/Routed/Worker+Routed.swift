@@ -129,6 +129,7 @@ extension Worker {
       }
     }
     connection.timeout = action.timeout.nanoseconds
+    connection.isHighPriority = action.isHighPriority
     if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
       connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds

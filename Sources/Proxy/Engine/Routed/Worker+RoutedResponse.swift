@@ -16,7 +16,7 @@ extension Worker {
     let status = UInt16(truncatingIfNeeded: responseHead.status)
     if connection.hasRetries, let retry = connection.retry, canRewind(c, connection) {
       let headers = fields.facts(base + c.pointee.upstream.validated, facts)
-      if retry.retries(status: status, headers: headers) {
+      if retry.retries(status: status, headers: headers), beginRetry(connection) {
         scheduleRetry(c, connection, retry)
         return false
       }
@@ -25,6 +25,7 @@ extension Worker {
       return false
     }
     connection.deadlines.endAttempt()
+    connection.endRetry()
     // What is a tunnel from here on ends when its ends want it to.
     if responseHead.isTunnel { connection.deadlines.route = 0 }
     releaseHeld(c, connection)
@@ -54,7 +55,9 @@ extension Worker {
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ failure: RetryRules.Failure, status: Int,
     reason: StaticString
   ) {
-    if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection) {
+    if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection),
+      beginRetry(connection)
+    {
       scheduleRetry(c, connection, retry)
     } else {
       failUpstream(c, status: status, reason: reason)

@@ -57,7 +57,8 @@ extension Worker {
 
   /// Ends an exchange whose time is over: by an answer, or by a reset when there has been part of one.
   private func give(_ c: ConnectionPointer, status: Int, reason: StaticString) {
-    guard c.pointee.response == .head else { return abort(c, resets: true) }
+    // Before the response, or before the attempt.
+    guard c.pointee.response == .head || c.pointee.request == .paused else { return abort(c, resets: true) }
     failUpstream(c, status: status, reason: reason)
   }
 }
