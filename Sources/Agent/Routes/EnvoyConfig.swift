@@ -32,10 +32,6 @@ struct EnvoyConfig: Hashable, Sendable {
   /// The listeners that traffic goes to, in the order of their names.
   var listeners: [String] { Set(claims.map(\.listener)).sorted() }
 
-  init(_ object: CiliumEnvoyConfig) throws(FieldError) { try self.init(object.key, object.spec, object.raw) }
-
-  init(_ object: CiliumClusterwideEnvoyConfig) throws(FieldError) { try self.init(object.key, object.spec, object.raw) }
-
   /// From ``document``.
   init(document: JSONValue) throws(FieldError) {
     if document["kind"]?.stringValue == CiliumEnvoyConfig.resource.kind {
@@ -45,10 +41,11 @@ struct EnvoyConfig: Hashable, Sendable {
     }
   }
 
-  private init(_ key: ObjectKey, _ spec: EnvoyConfigSpec, _ raw: JSONValue) throws(FieldError) {
+  init(_ object: some EnvoyConfigObject) throws(FieldError) {
+    let (spec, raw) = (object.spec, object.raw)
     let decoded = try EnvoyResources(JSONCursor(spec.resources.value, path: spec.resources.path))
-    self.key = key
-    created = raw[path: "metadata", "creationTimestamp"]?.stringValue ?? "~"
+    key = object.key
+    created = object.metadata.creationTimestamp ?? "~"
     nodeSelector = spec.nodeSelector
     resources = spec.resources.value
     var metadata: JSONValue = ["name": .string(key.name), "creationTimestamp": .string(created)]

@@ -44,26 +44,16 @@ struct EnvoyConfigBook: Sendable {
   /// The labels of this node.
   mutating func setNode(_ labels: LabelSet) { self.labels = labels }
 
-  mutating func apply(_ delta: ReflectorDelta<CiliumEnvoyConfig>) {
-    apply(delta) { (object) throws(FieldError) in try EnvoyConfig(object) }
-  }
-
-  mutating func apply(_ delta: ReflectorDelta<CiliumClusterwideEnvoyConfig>) {
-    apply(delta) { (object) throws(FieldError) in try EnvoyConfig(object) }
-  }
-
-  private mutating func apply<Object>(
-    _ delta: ReflectorDelta<Object>, _ read: (Object) throws(FieldError) -> EnvoyConfig
-  ) {
+  mutating func apply<Object: EnvoyConfigObject>(_ delta: ReflectorDelta<Object>) {
     switch delta {
     case .replaced(let objects, let invalid):
       let kept = Set(objects.map(\.key)).union(invalid.map(\.key))
       for key in entries.keys where key.kind == Object.resource.kind && !kept.contains(key) { entries[key] = nil }
       touched.formUnion(earlier.keys.filter { $0.kind == Object.resource.kind })
-      for object in objects { set(object, read) }
+      for object in objects { set(object) }
       for object in invalid { reject(object.key, object.error) }
       earlier = earlier.filter { $0.key.kind != Object.resource.kind }
-    case .applied(let object): set(object, read)
+    case .applied(let object): set(object)
     case .deleted(let key):
       entries[key] = nil
       touched.insert(key)
@@ -71,13 +61,13 @@ struct EnvoyConfigBook: Sendable {
     }
   }
 
-  private mutating func set<Object: KubernetesObject>(
-    _ object: Object, _ read: (Object) throws(FieldError) -> EnvoyConfig
-  ) {
+  private mutating func set(_ object: some EnvoyConfigObject) {
     let spec = object.raw["spec"]
     // A change of its status alone.
     if let spec, entries[object.key]?.spec == spec { return }
-    do throws(FieldError) { entries[object.key] = Entry(good: try read(object)) } catch { reject(object.key, error) }
+    do throws(FieldError) { entries[object.key] = Entry(good: try EnvoyConfig(object)) } catch {
+      reject(object.key, error)
+    }
     entries[object.key]?.spec = spec
     touched.insert(object.key)
   }
