@@ -190,10 +190,15 @@ private struct JSONParser {
   mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
-    while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { position += 1 }
+    var all: UInt8 = 0
+    while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
+      all |= byte
+      position += 1
+    }
     if current == UInt8(ascii: "\"") {
       defer { position += 1 }
-      return try text(bytes[start..<position])
+      let found = UnsafeBufferPointer(rebasing: bytes[start..<position])
+      return all < 0x80 ? String(decoding: found, as: UTF8.self) : try text(found)
     }
     var unescaped = Array(bytes[start..<position])
     while let byte = current {
