@@ -54,7 +54,7 @@ public final class Agent: Sendable {
   let repairs: DatapathRepairs
   /// Programs at the socket that were in order once.
   let healthySocketHooks = Mutex<Set<String>>([])
-  private let reporter: PolicyStatusReporter
+  private let reporter: ObjectStatusReporter
 
   /// Loads the datapath; throws when this host can not run it, saying what is missing.
   public init(configuration: AgentConfiguration, logger: Logger) throws {
@@ -69,7 +69,7 @@ public final class Agent: Sendable {
     identities = IdentityService(api: client, logger: logger)
     let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
     self.events = events
-    let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
+    let reporter = ObjectStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
