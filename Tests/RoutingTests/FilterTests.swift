@@ -330,6 +330,122 @@ import Testing
     #expect(lab.ask("/f") == "on to 7 bytes ->")
   }
 
+  // MARK: Refusals
+
+  /// What a listener's filter says, where that is refused, and why.
+  static let refusals: [(type: String, config: [String: JSONValue], path: String, message: String)] = [
+    ("rbac.v3.RBAC", ["matcher": ["x": 1]], ".matcher", "not supported"),
+    (
+      "rbac.v3.RBAC", ["rules": ["action": "LOG"]], ".rules.action",
+      "LOG is not supported: there is no access log that it could choose for"
+    ),
+    (
+      "rbac.v3.RBAC",
+      ["rules": ["policies": ["p": ["permissions": [["any": true]], "principals": [["authenticated": [:]]]]]]],
+      ".rules.policies.p.principals[0].authenticated", "not supported"
+    ),
+    (
+      "rbac.v3.RBAC", ["rules": ["policies": ["p": ["permissions": [["any": false]], "principals": [["any": true]]]]]],
+      ".rules.policies.p.permissions[0].any", "must be true"
+    ),
+    (
+      "rbac.v3.RBAC",
+      [
+        "rules": [
+          "policies": [
+            "p": ["permissions": [["destination_ip": ["address_prefix": "x"]]], "principals": [["any": true]]]
+          ]
+        ]
+      ], ".rules.policies.p.permissions[0].destination_ip.address_prefix", "must be an IP address"
+    ),
+    (
+      "fault.v3.HTTPFault", ["abort": ["http_status": 199]], ".abort.http_status", "must be from 200 to 599, is 199"
+    ),
+    ("fault.v3.HTTPFault", ["abort": ["grpc_status": 1]], ".abort.grpc_status", "not supported"),
+    ("fault.v3.HTTPFault", ["delay": ["fixed_delay": "0s"]], ".delay.fixed_delay", "must be more than 0s"),
+    ("fault.v3.HTTPFault", ["max_active_faults": 3], ".max_active_faults", "not supported"),
+    (
+      "header_mutation.v3.HeaderMutation", ["mutations": ["request_mutations": [["remove": "Host"]]]],
+      ".mutations.request_mutations[0].remove", "host can not be removed"
+    ),
+    (
+      "header_mutation.v3.HeaderMutation",
+      ["mutations": ["response_mutations": [["remove_on_match": ["key_matcher": ["contains": "length"]]]]]],
+      ".mutations.response_mutations[0].remove_on_match.key_matcher", "would remove content-length"
+    ),
+    (
+      "header_mutation.v3.HeaderMutation", ["mutations": ["query_parameter_mutations": [[:]]]],
+      ".mutations.query_parameter_mutations", "not supported"
+    ),
+    (
+      "local_ratelimit.v3.LocalRateLimit", ["token_bucket": ["max_tokens": 1, "fill_interval": "0.01s"]],
+      ".token_bucket.fill_interval", "must be at least 0.05s"
+    ),
+    ("local_ratelimit.v3.LocalRateLimit", ["descriptors": [[:]]], ".descriptors", "not supported"),
+    ("local_ratelimit.v3.LocalRateLimit", ["status": ["code": 200]], ".status.code", "must be from 400 to 599, is 200"),
+    ("buffer.v3.Buffer", [:], ".max_request_bytes", "required"),
+    ("cors.v3.Cors", ["x": 1], ".x", "unknown field of envoy.extensions.filters.http.cors.v3.Cors"),
+    (
+      "jwt_authn.v3.JwtAuthentication", [:], "",
+      "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication is not supported yet"
+    ),
+  ]
+
+  @Test(arguments: refusals.indices) func `a refusal names the field`(_ index: Int) {
+    let row = Self.refusals[index]
+    let error = #expect(throws: FieldError.self) {
+      try Lab([Self.filter("f", "extensions.filters.http.\(row.type)", row.config)], configuration(Self.route()))
+    }
+    let place = "spec.resources[0].filter_chains[0].filters[0].typed_config.http_filters[0].typed_config"
+    #expect(error?.path == place + row.path)
+    #expect(error?.message == row.message)
+  }
+
+  static let overrideRefusals: [(config: JSONValue, path: String, message: String)] = [
+    (
+      ["g": any("config.route.v3.FilterConfig", ["disabled": true])], ".g",
+      "no filter \"g\" among the listener's http_filters"
+    ),
+    (
+      ["f": any("extensions.filters.http.buffer.v3.BufferPerRoute", ["disabled": true])], ".f",
+      "is for buffer, but the filter \"f\" is rbac"
+    ),
+    (["f": any("config.route.v3.FilterConfig", [:])], ".f.config", "required"),
+    (["f": any("extensions.filters.http.buffer.v3.BufferPerRoute", [:])], ".f", "needs disabled or buffer"),
+    (["f": any(limit, ["stat_prefix": "x"])], ".f.token_bucket", "required"),
+  ]
+
+  @Test(arguments: overrideRefusals.indices) func `what a route says to no filter is refused`(_ index: Int) {
+    let row = Self.overrideRefusals[index]
+    let error = #expect(throws: FieldError.self) {
+      try Lab(
+        [Self.filter("f", Self.access, [:])],
+        configuration(["match": ["prefix": "/"], "route": ["cluster": "c"], "typed_per_filter_config": row.config]))
+    }
+    let place =
+      "spec.resources[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0]"
+    #expect(error?.path == "\(place).typed_per_filter_config\(row.path)")
+    #expect(error?.message == row.message)
+  }
+
+  @Test func `the router is the last`() {
+    func filters(_ filters: JSONValue...) -> String {
+      do {
+        _ = try resources(listener(configuration(Self.route()), manager: ["http_filters": .array(filters)]))
+        return "good"
+      } catch { return "\(error)".split(separator: ": ", maxSplits: 1).last.map(String.init) ?? "" }
+    }
+    let router = Self.filter("router", "extensions.filters.http.router.v3.Router", [:])
+    let other = Self.filter("f", Self.access, [:])
+    #expect(filters() == "good")
+    #expect(filters(other, router) == "good")
+    #expect(filters(other) == "the last filter must be the router")
+    #expect(filters(router, other) == "behind the router there can be no filter")
+    #expect(
+      filters(Self.filter("router", "extensions.filters.http.router.v3.Router", [:], disabled: true))
+        == "the router can not be disabled")
+  }
+
   // MARK: Explanations
 
   @Test func `a trial takes no token and counts nothing`() throws {

@@ -8,7 +8,12 @@ import Testing
 @Suite struct IncrementalTests {
   private func route(_ index: Int, _ cluster: String) -> JSONValue {
     switch index % 4 {
-    case 0: ["match": ["prefix": .string("/p\(index)")], "route": ["cluster": .string(cluster)]]
+    case 0:
+      [
+        "match": ["prefix": .string("/p\(index)")], "route": ["cluster": .string(cluster)],
+        // The names of a map's keys are those of the parts that are left out.
+        "typed_per_filter_config": ["routes": filter(cluster), "virtual_hosts": filter("x")],
+      ]
     case 1: ["match": ["safe_regex": ["regex": .string("/r\(index)/[a-z]+")]], "route": ["cluster": .string(cluster)]]
     case 2: ["match": ["path": .string("/e\(index)")], "redirect": ["path_redirect": .string("/\(cluster)")]]
     default:
@@ -17,6 +22,13 @@ import Testing
         "direct_response": ["status": 418, "body": ["inline_string": .string(cluster)]],
       ]
     }
+  }
+
+  private func filter(_ text: String) -> JSONValue {
+    [
+      "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+      "mutations": ["request_mutations": [["append": ["header": ["key": "x", "value": .string(text)]]]]],
+    ]
   }
 
   private struct Model {
@@ -31,6 +43,7 @@ import Testing
       [
         "name": .string("host\(routes.first ?? -index)"), "domains": [.string("h\(routes.first ?? -index).example")],
         "routes": .array(routes.map { route($0, "c\(model.versions[$0] ?? 0)") }),
+        "typed_per_filter_config": ["f": filter("v\(routes.reduce(0) { $0 + (model.versions[$1] ?? 0) } / 3)")],
       ]
     }
     var routes: JSONValue = [

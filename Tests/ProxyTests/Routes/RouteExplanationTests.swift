@@ -114,4 +114,56 @@ import Testing
     let ports = try listener([["service": "default/web", "ports": [80]]])
     #expect(ports.leads("default/web", port: 80) && !ports.leads("default/web", port: 81))
   }
+
+  @Test func `the listener's filters are asked, too`() throws {
+    let proxy = try RoutedListener.filtered(
+      [
+        [
+          "name": "rules",
+          "typed_config": [
+            "@type": .string(Documents.prefix + "extensions.filters.http.rbac.v3.RBAC"),
+            "rules": [
+              "action": "DENY",
+              "policies": [
+                "shut": ["permissions": [["header": ["name": "x-a"]]], "principals": [["any": true]]]
+              ],
+            ],
+          ],
+        ]
+      ], [Documents.route()])
+    func explain(_ headers: [RouteQuestion.Header]) throws -> JSONValue {
+      let question = try #require(RouteQuestion(method: "GET", url: "http://web/", headers: headers))
+      return try RouteExplanation(question, proxy).json
+    }
+    let passed = try explain([])
+    #expect(passed["outcome"] == "forward" && passed["served"] == true)
+    #expect(passed["filters"]?.arrayValue?.first?["does"] == ["allows it: no policy matches"])
+    let denied = try explain([.init(name: "X-A", value: "1")])
+    #expect(denied["outcome"] == "filter" && denied["answeredBy"] == "rules" && denied["status"] == 403)
+    #expect(denied["served"] == false)
+    #expect(denied["filters"]?.arrayValue?.first?["does"] == ["denies it: by the policy \"shut\""])
+    #expect(FilterEvent.allCases.allSatisfy { proxy.filters?.steps[0].counters[$0] == 0 })
+  }
+}
+
+extension RoutedListener {
+  fileprivate static func filtered(_ filters: [JSONValue], _ routes: [JSONValue]) throws -> RoutedListener {
+    let prefix = RouteDocuments.prefix
+    let router: JSONValue = [
+      "name": "router", "typed_config": ["@type": .string(prefix + "extensions.filters.http.router.v3.Router")],
+    ]
+    let manager: JSONValue = [
+      "@type": .string(prefix + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+      "route_config": ["name": "r", "virtual_hosts": [RouteDocuments.host(routes)]],
+      "http_filters": .array(filters + [router]),
+    ]
+    let book = try RouteBook.with(
+      [
+        [
+          "@type": .string(prefix + "config.listener.v3.Listener"), "name": "l",
+          "filter_chains": [["filters": [["name": "http", "typed_config": manager]]]],
+        ]
+      ], ["default/web": [("10.0.0.1", 80)]])
+    return try #require(book.snapshot.listeners[1])
+  }
 }
