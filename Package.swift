@@ -114,7 +114,8 @@ let package = Package(
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI",
+        "Balancing", "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI",
+        "KernelABI",
         "NodeAPI",
         "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
         "Files",
