@@ -65,6 +65,46 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
+    /// Go's client says every few kilobytes that it has read them.
+    @Test func `many updates of windows are no flood while there is a body`() async throws {
+      let total = 20_000_000
+      let server = try TestServer.http2 { peer, _ in
+        guard let head = peer.read() else { return }
+        peer.headers(head.stream, [(":status", "200")], end: false)
+        var (ofStream, ofAll, sent) = (262_144, 1_048_576, 0)
+        while sent < total {
+          while ofStream < 16384 || ofAll < 16384 {
+            guard let frame = peer.readAny() else { return }
+            let increment = Int(frame.payload.prefix(4).reduce(0) { $0 << 8 | UInt32($1) })
+            if frame.type == 8 { if frame.stream == 0 { ofAll += increment } else { ofStream += increment } }
+          }
+          let count = min(16384, total - sent)
+          sent += count
+          ofStream -= count
+          ofAll -= count
+          peer.data(head.stream, [UInt8](repeating: 0x61, count: count), end: sent == total)
+        }
+        _ = peer.socket.readToEnd()
+      }
+      let proxy = try TestProxy(server.address)
+      let client = HTTP2Peer(client: proxy.connect())
+      client.request(1, "/ok")
+      #expect(client.read()?.fields[":status"] == "200")
+      var count = 0
+      while let frame = client.read(), frame.type == 0 {
+        count += frame.payload.count
+        if frame.endsStream { break }
+        var updates: [UInt8] = []
+        for part in stride(from: 0, to: frame.payload.count, by: 2048) {
+          let increment = HTTP2Peer.octets(UInt32(min(2048, frame.payload.count - part)))
+          updates += HTTP2Peer.frame(8, payload: increment) + HTTP2Peer.frame(8, stream: 1, payload: increment)
+        }
+        client.socket.write(updates)
+      }
+      #expect(count == total)
+      await proxy.stop()
+    }
+
     @Test func `a header section without end`() async throws {
       let server = try TestServer.http2Echo()
       let proxy = try TestProxy(server.address)

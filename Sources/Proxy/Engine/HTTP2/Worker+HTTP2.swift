@@ -8,8 +8,9 @@ import HTTP2
 
 // Connections that begin with HTTP/2's preface. As for HTTP/1, one call of `drive` moves all that can be moved.
 extension Worker {
-  /// Octets that any frame may make the proxy say beyond what it passes on: updates of windows, a reset, a GOAWAY.
-  private static let replyRoom = 256
+  /// Octets that any frame may make the proxy say beyond what it passes on: updates of windows, a GOAWAY, a reset of each
+  /// stream.
+  private static let replyRoom = 4096
 
   private static let preface: StaticString = OctetWriter.preface
 

@@ -46,8 +46,9 @@ extension Worker {
   private func takeStrayData(_ session: SessionPointer, _ role: Role, _ header: FrameHeader) {
     if isIdle(session, role, header.stream) { return fail(session, role, .frameOnIdleStream) }
     giveBack(session, nil, role, header.length)
-    guard spend(session, role) else { return }
-    if role == .client, header.stream <= session.pointee.lastServed, !session.pointee.wasReset(header.stream) {
+    // A server can not know yet that its stream was given up.
+    guard role == .client, spend(session, role) else { return }
+    if header.stream <= session.pointee.lastServed, !session.pointee.wasReset(header.stream) {
       refuse(session, header.stream, .frameOnClosedStream)
     }
   }
@@ -85,8 +86,8 @@ extension Worker {
     let side = session.pointee.side(to)
     other.pointee.sendWindow.take(count)
     side.pointee.sendWindow.take(count)
-    // Each DATA frame may bring two updates of windows.
-    side.pointee.idleFrames.earn(2)
+    // They may bring updates of two windows every few kilobytes, and a PING.
+    side.pointee.idleFrames.earn(UInt64(4 &+ count >> 10))
     let number = other.pointee.number
     write(session, to) { $0.putData(stream: number, bytes, count, endStream: endStream) }
     if stream.pointee.leg(role).pointee.number != 0 { giveBack(session, stream, role, count) }

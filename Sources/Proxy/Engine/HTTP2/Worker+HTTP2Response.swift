@@ -7,8 +7,7 @@ extension Worker {
   ) {
     let server = session.pointee.side(.server)
     guard let stream = session.pointee.stream(number, .server) else {
-      if isIdle(session, .server, number) { return fail(session, .server, .frameOnIdleStream) }
-      _ = spend(session, .server)
+      if isIdle(session, .server, number) { fail(session, .server, .frameOnIdleStream) }
       return
     }
     if stream.pointee.hasHead {
