@@ -108,7 +108,7 @@ let package = Package(
         "CNI", "CLinux", "Clocks", "Files", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads",
         logging,
       ]),
-    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Netlink", "Threads"]),
 
     // Floor 5: composition.
     target(
