@@ -48,6 +48,7 @@ let package = Package(
     target("Files"),
     target("Automata"),
     target("Balancing", ["Addressing"]),
+    target("HTTP2"),
     target("BPF", ["CLibBPF", "CLinux", "Threads"]),
     target("NodeMetrics", ["Addressing", "Threads"]),
     target("KernelABI", ["CMartletABI", "Addressing"]),
@@ -94,8 +95,8 @@ let package = Package(
     target(
       "Proxy",
       [
-        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Balancing", "Files", "NodeMetrics", "ProxyRules",
-        "JSON", "Routing", "Threads", logging,
+        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Balancing", "Files", "HTTP2", "NodeMetrics",
+        "ProxyRules", "JSON", "Routing", "Threads", logging,
       ]),
     target("Flows", ["CMartletABI", "KernelABI", "Addressing", "Clocks", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux", "Threads"]),
@@ -185,6 +186,7 @@ let package = Package(
     tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Addressing", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),
     tests("BalancingTests", ["Balancing", "Addressing"]),
+    tests("HTTP2Tests", ["HTTP2", "TestSupport"]),
     tests("ProxyRulesTests", ["TestSupport", "Addressing", "ProxyRules", "Automata", "JSON"]),
     tests("PolicyLintTests", ["PolicyLint", "KubernetesAPI", "JSON", "Identity", "Policy", "Addressing"]),
     tests(

@@ -152,7 +152,7 @@ enum SmugglingCorpus {
     .init("lower case version", "GET / http/1.1\r\nHost: a\r\n\r\n", .invalidVersion),
     .init("version of two digits", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", .invalidVersion),
     .init("HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", .unsupportedVersion),
-    .init("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", .unsupportedVersion),
+    .init("nearly the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nXM\r\n\r\n", .unsupportedVersion),
     .init("TLS", "\u{16}\u{03}\u{01}\u{02}\u{00}", .invalidMethod),
     .init("method with a slash", "GE/T / HTTP/1.1\r\nHost: a\r\n\r\n", .invalidMethod),
     .init("leading blank", " GET / HTTP/1.1\r\nHost: a\r\n\r\n", .invalidMethod),

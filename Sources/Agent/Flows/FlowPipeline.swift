@@ -152,7 +152,7 @@ extension Flow.HTTP {
   fileprivate init(_ record: AccessRecord) {
     self.init(
       code: UInt32(record.status), method: record.method, url: "http://\(record.host)\(record.path)",
-      version: "HTTP/1.1", latency: record.latency,
+      version: record.isHTTP2 ? "HTTP/2" : "HTTP/1.1", latency: record.latency,
       mismatches: record.mismatches == 0 ? [] : (0..<16).filter { record.mismatches & 1 << $0 != 0 },
       failure: record.failure, route: record.route, cluster: record.cluster)
   }

@@ -11,6 +11,8 @@ enum RequestPhase: UInt8 {
   /// Nothing more of the client is read until the response is done.
   case complete
   case tunnel
+  /// The connection is one of HTTP/2, and all about it its session's.
+  case http2
   /// Everything was said; octets are dropped until the client has closed too.
   case linger
   case closed
@@ -48,6 +50,9 @@ struct Connection {
   var routed: UInt32 = 0
   /// What is read of the request's body is kept for another attempt.
   var isHolding = false
+
+  /// While `request` is `.http2`.
+  var http2: SessionPointer?
 
   // One exchange.
   var hasExchange = false
@@ -107,4 +112,8 @@ struct Connection {
     self.serverAddress = serverAddress
     activeAt = now
   }
+}
+
+extension Connection: LoggedExchange {
+  var isHTTP2: Bool { false }
 }

@@ -15,11 +15,13 @@ enum Step {
 extension Worker {
   /// Moves everything that can be moved on a connection, in both directions.
   func drive(_ c: ConnectionPointer) {
+    if c.pointee.request == .http2 { return driveHTTP2(c) }
     budget = Self.stepsPerTurn
     c.pointee.activeAt = now
     while c.pointee.request != .closed {
       let forward = pumpRequest(c)
       if c.pointee.request == .closed { return }
+      if c.pointee.request == .http2 { return driveHTTP2(c) }
       let back = pumpResponse(c)
       if c.pointee.request == .closed { return }
       if budget <= 0 {
@@ -34,7 +36,7 @@ extension Worker {
 
   /// Gives scratch memory back: what is still held moves to a buffer of the connection's own.
   @inline(__always)
-  private func settle(_ side: inout Endpoint, _ c: ConnectionPointer) {
+  func settle(_ side: inout Endpoint, _ c: ConnectionPointer) {
     guard let base = side.base else { return }
     let held = side.end &- side.start
     if held == 0 {
@@ -154,7 +156,10 @@ extension Worker {
   private func examineRequest(_ c: ConnectionPointer) -> Step {
     let unexamined = c.pointee.client.unexamined
     switch c.pointee.request {
-    case .head: return unexamined > 0 ? readRequestHead(c) : .needsMore
+    case .head:
+      guard unexamined > 0 else { return .needsMore }
+      if c.pointee.startedAt == 0, let step = beginHTTP2(c) { return step }
+      return readRequestHead(c)
     case .body: return readRequestBody(c, forwards: true)
     case .discard: return readRequestBody(c, forwards: false)
     case .tunnel:
@@ -172,7 +177,7 @@ extension Worker {
     case .complete:
       // What a client sends ahead waits in the socket; it is read only to learn whether the client has gone.
       return c.pointee.client.isHangingUp || c.pointee.client.hasEnded ? .needsMore : .blocked
-    case .paused, .closed: return .blocked
+    case .paused, .http2, .closed: return .blocked
     }
   }
 
@@ -197,7 +202,7 @@ extension Worker {
         finishTunnel(c)
       }
       return true
-    case .paused, .closed: return true
+    case .paused, .http2, .closed: return true
     }
   }
 

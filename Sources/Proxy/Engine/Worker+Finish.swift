@@ -37,14 +37,7 @@ extension Worker {
   private func report(_ c: ConnectionPointer, isAborted: Bool) {
     guard c.pointee.hasExchange else { return }
     c.pointee.hasExchange = false
-    switch c.pointee.statusCode / 100 {
-    case 1: counters.responses1xx.add()
-    case 2: counters.responses2xx.add()
-    case 3: counters.responses3xx.add()
-    case 4: counters.responses4xx.add()
-    case 5: counters.responses5xx.add()
-    default: break
-    }
+    count(status: c.pointee.statusCode)
     if isAborted { counters.aborted.add() }
     counters.requestOctets.add(c.pointee.requestOctets)
     counters.responseOctets.add(c.pointee.responseOctets)
@@ -59,9 +52,20 @@ extension Worker {
     }
   }
 
+  func count(status: UInt16) {
+    switch status / 100 {
+    case 1: counters.responses1xx.add()
+    case 2: counters.responses2xx.add()
+    case 3: counters.responses3xx.add()
+    case 4: counters.responses4xx.add()
+    case 5: counters.responses5xx.add()
+    default: break
+    }
+  }
+
   /// Ends the sending side and waits for the client's: closing with octets unread would reset the connection, and the
   /// reset may overtake the response (RFC 9112, 9.6).
-  private func linger(_ c: ConnectionPointer) {
+  func linger(_ c: ConnectionPointer) {
     c.pointee.response = .idle
     c.pointee.request = .linger
     c.pointee.discarded = 0
@@ -85,6 +89,7 @@ extension Worker {
   func closeConnection(_ c: ConnectionPointer) {
     guard c.pointee.request != .closed else { return }
     report(c, isAborted: true)
+    if c.pointee.http2 != nil { endSession(c) }
     if !park(c) { closeUpstream(c) }
     if c.pointee.routed != 0 { forgetRouted(c) }
     release(&c.pointee.client)
@@ -136,6 +141,7 @@ extension Worker {
         }
       case .tunnel:
         if rest >= stall { self.abort(c, resets: true) }
+      case .http2: self.sweepHTTP2(c, limits)
       case .paused, .closed: break
       }
     }

@@ -31,15 +31,23 @@ extension Worker {
 
   /// Decides about the request in `head` by the client's own rules, where the server's bind as well.
   func judgeEgress(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
+    judgeEgress(c, facts: requestFacts(bytes))
+  }
+
+  func judgeEgress(_ c: ConnectionPointer, facts: HTTPRequestFacts) -> HTTPDecision {
     let policy = c.pointee.policy
-    return judge(c, requestFacts(bytes), policy.egressProxyRules, isAudit: policy.isEgressAudit, &recentOfEgress)
+    return judge(c, facts, policy.egressProxyRules, isAudit: policy.isEgressAudit, &recentOfEgress)
   }
 
   /// Decides about the request in `head` by the rules of the connection, the client's own apart if there are two sets.
   func judge(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) -> HTTPDecision {
+    judge(c, facts: requestFacts(bytes))
+  }
+
+  func judge(_ c: ConnectionPointer, facts: HTTPRequestFacts) -> HTTPDecision {
     if c.pointee.policy.proxyRules == 0 { return .allow(ruleID: nil) }
     let policy = c.pointee.policy
-    return judge(c, requestFacts(bytes), policy.proxyRules, isAudit: policy.isAudit, &recent)
+    return judge(c, facts, policy.proxyRules, isAudit: policy.isAudit, &recent)
   }
 
   private func judge(

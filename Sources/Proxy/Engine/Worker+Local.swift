@@ -5,10 +5,13 @@
 #endif
 
 extension Worker {
+  /// The body of a 403, as users of this API know it.
+  static let deniedBody: StaticString = "Access denied\r\n"
+
   /// 403, with the body that users of this API know.
   func respondDenied(_ c: ConnectionPointer, closes: Bool) {
     c.pointee.closesAfter = c.pointee.closesAfter || closes
-    write(c, status: 403, phrase: "Forbidden", body: "Access denied\r\n", end: "")
+    write(c, status: 403, phrase: "Forbidden", body: Self.deniedBody, end: "")
   }
 
   /// A response of the proxy itself. Nothing of a response may have been sent to the client before.

@@ -163,19 +163,25 @@ extension Worker {
 
   /// Opens the connection to the server; answers 503 and returns false when that fails at once.
   func dial(_ c: ConnectionPointer) -> Bool {
+    let error = connect(c)
+    guard error != 0 else { return true }
+    if c.pointee.routed != 0 {
+      routedEnded(c, error: error)
+    } else {
+      counters.upstreamFailures.add()
+      failUpstream(c, status: 503, reason: Self.reason(ofConnect: error))
+    }
+    return false
+  }
+
+  /// Opens the connection to the server.
+  /// - Returns: errno when that fails at once, 0 when it is open or will be.
+  func connect(_ c: ConnectionPointer) -> Int32 {
     c.pointee.isConnected = false
     c.pointee.upstreamRequests = 0
     c.pointee.connectStartedAt = now
     let fd = shared.dialer.dial(client: c.pointee.clientAddress, server: c.pointee.serverAddress)
-    guard fd >= 0 else {
-      if c.pointee.routed != 0 {
-        routedEnded(c, error: -fd)
-      } else {
-        counters.upstreamFailures.add()
-        failUpstream(c, status: 503, reason: Self.reason(ofConnect: -fd))
-      }
-      return false
-    }
+    guard fd >= 0 else { return -fd }
     counters.upstreamConnections.add()
     Socket.setNoDelay(fd)
     c.pointee.upstream = Endpoint()
@@ -183,7 +189,7 @@ extension Worker {
     // On one machine the handshake is over when connect(2) returns; elsewhere the first write says EAGAIN.
     c.pointee.upstream.isWritable = true
     register(fd, Self.streamEvents, UInt64(UInt(bitPattern: c)) | 1)
-    return true
+    return 0
   }
 
   func closeUpstream(_ c: ConnectionPointer) {

@@ -24,6 +24,8 @@ final class Worker {
   private let events: UnsafeMutablePointer<epoll_event>
   /// Everything about routed connections; nil until there is one.
   var routing: RoutingWork?
+  /// Everything about HTTP/2; nil until somebody speaks it.
+  var http2: HTTP2Work?
 
   var fields = FieldSection()
   var head = RequestHead()
@@ -102,6 +104,7 @@ final class Worker {
       runQueued()
       if routing != nil { fireTimers() }
       connections.recycleDead()
+      http2?.trim()
       if now >= nextSweep { sweepAll() }
       log.flushIfDue(now: now)
     }
@@ -284,6 +287,7 @@ final class Worker {
       stopAccepting()
       parked.endAll()
       forEachConnection { c in
+        if c.pointee.request == .http2 { return self.drainHTTP2(c) }
         if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
       }
     }

@@ -37,48 +37,49 @@ struct AccessLog {
     buffer.deallocate()
   }
 
-  /// Adds the record of a connection's exchange that ended at `now`.
+  /// Adds the record of an exchange that ended at `now`.
   ///
-  /// - Parameter routing: What became of it by its route; nil for a connection that is not routed.
-  mutating func append(_ connection: Connection, now: UInt64, isAborted: Bool, routing: RoutingNotes? = nil) {
-    let text = connection.block
-    let method = text == nil ? 0 : min(connection.method.count, Self.maximumText)
-    let path = text == nil ? 0 : min(connection.path.count, Self.maximumPath)
-    let host = text == nil ? 0 : min(connection.host.count, Self.maximumText)
-    let failure = connection.failure?.utf8CodeUnitCount ?? 0
+  /// - Parameter routing: What became of it by its route; nil for one that is not routed.
+  mutating func append(_ exchange: some LoggedExchange, now: UInt64, isAborted: Bool, routing: RoutingNotes? = nil) {
+    let text = exchange.block
+    let method = text == nil ? 0 : min(exchange.method.count, Self.maximumText)
+    let path = text == nil ? 0 : min(exchange.path.count, Self.maximumPath)
+    let host = text == nil ? 0 : min(exchange.host.count, Self.maximumText)
+    let failure = exchange.failure?.utf8CodeUnitCount ?? 0
     let limit = AccessRecord.headerSize + method + path + host + failure + (routing == nil ? 0 : 2 * Self.maximumText)
     if count + limit > Self.capacity { flush(now: now) }
     let at = buffer + count
     func put<Integer: FixedWidthInteger>(_ offset: Int, _ value: Integer) {
       at.storeBytes(of: value.littleEndian, toByteOffset: offset, as: Integer.self)
     }
-    let latency = now &- connection.startedAt
-    let server = routing?.server ?? connection.serverAddress
+    let latency = now &- exchange.startedAt
+    let server = routing?.server ?? exchange.serverAddress
     let flags =
-      (connection.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
-      | (connection.isAudited ? AccessRecord.auditedFlag : 0)
-      | (connection.isEgress ? AccessRecord.egressFlag : 0)
+      (exchange.isDenied ? AccessRecord.deniedFlag : 0) | (isAborted ? AccessRecord.abortedFlag : 0)
+      | (exchange.isAudited ? AccessRecord.auditedFlag : 0)
+      | (exchange.isEgress ? AccessRecord.egressFlag : 0)
+      | (exchange.isHTTP2 ? AccessRecord.http2Flag : 0)
     put(2, AccessRecord.layout)
     put(3, flags)
-    put(4, connection.rule)
+    put(4, exchange.rule)
     put(8, Clock.realtime() &- latency)
     put(16, latency)
-    put(24, connection.requestOctets)
-    put(32, connection.responseOctets)
-    put(40, connection.judgedBy)
-    put(44, routing?.sourceIdentity ?? connection.policy.sourceIdentity)
-    put(48, routing?.destinationIdentity ?? connection.policy.destinationIdentity)
-    put(52, connection.statusCode)
-    put(54, connection.clientAddress.port)
+    put(24, exchange.requestOctets)
+    put(32, exchange.responseOctets)
+    put(40, exchange.judgedBy)
+    put(44, routing?.sourceIdentity ?? exchange.policy.sourceIdentity)
+    put(48, routing?.destinationIdentity ?? exchange.policy.destinationIdentity)
+    put(52, exchange.statusCode)
+    put(54, exchange.clientAddress.port)
     put(56, server.port)
     put(58, UInt16(method))
     put(60, UInt16(path))
     put(62, UInt16(host))
-    put(96, connection.mismatches)
+    put(96, exchange.mismatches)
     put(98, UInt16(failure))
-    put(100, connection.policy.service)
-    put(64, connection.clientAddress.address.high.byteSwapped)
-    put(72, connection.clientAddress.address.low.byteSwapped)
+    put(100, exchange.policy.service)
+    put(64, exchange.clientAddress.address.high.byteSwapped)
+    put(72, exchange.clientAddress.address.low.byteSwapped)
     put(80, server.address.high.byteSwapped)
     put(88, server.address.low.byteSwapped)
     put(104, routing?.listener ?? 0)
@@ -86,12 +87,12 @@ struct AccessLog {
     put(114, routing?.retries ?? 0)
     var end = AccessRecord.headerSize
     if let text {
-      memcpy(at + end, text + connection.method.start, method)
-      memcpy(at + end + method, text + connection.path.start, path)
-      memcpy(at + end + method + path, text + connection.host.start, host)
+      memcpy(at + end, text + exchange.method.start, method)
+      memcpy(at + end + method, text + exchange.path.start, path)
+      memcpy(at + end + method + path, text + exchange.host.start, host)
       end += method + path + host
     }
-    if let text = connection.failure {
+    if let text = exchange.failure {
       memcpy(at + end, text.utf8Start, failure)
       end += failure
     }

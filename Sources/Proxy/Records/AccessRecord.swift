@@ -39,6 +39,7 @@ public struct AccessRecord: Hashable, Sendable {
   public var isAudited: Bool
   /// The rules are those of the client's egress, not of the server's ingress.
   public var isEgress: Bool
+  public var isHTTP2: Bool
   /// The connection ended before the exchange did.
   public var isAborted: Bool
   public var requestOctets: UInt64
@@ -69,6 +70,7 @@ public struct AccessRecord: Hashable, Sendable {
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
   static let egressFlag: UInt8 = 8
+  static let http2Flag: UInt8 = 16
 
   init?(_ bytes: UnsafeRawBufferPointer) {
     func number<Integer: FixedWidthInteger>(_ offset: Int, _ type: Integer.Type) -> Integer {
@@ -90,6 +92,7 @@ public struct AccessRecord: Hashable, Sendable {
     isDenied = bytes[3] & Self.deniedFlag != 0
     isAudited = bytes[3] & Self.auditedFlag != 0
     isEgress = bytes[3] & Self.egressFlag != 0
+    isHTTP2 = bytes[3] & Self.http2Flag != 0
     isAborted = bytes[3] & Self.abortedFlag != 0
     rule = number(4, UInt32.self)
     mismatches = number(96, UInt16.self)
