@@ -28,6 +28,10 @@ final class RoutedConnection {
   private(set) var endpoint: RoutedEndpoint?
   /// The backend, also after the exchange has left it.
   private(set) var server: SocketAddress?
+  /// Who the client and that backend are.
+  var parties: BackendParties?
+  /// Whom the connection's present policy was found for; nil while it is none that anybody has judged.
+  var judged: BackendParties?
   var hash: UInt64?
   /// What the response sets so that the client's next request gets the same hash.
   var cookies: [[UInt8]] = []
@@ -77,6 +81,7 @@ final class RoutedConnection {
   /// The connection has ended, and timers that are set for it mean nothing any more.
   func release() {
     connection = nil
+    judged = nil
     stamp &+= 1
     timerAt = 0
   }
@@ -113,6 +118,7 @@ final class RoutedConnection {
     forwarding = nil
     cluster = nil
     server = nil
+    parties = nil
     hash = nil
     cookies = []
     dropReason = 0

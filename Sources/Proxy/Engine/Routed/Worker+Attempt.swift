@@ -30,7 +30,7 @@ extension Worker {
     }
     guard let endpoint = connection.endpoint else { return }
     forgetJudgement(c)
-    switch verdict(c, endpoint) {
+    switch verdict(c, connection, endpoint) {
     case .denied(let rule, let reason, let isEgress):
       c.pointee.rule = rule
       c.pointee.isEgress = isEgress
@@ -40,6 +40,7 @@ extension Worker {
       policy.listener = connection.policy.listener
       policy.service = connection.policy.service
       turn(c, to: endpoint.address, policy, isNew: again)
+      connection.judged = connection.parties
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
@@ -67,12 +68,17 @@ extension Worker {
   }
 
   /// What the datapath says about the client and an endpoint; what it said last, if that was about the same.
-  private func verdict(_ c: ConnectionPointer, _ endpoint: RoutedEndpoint) -> BackendVerdict {
-    if c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == shared.resolver.revision {
+  private func verdict(
+    _ c: ConnectionPointer, _ connection: RoutedConnection, _ endpoint: RoutedEndpoint
+  ) -> BackendVerdict {
+    let revision = shared.resolver.revision
+    let client = c.pointee.clientAddress
+    connection.parties = shared.judge?.parties(client: client, server: endpoint.address)
+    guard let work = routing, let judge = shared.judge, let parties = connection.parties else { return .unknown }
+    if connection.judged == parties, c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision {
       return .allowed(c.pointee.policy)
     }
-    return shared.judge?.judge(client: c.pointee.clientAddress, server: endpoint.address)
-      ?? .denied(rule: 0, reason: 0, isEgress: true)
+    return work.verdicts.verdict(client: client, server: endpoint.address, parties, revision: revision, by: judge)
   }
 
   /// The last octet of the request has been read: the route's time begins, and that of the attempt.

@@ -161,8 +161,8 @@ extension Worker {
     guard let connection = routed(c) else { return nil }
     return RoutingNotes(
       listener: connection.policy.listener, server: connection.server ?? connection.frontend,
-      sourceIdentity: connection.policy.sourceIdentity,
-      destinationIdentity: connection.server == c.pointee.serverAddress ? c.pointee.policy.destinationIdentity : 0,
+      sourceIdentity: connection.parties?.client.identity ?? connection.policy.sourceIdentity,
+      destinationIdentity: connection.parties?.server.identity ?? 0,
       choice: connection.choice, cluster: connection.forwarding?.cluster ?? "",
       dropReason: connection.dropReason, retries: UInt16(clamping: connection.retries))
   }
