@@ -121,13 +121,18 @@ extension Worker {
     attempt(c, bytes, connection)
   }
 
-  /// Whether the listener lets connections change to the protocol that the request in `head` asks for.
+  /// Whether the listener lets connections change to each of the protocols that the request in `head` asks for.
   private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
     if head.isCONNECT { return false }
+    var asked = 0
+    var allowed = 0
     for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
-      return manager.upgrades.contains { line.value.spells($0, in: bytes) }
+      CommaSeparated.forEach(bytes, line.value) { option in
+        asked += 1
+        if manager.upgrades.contains(where: { option.spells($0, in: bytes) }) { allowed += 1 }
+      }
     }
-    return false
+    return asked > 0 && allowed == asked
   }
 
   // MARK: Ends
