@@ -99,13 +99,19 @@ final class Worker {
       let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
-      runQueued()
-      if routing != nil { fireTimers() }
-      connections.recycleDead()
-      if now >= nextSweep { sweepAll() }
+      endBatch()
       log.flushIfDue(now: now)
     }
     log.flush(now: now)
+  }
+
+  /// Does what is to be done after the events of a batch. Whatever may end connections comes before those that wait in the
+  /// queue: their memory is recycled only when they have left it.
+  func endBatch() {
+    if routing != nil { fireTimers() }
+    if now >= nextSweep { sweepAll() }
+    runQueued()
+    connections.recycleDead()
   }
 
   private func timeout() -> Int32 {
@@ -129,7 +135,6 @@ final class Worker {
       startAccepting()
     }
     sweep()
-    connections.recycleDead()
     let isIdle = connections.first == nil && parked.isEmpty && resumeAcceptAt == 0
     nextSweep = isIdle ? .max : now &+ shared.timeouts.granularity.nanoseconds
   }
@@ -287,7 +292,6 @@ final class Worker {
       }
     }
     if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
-    connections.recycleDead()
   }
 
   /// `body` may close the connection that it is given.
