@@ -65,6 +65,8 @@ extension Worker {
     connection.held.headLength = head.length
     connection.held.isInBlock = c.pointee.headCount == head.length
     guard let work = routing, let listener = self.listener(connection.policy.listener) else {
+      // The connection would be led here for ever, wherever its service leads by now.
+      c.pointee.closesAfter = true
       return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
     }
     connection.listener = listener
