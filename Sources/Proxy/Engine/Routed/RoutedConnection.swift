@@ -7,8 +7,6 @@ final class RoutedConnection {
   /// Changes with each connection that has this number.
   private(set) var stamp: UInt32 = 0
   private(set) var connection: ConnectionPointer?
-  /// The deadline of its timer; 0 when none is set.
-  var timerAt: UInt64 = 0
 
   // The client's side.
 
@@ -78,12 +76,11 @@ final class RoutedConnection {
     facts.localPort = frontend.port
   }
 
-  /// The connection has ended, and timers that are set for it mean nothing any more.
+  /// The connection has ended. The timer that is set for it is its successor's.
   func release() {
     connection = nil
     judged = nil
     stamp &+= 1
-    timerAt = 0
   }
 
   func take(_ endpoint: RoutedEndpoint) {

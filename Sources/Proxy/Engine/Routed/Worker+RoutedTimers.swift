@@ -3,10 +3,7 @@ extension Worker {
   /// Sees to it that the exchange is looked at when its next deadline comes. A timer that is set for earlier will do.
   func setTimer(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     guard let deadline = connection.deadlines.next(activeAt: c.pointee.activeAt) else { return }
-    guard connection.timerAt == 0 || deadline < connection.timerAt else { return }
-    connection.timerAt = deadline
-    routing?.timers.add(
-      TimerHeap.Timer(deadline: deadline, number: connection.number, stamp: connection.stamp))
+    routing?.timers.set(connection.number, at: deadline)
   }
 
   /// Does what is due.
@@ -14,12 +11,10 @@ extension Worker {
     guard let work = routing else { return }
     while let timer = work.timers.take(until: now) {
       let connection = work[timer.number]
-      guard connection.stamp == timer.stamp, connection.timerAt == timer.deadline, let c = connection.connection else {
-        continue
-      }
-      connection.timerAt = 0
+      guard let c = connection.connection else { continue }
+      let stamp = connection.stamp
       expire(c, connection)
-      if connection.stamp == timer.stamp { setTimer(c, connection) }
+      if connection.stamp == stamp { setTimer(c, connection) }
     }
   }
 
