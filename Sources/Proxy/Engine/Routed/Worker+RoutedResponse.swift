@@ -52,6 +52,8 @@ extension Worker {
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ failure: RetryRules.Failure, status: Int,
     reason: StaticString
   ) {
+    // Nothing can follow the half of an interim response.
+    guard c.pointee.upstream.pending == 0 else { return abort(c, resets: true) }
     if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection) {
       scheduleRetry(c, connection, retry)
     } else {

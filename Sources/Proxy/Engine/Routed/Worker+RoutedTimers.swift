@@ -52,7 +52,7 @@ extension Worker {
 
   /// Ends an exchange whose time is over: by an answer, or by a reset when there has been part of one.
   private func give(_ c: ConnectionPointer, status: Int, reason: StaticString) {
-    guard c.pointee.response == .head else { return abort(c, resets: true) }
+    guard c.pointee.response == .head, c.pointee.upstream.pending == 0 else { return abort(c, resets: true) }
     failUpstream(c, status: status, reason: reason)
   }
 }
