@@ -119,7 +119,7 @@ final class Worker {
     let isEmpty = connections.first == nil && parked.isEmpty
     var next = isEmpty ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
     if !isEmpty && nextSweep == .max {
-      nextSweep = now &+ shared.timeouts.granularity.nanoseconds
+      nextSweep = now.later(by: shared.timeouts.granularity.nanoseconds)
       next = nextSweep
     }
     if let deadline = log.deadline { next = min(next, deadline) }
@@ -136,7 +136,7 @@ final class Worker {
     }
     sweep()
     let isIdle = connections.first == nil && parked.isEmpty && resumeAcceptAt == 0
-    nextSweep = isIdle ? .max : now &+ shared.timeouts.granularity.nanoseconds
+    nextSweep = isIdle ? .max : now.later(by: shared.timeouts.granularity.nanoseconds)
   }
 
   private func dispatch(_ event: epoll_event) {
@@ -284,7 +284,7 @@ final class Worker {
   private func drain() {
     if !isDraining {
       isDraining = true
-      drainEnd = now &+ shared.drain.nanoseconds
+      drainEnd = now.later(by: shared.drain.nanoseconds)
       stopAccepting()
       parked.endAll()
       forEachConnection { c in

@@ -62,7 +62,7 @@ extension Worker {
     c.pointee.isReplayable =
       c.pointee.upstreamRequests > 0 && head.isIdempotent && framing == .none && canRewind(c, connection)
     c.pointee.upstreamRequests &+= 1
-    if !c.pointee.isConnected { connection.deadlines.connect = now &+ cluster.connectTimeout.nanoseconds }
+    if !c.pointee.isConnected { connection.deadlines.connect = now.later(by: cluster.connectTimeout.nanoseconds) }
     if let idle = connection.retry?.policy.perTryIdleTimeout { connection.deadlines.attemptIdle = idle.nanoseconds }
     if framing == .none { requestEnded(c) } else { setTimer(c, connection) }
   }
@@ -86,10 +86,10 @@ extension Worker {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
     if connection.deadlines.route == 0, connection.timeout > 0 {
-      connection.deadlines.route = now &+ connection.timeout
+      connection.deadlines.route = now.later(by: connection.timeout)
     }
     if c.pointee.response == .head, let limit = connection.retry?.policy.perTryTimeout, limit > .zero {
-      connection.deadlines.attempt = now &+ limit.nanoseconds
+      connection.deadlines.attempt = now.later(by: limit.nanoseconds)
     }
     setTimer(c, connection)
   }

@@ -113,7 +113,7 @@ extension Worker {
     connection.timeout = action.timeout.nanoseconds
     if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
-      connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
+      connection.deadlines.request = now.later(by: listener.manager.requestTimeout.nanoseconds)
     }
     if let retry = choice.retry {
       connection.retry = retry

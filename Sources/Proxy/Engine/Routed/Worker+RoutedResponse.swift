@@ -76,7 +76,7 @@ extension Worker {
     c.pointee.response = .head
     connection.deadlines.endAttempt()
     let random = routing?.random() ?? 0
-    connection.deadlines.resume = now &+ retry.delay(before: connection.retries, random: random).nanoseconds
+    connection.deadlines.resume = now.later(by: retry.delay(before: connection.retries, random: random).nanoseconds)
     setTimer(c, connection)
   }
 

@@ -21,7 +21,7 @@ extension Worker {
   private func expire(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     let deadlines = connection.deadlines
     func isDue(_ deadline: UInt64) -> Bool { RoutedDeadlines.isDue(deadline, now) }
-    func isIdle(for duration: UInt64) -> Bool { duration != 0 && isDue(c.pointee.activeAt &+ duration) }
+    func isIdle(for duration: UInt64) -> Bool { duration != 0 && isDue(c.pointee.activeAt.later(by: duration)) }
     if isDue(deadlines.route) {
       counters.timeouts.add()
       connection.cluster?.metrics.timedOut()
