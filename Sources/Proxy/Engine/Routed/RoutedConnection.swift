@@ -99,7 +99,7 @@ final class RoutedConnection {
   /// Counts an attempt that is followed by another one.
   func noteRetry() {
     retries += 1
-    if let server { tried.append(server) }
+    if let server, !tried.contains(server) { tried.append(server) }
   }
 
   var hasRetries: Bool {
