@@ -52,6 +52,10 @@ public enum BackendVerdict: Hashable, Sendable {
   /// By the rule of this number (0: no rule allows it), for Hubble's drop reason, at the client's side or the backend's.
   case denied(rule: UInt32, reason: UInt16, isEgress: Bool)
 
+  /// Nobody is behind the address but others.
+  static let unreachable = BackendVerdict.denied(
+    rule: 0, reason: UInt16(MARTLET_DROP_STALE_OR_UNROUTABLE_IP.rawValue), isEgress: true)
+
   /// Where nothing could be asked, nothing is let through.
   static let unknown = BackendVerdict.denied(
     rule: 0, reason: UInt16(MARTLET_DROP_NO_POLICY_CONFIGURATION.rawValue), isEgress: true)

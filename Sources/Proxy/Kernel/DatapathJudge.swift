@@ -65,6 +65,8 @@ public final class DatapathJudge: BackendJudge {
     // Before the policy is read, as what is found is said to be of this revision.
     let revision = revision()
     guard let maps = openedMaps, let ends = try? maps.ends(client.address, server) else { return .unknown }
+    guard let isService = try? ends.receiver == nil && maps.isService(server) else { return .unknown }
+    if isService { return .unreachable }
     let parties = ends.parties(0)
     let policy = ConnectionPolicy(
       proxyRules: 0, sourceIdentity: parties.client.identity, destinationIdentity: parties.server.identity,
