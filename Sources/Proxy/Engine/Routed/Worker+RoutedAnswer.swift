@@ -31,6 +31,7 @@ extension Worker {
   }
 
   private func instead(_ c: ConnectionPointer, _ write: () -> Void) {
+    if routed(c)?.server == nil { counters.answered.add() }
     if passOver(c) { c.pointee.closesAfter = true }
     write()
     c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard
