@@ -107,13 +107,14 @@ let package = Package(
         "CNI", "CLinux", "Clocks", "Files", "Netlink", "Addressing", "JSON", "KubernetesAPI", "NodeAPI", "Threads",
         logging,
       ]),
-    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Threads"]),
+    target("LoadGenerator", ["CLinux", "Addressing", "JSON", "Netlink", "Threads"]),
 
     // Floor 5: composition.
     target(
       "Agent",
       [
-        "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI", "KernelABI",
+        "Balancing", "Datapath", "Policy", "Services", "Routing", "Identity", "Flows", "Proxy", "CMartletABI",
+        "KernelABI",
         "NodeAPI",
         "KubernetesAPI", "ProxyRules", "CNI", "Netlink", "BPF", "NodeMetrics", "Addressing", "CLinux", "Clocks",
         "Files",

@@ -54,7 +54,7 @@ public final class Agent: Sendable {
   let repairs: DatapathRepairs
   /// Programs at the socket that were in order once.
   let healthySocketHooks = Mutex<Set<String>>([])
-  private let reporter: PolicyStatusReporter
+  private let reporter: ObjectStatusReporter
 
   /// Loads the datapath; throws when this host can not run it, saying what is missing.
   public init(configuration: AgentConfiguration, logger: Logger) throws {
@@ -69,7 +69,7 @@ public final class Agent: Sendable {
     identities = IdentityService(api: client, logger: logger)
     let events = EventRecorder(api: client, nodeName: configuration.nodeName, logger: logger)
     self.events = events
-    let reporter = PolicyStatusReporter(api: client, events: events, logger: logger)
+    let reporter = ObjectStatusReporter(api: client, events: events, logger: logger)
     self.reporter = reporter
     policy = PolicyController(
       datapath: datapath, directory: directory, state: configuration.directory, devices: configuration.devices,
@@ -136,14 +136,8 @@ public final class Agent: Sendable {
 
     // Nothing is enforced anew before all of it is known: until then the kernel keeps what it has.
     var snapshot = PolicySnapshot()
-    let clusterIdentities = await first(known)
-    await identities.replace(clusterIdentities)
-    for identity in clusterIdentities {
-      let labels = IdentityLabels(sourced: identity.securityLabels)
-      let number = NumericIdentity(rawValue: identity.identity)
-      snapshot.identities[number] = IdentityDetails(labels: labels)
-      directory.setLabels(number, labels)
-    }
+    await identities.replace(await first(known))
+    snapshot.identities = await identities.labels.mapValues { IdentityDetails(labels: $0) }
     let labels = await first(namespaces).reduce(into: [:]) { $0[$1.metadata.name] = $1.metadata.labels }
     let adopted = try await endpoints.adopt(pods: await first(pods), namespaces: labels)
     snapshot.identities.merge(adopted.changedIdentities) { $1 }

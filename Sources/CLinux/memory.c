@@ -13,6 +13,9 @@ static int release_segments(struct dl_phdr_info *object, size_t size, void *rele
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 
 	(void)size;
+	/* The executable has no name, the kernel's own code one that is no path. */
+	if (object->dlpi_name[0] && object->dlpi_name[0] != '/')
+		return 0;
 	for (int i = 0; i < object->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
 		uintptr_t start = object->dlpi_addr + segment->p_vaddr;
@@ -27,8 +30,7 @@ static int release_segments(struct dl_phdr_info *object, size_t size, void *rele
 		if (start < end && !madvise((void *)start, end - start, MADV_DONTNEED))
 			*(size_t *)released += end - start;
 	}
-	/* The first object is the executable. */
-	return 1;
+	return 0;
 }
 
 size_t clinux_release_code(void)

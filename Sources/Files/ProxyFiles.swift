@@ -14,6 +14,8 @@ public struct ProxyFiles: Hashable, Sendable {
   public var generation: String { folder + "/generation" }
   /// Where the agent writes a file for each listener that routes: its number and `.json`.
   public var listeners: String { folder + "/listeners" }
+  /// The number that a listener was given last, by the agent for the next one.
+  public var listenerNumber: String { folder + "/listener-number" }
   public func listener(_ number: UInt32) -> String { "\(listeners)/\(number).json" }
   /// The name of `endpoints` in the folder.
   public static let endpointsName = "endpoints.json"

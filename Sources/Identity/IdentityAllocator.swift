@@ -7,7 +7,8 @@ public struct IdentitiesExhausted: Error, Hashable, Sendable, CustomStringConver
 /// The numbers 256-65535 of sets of pod labels: those that are known to be given, and those reserved while they are being
 /// made known. A reserved number is nobody's yet, so nobody is told of it.
 public struct IdentityAllocator: Sendable {
-  private var labels: [NumericIdentity: IdentityLabels] = [:]
+  /// All that are known.
+  public private(set) var labels: [NumericIdentity: IdentityLabels] = [:]
   private var numbers: [IdentityLabels: NumericIdentity] = [:]
   /// All numbers of labels that have several.
   private var shared: [IdentityLabels: Set<NumericIdentity>] = [:]

@@ -58,6 +58,8 @@ private struct JSONParser {
   var skipped: [Range<Int>] = []
   var position = 0
   var depth = 0
+  /// Members of the objects that are being read, so that a dictionary is made when its size is known.
+  var members: [(key: String, start: Int, value: JSONValue)] = []
 
   static let maximumDepth = 512
 
@@ -115,12 +117,12 @@ private struct JSONParser {
   }
 
   mutating func object() throws(JSONError) -> JSONValue {
-    var members: [String: JSONValue] = [:]
+    let first = members.count
     position += 1
     skipSpace()
     if current == UInt8(ascii: "}") {
       position += 1
-      return .object(members)
+      return .object([:])
     }
     while true {
       skipSpace()
@@ -131,18 +133,28 @@ private struct JSONParser {
       guard current == UInt8(ascii: ":") else { throw error("expected ':'") }
       position += 1
       let member = try skippedKeys.contains(key) ? skip() : value()
-      guard members.updateValue(member, forKey: key) == nil else {
-        throw JSONError(message: "duplicate key \"\(key)\"", offset: start)
-      }
+      members.append((key, start, member))
       skipSpace()
       switch current {
       case UInt8(ascii: ","): position += 1
       case UInt8(ascii: "}"):
         position += 1
-        return .object(members)
+        return .object(try dictionary(from: first))
       default: throw error("expected ',' or '}'")
       }
     }
+  }
+
+  /// Of the members from `first` on, which it takes.
+  mutating func dictionary(from first: Int) throws(JSONError) -> [String: JSONValue] {
+    var dictionary = [String: JSONValue](minimumCapacity: members.count - first)
+    for (key, start, value) in members[first...] {
+      guard dictionary.updateValue(value, forKey: key) == nil else {
+        throw JSONError(message: "duplicate key \"\(key)\"", offset: start)
+      }
+    }
+    members.removeSubrange(first...)
+    return dictionary
   }
 
   mutating func skip() throws(JSONError) -> JSONValue {
@@ -178,10 +190,15 @@ private struct JSONParser {
   mutating func string() throws(JSONError) -> String {
     position += 1
     let start = position
-    while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 { position += 1 }
+    var all: UInt8 = 0
+    while let byte = current, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\"), byte >= 0x20 {
+      all |= byte
+      position += 1
+    }
     if current == UInt8(ascii: "\"") {
       defer { position += 1 }
-      return try text(bytes[start..<position])
+      let found = UnsafeBufferPointer(rebasing: bytes[start..<position])
+      return all < 0x80 ? String(decoding: found, as: UTF8.self) : try text(found)
     }
     var unescaped = Array(bytes[start..<position])
     while let byte = current {

@@ -29,7 +29,8 @@ private struct JSONWriter {
     case .array(let elements):
       list(open: "[", close: "]", elements) { writer, element in writer.write(element) }
     case .object(let members):
-      list(open: "{", close: "}", members.sorted { $0.key < $1.key }) { writer, member in
+      let sorted = members.count < 2 ? Array(members) : members.sorted { $0.key < $1.key }
+      list(open: "{", close: "}", sorted) { writer, member in
         writer.write(member.key)
         writer.append(writer.pretty ? ": " : ":")
         writer.write(member.value)
@@ -62,6 +63,18 @@ private struct JSONWriter {
 
   mutating func write(_ string: String) {
     output.append(UInt8(ascii: "\""))
+    let isPlain = string.utf8.withContiguousStorageIfAvailable { bytes in
+      guard !bytes.contains(where: { $0 < 0x20 || $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) else {
+        return false
+      }
+      output.append(contentsOf: bytes)
+      return true
+    }
+    if isPlain != true { writeEscaped(string) }
+    output.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func writeEscaped(_ string: String) {
     for byte in string.utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")
@@ -73,6 +86,5 @@ private struct JSONWriter {
       default: output.append(byte)
       }
     }
-    output.append(UInt8(ascii: "\""))
   }
 }

@@ -41,28 +41,11 @@ public final class BenchServer {
       kept = Array("\(head)\r\n".utf8) + body
       last = Array("\(head)Connection: close\r\n\r\n".utf8) + body
     }
-    listener = socket(
-      AF_INET6, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    listener = try LoadSocket.listen(port, flags: Int32(SOCK_NONBLOCK.rawValue))
+    self.port = LoadSocket.port(of: listener)
     epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-    var on: Int32 = 1
-    var off: Int32 = 0
-    let size = socklen_t(MemoryLayout<Int32>.size)
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, size)
-    setsockopt(listener, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &off, size)
-    var address = sockaddr_in6()
-    address.sin6_family = sa_family_t(AF_INET6)
-    address.sin6_port = port.bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
-    let descriptor = listener
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-        bind(descriptor, pointer, length) == 0 && listen(descriptor, 1024) == 0
-          && getsockname(descriptor, pointer, &length) == 0
-      }
-    }
-    self.port = UInt16(bigEndian: address.sin6_port)
-    guard bound, epoll >= 0, watch(listener) else {
-      throw LoadError("can not listen on port \(port): \(String(cString: strerror(errno)))")
+    guard epoll >= 0, watch(listener) else {
+      throw LoadError("can not wait for connections: \(String(cString: strerror(errno)))")
     }
   }
 

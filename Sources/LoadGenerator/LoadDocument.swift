@@ -59,7 +59,7 @@ public struct LoadDocument: Sendable {
     }
   }
 
-  private static func histogram(_ histogram: LatencyHistogram, hasBuckets: Bool = false) -> JSONValue {
+  static func histogram(_ histogram: LatencyHistogram, hasBuckets: Bool = false) -> JSONValue {
     func seconds(_ nanoseconds: Double) -> JSONValue { .number(nanoseconds / 1e9) }
     var members: [String: JSONValue] = [
       "Count": .integer(Int64(histogram.count)),

@@ -95,15 +95,10 @@ public struct LoadTarget: Hashable, Sendable {
       var on: Int32 = 1
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }
-    // sockaddr_in and sockaddr_in6: family, port, then 4 bytes of address, or 4 of flow and 16 of address.
-    var storage = sockaddr_storage()
-    storage.ss_family = sa_family_t(address.isIPv4 ? AF_INET : AF_INET6)
-    let size = address.isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
+    var (storage, size) = socketAddress
     let result = withUnsafeMutableBytes(of: &storage) { bytes -> Int32 in
-      bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
-      for (index, byte) in address.familyBytes.enumerated() { bytes[(address.isIPv4 ? 4 : 8) + index] = byte }
       guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return -1 }
-      return Glibc.connect(descriptor, pointer, socklen_t(size))
+      return Glibc.connect(descriptor, pointer, size)
     }
     guard result == 0 || errno == EINPROGRESS else {
       let code = errno
@@ -111,5 +106,15 @@ public struct LoadTarget: Hashable, Sendable {
       return -code
     }
     return descriptor
+  }
+  /// A sockaddr_in or sockaddr_in6: family, port, then 4 bytes of address, or 4 of flow and 16 of address.
+  var socketAddress: (sockaddr_storage, socklen_t) {
+    var storage = sockaddr_storage()
+    storage.ss_family = sa_family_t(address.isIPv4 ? AF_INET : AF_INET6)
+    withUnsafeMutableBytes(of: &storage) { bytes in
+      bytes.storeBytes(of: port.bigEndian, toByteOffset: 2, as: UInt16.self)
+      for (index, byte) in address.familyBytes.enumerated() { bytes[(address.isIPv4 ? 4 : 8) + index] = byte }
+    }
+    return (storage, socklen_t(address.isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size))
   }
 }

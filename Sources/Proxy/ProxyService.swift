@@ -63,12 +63,14 @@ public struct ProxyService: Sendable {
     let server = ProxyServer(
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
       routes: routes, judge: judge, dns: dns, tls: tls, options: options)
-    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger)
+    let memory = MemoryRelease()
+    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger) { memory.note() }
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
       // The agent may have made the datapath anew.
       reopen(resolver)
       judge.reopen()
       register(listeners)
+      memory.note()
     }
     watch.load()
     routeWatch.load()
@@ -77,6 +79,7 @@ public struct ProxyService: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await routeWatch.run() }
+      group.addTask { await memory.run() }
       group.addTask { try await server.run() }
       group.addTask { try await dns.run() }
       group.addTask { try await tls.run() }

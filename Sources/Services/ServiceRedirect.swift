@@ -2,7 +2,7 @@
 public struct ServiceRedirect: Hashable, Sendable {
   /// The Service's ports; empty for all of them.
   public let ports: Set<UInt16>
-  /// The proxy's number of it; not 0.
+  /// The proxy's number of it; 0: nobody's, so the ports are balanced by the kernel.
   public let listener: UInt32
 
   public init(ports: Set<UInt16> = [], listener: UInt32) {

@@ -45,7 +45,7 @@ struct ServiceSpec: Sendable {
   init(_ service: Service, _ settings: ServiceSettings) {
     name = ServiceName(service.metadata)
     type = service.type
-    created = service.raw[path: "metadata", "creationTimestamp"]?.stringValue ?? "~"
+    created = service.metadata.creationTimestamp ?? "~"
     algorithm = settings.algorithm
     affinity = service.affinityTimeout ?? 0
     isInternalLocal = service.internalTrafficPolicy == .local

@@ -136,7 +136,7 @@ import Testing
     var first = Self.book([try Self.object("a")])
     let before = first.routes()
     let versions = first.takeTouched().values.compactMap { $0 }
-    let kept = try versions.map { try EnvoyConfig(document: JSONValue(parsing: $0.document.serialized())) }
+    let kept = try versions.map { try EnvoyConfig(document: JSONValue(parsing: $0.document)) }
     #expect(kept == versions && versions.count == 1)
     var second = EnvoyConfigBook(numbers: first.numbers, earlier: kept)
     let bad = try Self.object("a", resources: [])
@@ -192,9 +192,16 @@ import Testing
       [1: .init(reason: "why", generation: generation)]
     }
     var routes = book.routes(ListeningAnswer(rejected: refusal(of: file.generation)))
-    #expect(routes.redirects.isEmpty && routes.files.count == 1)
+    #expect(routes.redirects == [Self.web: [ServiceRedirect(listener: 0)]] && routes.files.count == 1)
     #expect(routes.status[Self.key("a")]?.state == .rejected)
     #expect(Self.issues(routes.status[Self.key("a")]) == ["spec.resources: refused by the proxy: why"])
+    // Nor does a younger object get the port, whose status says that it is the other's.
+    var both = Self.book([
+      try Self.object("a"), try Self.object("b", created: "2026-01-02T00:00:00Z"),
+    ])
+    let number = try #require(both.routes().files.values.first { $0.id.object == Self.key("a") }?.number)
+    let refused = both.routes(ListeningAnswer(rejected: [number: .init(reason: "why", generation: nil)]))
+    #expect(refused.redirects[Self.web]?.first == ServiceRedirect(listener: 0))
     // It serves an older version.
     routes = book.routes(ListeningAnswer(listeners: [1: "old"], rejected: refusal(of: nil)))
     #expect(routes.redirects.count == 1 && routes.status[Self.key("a")]?.state == .rejected)
@@ -229,6 +236,35 @@ import Testing
     #expect(book.numbers.count == 1)
     book.apply(Self.told(try Self.object("d", services: #"[{"name":"z"}]"#)))
     #expect(book.routes().files.keys.contains(3), "not the one that was given back")
+    // Nor by the next agent, for whose time connections may still know it.
+    var another = EnvoyConfigBook(numbers: [:], lastNumber: book.lastNumber)
+    another.apply(Self.told(try Self.object("e")))
+    #expect(Array(another.routes().files.keys) == [4])
+  }
+
+  /// The proxy can not be told: no traffic is led to what it does not know.
+  @Test func whatTheProxyCanNotBeToldIsNotInForce() throws {
+    var book = Self.book([try Self.object("a")])
+    _ = book.routes()
+    var routes = book.routes(untold: [1: "disk full"])
+    #expect(routes.redirects == [Self.web: [ServiceRedirect(listener: 0)]])
+    #expect(Self.issues(routes.status[Self.key("a")]) == ["spec.resources: the proxy can not be told: disk full"])
+    routes = book.routes(ListeningAnswer(listeners: [1: "old"]), untold: [1: "disk full"])
+    #expect(routes.redirects == [Self.web: [ServiceRedirect(listener: 1)]])
+    #expect(routes.status[Self.key("a")]?.state == .rejected)
+  }
+
+  @Test func endpointsOfOthersServicesAreRefused() throws {
+    let cluster = #"""
+      {"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"c","type":"EDS",
+       "eds_cluster_config":{"service_name":"kube-system/dns"}}
+      """#
+    var book = Self.book([try Self.object("a", resources: [Self.listener("l", to: "c"), cluster])])
+    #expect(
+      Self.issues(book.routes().status[Self.key("a")]) == [
+        #"spec.resources[1]: endpoints of "kube-system/dns": neither a ClusterLoadAssignment of the resources "#
+          + "nor a service of the object"
+      ])
   }
 
   @Test func aClusterThatAHeaderNamesMayBeAnyOfThem() throws {

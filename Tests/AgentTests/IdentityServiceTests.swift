@@ -12,15 +12,19 @@ import Testing
 
   private var service: IdentityService { IdentityService(api: api, logger: Logger(label: "test")) }
 
-  private func object(_ number: UInt32, _ labels: IdentityLabels, marked: Bool = false) throws -> CiliumIdentity {
-    try CiliumIdentity([
+  private func document(_ number: UInt32, _ labels: IdentityLabels, marked: Bool = false) -> JSONValue {
+    [
       "apiVersion": "cilium.io/v2", "kind": "CiliumIdentity",
       "metadata": [
         "name": .string(String(number)),
         "annotations": marked ? [CiliumIdentity.unusedSince: "2026-01-01T00:00:00Z"] : [:],
       ],
       "security-labels": .object(labels.sourced.mapValues(JSONValue.string)),
-    ])
+    ]
+  }
+
+  private func object(_ number: UInt32, _ labels: IdentityLabels, marked: Bool = false) throws -> CiliumIdentity {
+    try CiliumIdentity(document(number, labels, marked: marked))
   }
 
   private func stored(_ number: NumericIdentity) -> JSONValue? {
@@ -66,15 +70,15 @@ import Testing
   }
 
   @Test func theFirstOfTwoCreatorsWins() async throws {
-    api.put(CiliumIdentity.resource, try object(256, IdentityLabels(podLabels: ["app": "db"], namespace: "a")).raw)
-    api.put(CiliumIdentity.resource, try object(300, labels).raw)
+    api.put(CiliumIdentity.resource, document(256, IdentityLabels(podLabels: ["app": "db"], namespace: "a")))
+    api.put(CiliumIdentity.resource, document(300, labels))
     #expect(try await service.identity(of: labels).rawValue == 300)
   }
 
   @Test func takingAMarkedIdentityRemovesTheMark() async throws {
     let service = service
     let marked = try object(256, labels, marked: true)
-    api.put(CiliumIdentity.resource, marked.raw)
+    api.put(CiliumIdentity.resource, document(256, labels, marked: true))
     await service.replace([marked])
     let version = stored(marked.number)?[path: "metadata", "resourceVersion"]?.stringValue
     #expect(try await service.identity(of: labels).rawValue == 256)

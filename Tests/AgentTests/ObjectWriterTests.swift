@@ -89,7 +89,7 @@ import Testing
     api.put(CiliumNetworkPolicy.resource, object)
     let gate = Gate()
     api.before { (verb, _) async throws(KubernetesError) in if verb == "patch" { await gate.pass() } }
-    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    let reporter = ObjectStatusReporter(api: api, backoff: fast, logger: logger)
     reporter.report([key: PolicyObjectStatus(state: .rejected, issues: [])])
     await gate.visited()
     // Somebody writes between the reader's get and its patch, and the outcome changes.
@@ -108,7 +108,7 @@ import Testing
     api.put(
       CiliumEnvoyConfig.resource,
       ["apiVersion": "cilium.io/v2", "kind": "CiliumEnvoyConfig", "metadata": ["name": "p", "namespace": "default"]])
-    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    let reporter = ObjectStatusReporter(api: api, backoff: fast, logger: logger)
     func told(_ status: PolicyObjectStatus) async -> [String?] {
       reporter.report([key: status])
       #expect(await eventually { reporter.isIdle })
@@ -155,7 +155,7 @@ import Testing
       [
         "apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": ["name": "p", "namespace": "default"],
       ])
-    let reporter = PolicyStatusReporter(api: api, backoff: fast, logger: logger)
+    let reporter = ObjectStatusReporter(api: api, backoff: fast, logger: logger)
     for (status, expected, message) in Self.outcomes {
       reporter.report([key: status])
       #expect(await eventually { reporter.isIdle })
@@ -174,7 +174,7 @@ import Testing
         "metadata": ["name": "p", "namespace": "default", "uid": "u1"],
       ])
     let events = EventRecorder(api: api, nodeName: "node", logger: logger)
-    let reporter = PolicyStatusReporter(api: api, events: events, backoff: fast, logger: logger)
+    let reporter = ObjectStatusReporter(api: api, events: events, backoff: fast, logger: logger)
     for isAudited in [false, true, false, false] {
       reporter.report([key: PolicyObjectStatus(state: .accepted, isAudited: isAudited)])
       #expect(await eventually { reporter.isIdle })
@@ -218,7 +218,7 @@ import Testing
         "metadata": ["name": "p", "namespace": "default", "uid": "u1"],
       ])
     let events = EventRecorder(api: api, nodeName: "node", logger: logger)
-    let reporter = PolicyStatusReporter(api: api, events: events, backoff: fast, logger: logger)
+    let reporter = ObjectStatusReporter(api: api, events: events, backoff: fast, logger: logger)
     let issue = PolicyIssue(path: "spec.egress[0]", message: "is not enforced")
     for state in [PolicyObjectStatus.State.accepted, .partial, .partial] {
       reporter.report([key: PolicyObjectStatus(state: state, issues: state == .accepted ? [] : [issue])])

@@ -165,6 +165,18 @@ import Testing
     #expect(error?.code == 410 && error?.reason == "Expired")
   }
 
+  /// However few they are, many versions of a large object do not fill the memory.
+  @Test func largeOldVersionsAreGone() throws {
+    let store = try Store(path: nil, historyBytes: 100_000) { _ in [] }
+    let large = String(repeating: "x", count: 20_000)
+    let versions = try (0..<20).map { try put(store, "a", labels: ["x": .string("\($0)\(large)")]) }
+    func watch(_ version: UInt64) throws {
+      _ = try store.watch("things", ObjectFilter(), after: version, bookmarks: false, timeout: .seconds(1))
+    }
+    #expect(throws: APIStatus.self) { try watch(versions[10]) }
+    try watch(versions[17])
+  }
+
   @Test func watchesEndInTime() async throws {
     let store = try makeStore()
     let events = store.watchFromNow("things", ObjectFilter(), bookmarks: false, timeout: .milliseconds(1)).events

@@ -22,10 +22,11 @@ extension EndpointManager {
 
   /// Identities that came and went, in that order. Policy learns of those that only other nodes use.
   func identitiesChanged(_ deltas: [ReflectorDelta<CiliumIdentity>]) async {
+    var labels: [NumericIdentity: IdentityLabels] = [:]
     for delta in deltas {
       switch delta {
       case .replaced: break
-      case .applied(let object): await identities.insert(object)
+      case .applied(let object): labels[object.number] = await identities.insert(object)
       case .deleted(let key): if let number = NumericIdentity(objectName: key.name) { await identities.remove(number) }
       case .invalid(let key, _, let error): logger.error("\(key) can not be read: \(error)")
       }
@@ -34,7 +35,7 @@ extension EndpointManager {
     var change = PolicyDelta()
     for delta in deltas {
       switch delta {
-      case .applied(let object): applied(object, &change)
+      case .applied(let object): applied(object, labels[object.number] ?? IdentityLabels([]), &change)
       case .deleted(let key): deleted(key.name, &change)
       case .replaced, .invalid: break
       }
@@ -43,15 +44,15 @@ extension EndpointManager {
   }
 
   /// Those of this node's endpoints are known already.
-  private func applied(_ object: CiliumIdentity, _ change: inout PolicyDelta) {
+  private func applied(_ object: CiliumIdentity, _ labels: IdentityLabels, _ change: inout PolicyDelta) {
     let number = object.number
     guard isUsed(number) else {
       change.removedIdentities.remove(number)
-      change.changedIdentities[number] = IdentityDetails(labels: object.identityLabels)
+      change.changedIdentities[number] = IdentityDetails(labels: labels)
       return
     }
     // Used, though it is marked as unused or stands for other labels: its endpoints must say so, or take another one.
-    let isForeign = endpoints.values.contains { $0.identity == number && $0.labels != object.identityLabels }
+    let isForeign = endpoints.values.contains { $0.identity == number && $0.labels != labels }
     if isForeign || object.isMarkedUnused { unsettle(number) }
   }
 

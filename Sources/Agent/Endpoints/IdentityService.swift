@@ -30,15 +30,21 @@ actor IdentityService {
     marked = Set(identities.filter(\.isMarkedUnused).map(\.number))
   }
 
-  func insert(_ identity: CiliumIdentity) {
-    allocator.insert(identity.number, identity.identityLabels)
+  /// Returns the labels that it stands for.
+  func insert(_ identity: CiliumIdentity) -> IdentityLabels {
+    let labels = identity.identityLabels
+    allocator.insert(identity.number, labels)
     if identity.isMarkedUnused { marked.insert(identity.number) } else { marked.remove(identity.number) }
+    return labels
   }
 
   func remove(_ identity: NumericIdentity) {
     allocator.remove(identity)
     marked.remove(identity)
   }
+
+  /// All that are known.
+  var labels: [NumericIdentity: IdentityLabels] { allocator.labels }
 
   func labels(of identity: NumericIdentity) -> IdentityLabels? { allocator[identity] }
 
@@ -115,7 +121,7 @@ actor IdentityService {
 
 extension CiliumIdentity {
   var number: NumericIdentity { NumericIdentity(rawValue: identity) }
-  var identityLabels: IdentityLabels { IdentityLabels(sourced: securityLabels) }
+  fileprivate var identityLabels: IdentityLabels { IdentityLabels(sourced: securityLabels) }
 }
 
 struct IdentityError: Error, CustomStringConvertible {

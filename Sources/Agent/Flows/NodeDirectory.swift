@@ -13,7 +13,9 @@ final class NodeDirectory: FlowResolver {
     var owners: [IPAddress: (id: UInt32, namespace: String, pod: String)] = [:]
     /// Ids of endpoints that have gone, oldest first.
     var retired: [UInt32] = []
-    var labels: [UInt32: [String]] = [:]
+    var labels: [UInt32: IdentityLabels] = [:]
+    /// As flows have them; of the identities that there were flows of.
+    var texts: [UInt32: [String]] = [:]
     /// Identities that have gone, and in which order.
     var gone: Set<UInt32> = []
     var goneInOrder: [UInt32] = []
@@ -35,7 +37,14 @@ final class NodeDirectory: FlowResolver {
   }
 
   func endpoint(id: UInt32) -> (namespace: String, pod: String)? { state.withLock { $0.endpoints[id] } }
-  func labels(identity: UInt32) -> [String] { state.withLock { $0.labels[identity] ?? [] } }
+  func labels(identity: UInt32) -> [String] {
+    state.withLock { state in
+      if let texts = state.texts[identity] { return texts }
+      guard let texts = state.labels[identity]?.labels.map(\.description) else { return [] }
+      state.texts[identity] = texts
+      return texts
+    }
+  }
   func owner(address: IPAddress) -> (namespace: String, pod: String)? {
     state.withLock { state in state.owners[address].map { ($0.namespace, $0.pod) } }
   }
@@ -73,7 +82,8 @@ final class NodeDirectory: FlowResolver {
 
   func setLabels(_ identity: NumericIdentity, _ labels: IdentityLabels?) {
     state.withLock { state in
-      state.labels[identity.rawValue] = labels?.labels.map(\.description)
+      state.labels[identity.rawValue] = labels
+      state.texts[identity.rawValue] = nil
       state.gone.remove(identity.rawValue)
     }
   }
@@ -85,7 +95,10 @@ final class NodeDirectory: FlowResolver {
       state.goneInOrder.append(identity.rawValue)
       guard state.goneInOrder.count > 2 * NodeDirectory.rememberedIdentities else { return }
       for identity in state.goneInOrder.prefix(NodeDirectory.rememberedIdentities)
-      where state.gone.remove(identity) != nil { state.labels[identity] = nil }
+      where state.gone.remove(identity) != nil {
+        state.labels[identity] = nil
+        state.texts[identity] = nil
+      }
       state.goneInOrder.removeFirst(NodeDirectory.rememberedIdentities)
     }
   }

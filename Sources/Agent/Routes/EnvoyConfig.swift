@@ -5,7 +5,7 @@ import Routing
 import Services
 
 /// A CiliumEnvoyConfig or CiliumClusterwideEnvoyConfig that can be followed as it is written.
-struct EnvoyConfig: Hashable, Sendable {
+struct EnvoyConfig: Sendable {
   /// A service whose traffic goes to one of the listeners.
   struct Claim: Hashable, Sendable {
     let service: ServiceName
@@ -22,19 +22,28 @@ struct EnvoyConfig: Hashable, Sendable {
   let claims: [Claim]
   /// Those that clusters may name.
   let services: [ServiceName]
-  /// As written.
-  let resources: JSONValue
-  /// The object without what changes from write to write.
-  let document: JSONValue
+  /// The resources, and what is decoded of them.
+  let resources: ResourceTexts
+  /// The rest of the `spec`, as written.
+  let rest: JSONValue
   /// The clusters of services that the routes of each listener name, as ``RoutedClusters`` takes them.
   let clusters: [String: Set<String>]
 
   /// The listeners that traffic goes to, in the order of their names.
   var listeners: [String] { Set(claims.map(\.listener)).sorted() }
 
-  init(_ object: CiliumEnvoyConfig) throws(FieldError) { try self.init(object.key, object.spec, object.raw) }
-
-  init(_ object: CiliumClusterwideEnvoyConfig) throws(FieldError) { try self.init(object.key, object.spec, object.raw) }
+  /// The object without what changes from write to write, as JSON.
+  var document: [UInt8] {
+    var metadata: JSONValue = ["name": .string(key.name), "creationTimestamp": .string(created)]
+    if let namespace = key.namespace { metadata["namespace"] = .string(namespace) }
+    let rest = self.rest.objectValue ?? [:]
+    let spec = rest.sorted { $0.key < $1.key }.map { ($0.key, $0.value.serialized()) } + [("resources", resources.text)]
+    return JSONText.object([
+      ("apiVersion", JSONValue.string(CiliumEnvoyConfig.resource.apiVersion).serialized()),
+      ("kind", JSONValue.string(key.kind).serialized()), ("metadata", metadata.serialized()),
+      ("spec", JSONText.object(spec)),
+    ])
+  }
 
   /// From ``document``.
   init(document: JSONValue) throws(FieldError) {
@@ -45,18 +54,38 @@ struct EnvoyConfig: Hashable, Sendable {
     }
   }
 
-  private init(_ key: ObjectKey, _ spec: EnvoyConfigSpec, _ raw: JSONValue) throws(FieldError) {
-    let decoded = try EnvoyResources(JSONCursor(spec.resources.value, path: spec.resources.path))
-    self.key = key
-    created = raw[path: "metadata", "creationTimestamp"]?.stringValue ?? "~"
+  /// - Parameters:
+  ///   - text: the object's resources, where they are serialized already.
+  ///   - previous: the version until now; what of its resources has not changed is not decoded again.
+  init(
+    _ object: some EnvoyConfigObject, text: [UInt8]? = nil, reusing previous: EnvoyConfig? = nil
+  ) throws(FieldError) {
+    let text = text ?? object.spec.resources.value.serialized()
+    guard let previous else {
+      try self.init(object, EnvoyConfig.resources(object, text))
+      return
+    }
+    do throws(FieldError) {
+      try self.init(object, EnvoyConfig.resources(object, text, reusing: previous.resources))
+    } catch {
+      // What was taken over may have another path now, so the error is found out anew.
+      try self.init(object, EnvoyConfig.resources(object, text))
+    }
+  }
+
+  private static func resources(
+    _ object: some EnvoyConfigObject, _ text: [UInt8], reusing previous: ResourceTexts? = nil
+  ) throws(FieldError) -> ResourceTexts {
+    try ResourceTexts(text, in: text.indices, path: object.spec.resources.path, reusing: previous)
+  }
+
+  private init(_ object: some EnvoyConfigObject, _ resources: ResourceTexts) throws(FieldError) {
+    let (spec, decoded) = (object.spec, resources.resources)
+    key = object.key
+    created = object.metadata.creationTimestamp ?? "~"
     nodeSelector = spec.nodeSelector
-    resources = spec.resources.value
-    var metadata: JSONValue = ["name": .string(key.name), "creationTimestamp": .string(created)]
-    if let namespace = key.namespace { metadata["namespace"] = .string(namespace) }
-    document = [
-      "apiVersion": raw["apiVersion"] ?? .null, "kind": .string(key.kind), "metadata": metadata,
-      "spec": raw["spec"] ?? .null,
-    ]
+    self.resources = resources
+    rest = object.specWithoutResources
     services = Set(
       spec.services.map { ServiceName(namespace: $0.namespace, name: $0.name) }
         + spec.backendServices.map { ServiceName(namespace: $0.namespace, name: $0.name) }
@@ -102,7 +131,7 @@ struct EnvoyConfig: Hashable, Sendable {
       }
     }
     // A header may name any of them.
-    if routes.namesClustersByHeader {
+    if routes.virtualHosts.contains(where: { $0.routes.contains(where: \.takesNameFromRequest) }) {
       for service in services { found.insert("\(service):\(RoutedClusters.everyPort)") }
       for cluster in resources.clusters.values { add(cluster) }
     }
@@ -110,19 +139,17 @@ struct EnvoyConfig: Hashable, Sendable {
   }
 }
 
-extension RouteConfiguration {
-  /// Whether requests name their cluster in some route.
-  fileprivate var namesClustersByHeader: Bool {
-    virtualHosts.contains { host in
-      host.routes.contains { route in
-        guard case .forward(let action) = route.action else { return false }
-        return switch action.destination {
-        case .header: true
-        case .cluster: false
-        case .weighted(let weighted):
-          weighted.clusters.contains { if case .cluster = $0.name { false } else { true } }
-        }
-      }
-    }
+extension EnvoyConfig: Equatable {
+  static func == (left: EnvoyConfig, right: EnvoyConfig) -> Bool {
+    left.key == right.key && left.created == right.created && left.rest == right.rest
+      && left.resources.text == right.resources.text
+  }
+}
+
+extension EnvoyConfigObject {
+  var specWithoutResources: JSONValue {
+    var spec = raw["spec"] ?? [:]
+    spec["resources"] = nil
+    return spec
   }
 }

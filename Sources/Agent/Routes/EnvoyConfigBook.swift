@@ -17,8 +17,8 @@ struct EnvoyConfigBook: Sendable {
     var problem: PolicyIssue?
     /// Of `good`, by the listeners' names.
     var files: [String: ListenerDocument] = [:]
-    /// What the newest version of all asks for.
-    var spec: JSONValue?
+    /// What the newest version of all asks for: its resources, serialized, and the rest of its `spec`.
+    var asked: (resources: [UInt8], rest: JSONValue)?
   }
 
   private var entries: [ObjectKey: Entry] = [:]
@@ -29,41 +29,35 @@ struct EnvoyConfigBook: Sendable {
   private var labels: LabelSet
   /// The numbers of listeners, also of those that are gone, until they are forgotten.
   private(set) var numbers: [ListenerID: UInt32]
-  private var lastNumber: UInt32
+  /// The number that was given last.
+  private(set) var lastNumber: UInt32
 
   /// - Parameters:
   ///   - numbers: those that an earlier agent gave.
+  ///   - lastNumber: the one that it gave last.
   ///   - earlier: the last good version of each object that it followed.
-  init(labels: LabelSet = [:], numbers: [ListenerID: UInt32] = [:], earlier: [EnvoyConfig] = []) {
+  init(
+    labels: LabelSet = [:], numbers: [ListenerID: UInt32] = [:], lastNumber: UInt32 = 0, earlier: [EnvoyConfig] = []
+  ) {
     self.labels = labels
     self.earlier = Dictionary(earlier.map { ($0.key, $0) }) { $1 }
     self.numbers = numbers
-    lastNumber = numbers.values.max() ?? 0
+    self.lastNumber = max(lastNumber, numbers.values.max() ?? 0)
   }
 
   /// The labels of this node.
   mutating func setNode(_ labels: LabelSet) { self.labels = labels }
 
-  mutating func apply(_ delta: ReflectorDelta<CiliumEnvoyConfig>) {
-    apply(delta) { (object) throws(FieldError) in try EnvoyConfig(object) }
-  }
-
-  mutating func apply(_ delta: ReflectorDelta<CiliumClusterwideEnvoyConfig>) {
-    apply(delta) { (object) throws(FieldError) in try EnvoyConfig(object) }
-  }
-
-  private mutating func apply<Object>(
-    _ delta: ReflectorDelta<Object>, _ read: (Object) throws(FieldError) -> EnvoyConfig
-  ) {
+  mutating func apply<Object: EnvoyConfigObject>(_ delta: ReflectorDelta<Object>) {
     switch delta {
     case .replaced(let objects, let invalid):
       let kept = Set(objects.map(\.key)).union(invalid.map(\.key))
       for key in entries.keys where key.kind == Object.resource.kind && !kept.contains(key) { entries[key] = nil }
       touched.formUnion(earlier.keys.filter { $0.kind == Object.resource.kind })
-      for object in objects { set(object, read) }
+      for object in objects { set(object) }
       for object in invalid { reject(object.key, object.error) }
       earlier = earlier.filter { $0.key.kind != Object.resource.kind }
-    case .applied(let object): set(object, read)
+    case .applied(let object): set(object)
     case .deleted(let key):
       entries[key] = nil
       touched.insert(key)
@@ -71,14 +65,17 @@ struct EnvoyConfigBook: Sendable {
     }
   }
 
-  private mutating func set<Object: KubernetesObject>(
-    _ object: Object, _ read: (Object) throws(FieldError) -> EnvoyConfig
-  ) {
-    let spec = object.raw["spec"]
+  private mutating func set(_ object: some EnvoyConfigObject) {
+    let (text, rest) = (object.spec.resources.value.serialized(), object.specWithoutResources)
+    let entry = entries[object.key]
     // A change of its status alone.
-    if let spec, entries[object.key]?.spec == spec { return }
-    do throws(FieldError) { entries[object.key] = Entry(good: try read(object)) } catch { reject(object.key, error) }
-    entries[object.key]?.spec = spec
+    if let asked = entry?.asked, asked.resources == text, asked.rest == rest { return }
+    do throws(FieldError) {
+      entries[object.key] = Entry(good: try EnvoyConfig(object, text: text, reusing: entry?.good))
+    } catch {
+      reject(object.key, error)
+    }
+    entries[object.key]?.asked = (text, rest)
     touched.insert(object.key)
   }
 
@@ -86,7 +83,7 @@ struct EnvoyConfigBook: Sendable {
     touched.insert(key)
     var entry = entries[key] ?? Entry(good: earlier[key])
     entry.problem = PolicyIssue(path: error.path, message: error.message)
-    entry.spec = nil
+    entry.asked = nil
     entries[key] = entry
   }
 
@@ -98,8 +95,10 @@ struct EnvoyConfigBook: Sendable {
 
   /// What is to be done. Gives numbers to listeners that have none.
   ///
-  /// - Parameter answer: what the proxy says. A listener that it has refused, and serves in no older version, gets no traffic.
-  mutating func routes(_ answer: ListeningAnswer = ListeningAnswer()) -> RoutesInForce {
+  /// - Parameters:
+  ///   - answer: what the proxy says. A listener that it has refused, and serves in no older version, gets no traffic.
+  ///   - untold: why the proxy can not be told of a listener. The same holds for it.
+  mutating func routes(_ answer: ListeningAnswer = ListeningAnswer(), untold: [UInt32: String] = [:]) -> RoutesInForce {
     var result = RoutesInForce()
     var owners: [ServiceName: [(claim: EnvoyConfig.Claim, object: ObjectKey)]] = [:]
     for (key, entry) in entries where entry.good == nil {
@@ -119,7 +118,8 @@ struct EnvoyConfigBook: Sendable {
         let file = file(of: id, number, configuration)
         result.files[number] = file
         result.clusters[number] = configuration.clusters[name] ?? []
-        if let reason = answer.refusal(of: file) {
+        let refusal = answer.refusal(of: file).map { "refused by the proxy: \($0)" }
+        if let reason = untold[number].map({ "the proxy can not be told: \($0)" }) ?? refusal {
           outcome.refuse(reason, servesOld: answer.listeners[number] != nil)
           if answer.listeners[number] == nil { continue }
         }
@@ -132,9 +132,9 @@ struct EnvoyConfigBook: Sendable {
             PolicyIssue(path: claim.path, message: claim.lost(to: rival.claim, of: rival.object)))
         }
         owners[claim.service, default: []].append((claim, configuration.key))
-        if let number = served[claim.listener] {
-          result.redirects[claim.service, default: []].append(ServiceRedirect(ports: claim.ports, listener: number))
-        }
+        // A younger object does not get the ports of one that is not served.
+        result.redirects[claim.service, default: []].append(
+          ServiceRedirect(ports: claim.ports, listener: served[claim.listener] ?? 0))
       }
       result.status[configuration.key] = outcome.status
     }
@@ -163,7 +163,7 @@ struct EnvoyConfigBook: Sendable {
       issues.append(
         PolicyIssue(
           path: "spec.resources",
-          message: "refused by the proxy: \(reason)" + (servesOld ? "; \(Outcome.keepsServing)" : "")))
+          message: reason + (servesOld ? "; \(Outcome.keepsServing)" : "")))
     }
 
     var status: PolicyObjectStatus {

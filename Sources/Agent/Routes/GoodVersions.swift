@@ -22,6 +22,6 @@ struct GoodVersions {
     let path = "\(folder)/\(String(hash, radix: 16)).json"
     guard let version else { return try StateFiles.remove(path) }
     try StateFiles.makeDirectories(folder)
-    try StateFiles.write(version.document.serialized(), to: path)
+    try StateFiles.write(version.document, to: path)
   }
 }

@@ -1,3 +1,4 @@
+import Balancing
 import JSON
 import KubernetesAPI
 import Services
@@ -25,15 +26,17 @@ struct ListenerDocument: Hashable, Sendable {
     self.id = id
     var object: JSONValue = ["kind": .string(id.object.kind), "name": .string(id.object.name)]
     if let namespace = id.object.namespace { object["namespace"] = .string(namespace) }
-    var document: JSONValue = [
+    let head: JSONValue = [
       "number": .integer(Int64(number)), "object": object, "listener": .string(id.listener),
-      "services": .array(configuration.services.map { .string("\($0)") }), "resources": configuration.resources,
+      "services": .array(configuration.services.map { .string("\($0)") }),
       "claims": .array(configuration.claims.filter { $0.listener == id.listener }.map(\.json)),
     ]
-    let hash = document.serialized().reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-    generation = String(hash, radix: 16)
-    document["generation"] = .string(generation)
-    content = document.serialized()
+    let resources = configuration.resources.text
+    let seed = head.serialized().withUnsafeBytes { XXHash64.hash($0) }
+    generation = String(resources.withUnsafeBytes { XXHash64.hash($0, seed: seed) }, radix: 16)
+    let members = (head.objectValue ?? [:]).sorted { $0.key < $1.key }.map { ($0.key, $0.value.serialized()) }
+    content = JSONText.object(
+      [("generation", JSONValue.string(generation).serialized())] + members + [("resources", resources)])
   }
 
   /// Whose listener a file of an earlier agent is; nil for what is none.

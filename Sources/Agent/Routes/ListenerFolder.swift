@@ -9,6 +9,9 @@ struct ListenerFolder {
   private(set) var generations: [UInt32: String] = [:]
   /// Whose the files of an earlier agent are.
   private(set) var owners: [ListenerID: UInt32] = [:]
+  /// The number that was given last, also to a listener that is gone.
+  private(set) var lastNumber: UInt32 = 0
+
   /// Removes files that nobody can read.
   init(_ files: ProxyFiles) {
     self.files = files
@@ -22,6 +25,15 @@ struct ListenerFolder {
       owners[id] = number
       generations[number] = (try? JSONValue(parsing: content))?["generation"]?.stringValue
     }
+    let said = (try? StateFiles.read(files.listenerNumber)).flatMap { UInt32(String(decoding: $0, as: UTF8.self)) }
+    lastNumber = max(said ?? 0, owners.values.max() ?? 0)
+  }
+
+  /// Keeps the number that was given last.
+  mutating func setLastNumber(_ number: UInt32) throws(FileError) {
+    guard number != lastNumber else { return }
+    try StateFiles.write(Array("\(number)".utf8), to: files.listenerNumber)
+    lastNumber = number
   }
 
   mutating func write(_ file: ListenerDocument) throws(FileError) {

@@ -48,7 +48,7 @@ actor RouteController {
     self.report = report
     folder = ListenerFolder(directory.proxy)
     versions = GoodVersions(folder: directory.routes)
-    book = EnvoyConfigBook(numbers: folder.owners, earlier: versions.all)
+    book = EnvoyConfigBook(numbers: folder.owners, lastNumber: folder.lastNumber, earlier: versions.all)
   }
 
   /// What became of each object.
@@ -86,7 +86,8 @@ actor RouteController {
       case .cluster(.nodes(.applied(let node))): take(node)
       case .cluster: continue
       case .tick:
-        if folder.answer == answer, problem == nil, leaving.values.allSatisfy({ $0.until > .now }) { continue }
+        let isCurrent = folder.answer == answer && leaving.values.allSatisfy { $0.until > .now }
+        if isCurrent, problem == nil, await services.clusterProblem == nil { continue }
       }
       isDue = true
     }
@@ -104,22 +105,30 @@ actor RouteController {
     let wanted = book.routes(folder.answer)
     await services.setClusters(names(wanted).union(names(routes)))
     let written = wanted.files.values.filter { folder.generations[$0.number] != $0.generation }
+    var untold: [UInt32: String] = [:]
     for file in written {
-      do throws(FileError) { try folder.write(file) } catch {
+      do throws(FileError) {
+        // First, so that no agent gives it to another listener.
+        try folder.setLastNumber(book.lastNumber)
+        try folder.write(file)
+      } catch {
+        untold[file.number] = "\(error)"
         problem = "\(error)"
         logger.error("the proxy is not told of \(file.id.object): \(error)")
       }
     }
-    if !written.isEmpty { await answers(to: written) }
+    let told = written.filter { untold[$0.number] == nil }
+    if !told.isEmpty { await answers(to: told) }
     let before = routes
     answer = folder.answer
-    routes = book.routes(answer)
+    routes = book.routes(answer, untold: untold)
     await services.setRedirects(routes.redirects)
     for number in folder.generations.keys where routes.files[number] == nil && leaving[number] == nil {
       leaving[number] = (ContinuousClock.now + RouteController.lingering, before.clusters[number] ?? [])
     }
     for number in routes.files.keys { leaving[number] = nil }
     await services.setClusters(names(routes))
+    if problem == nil { problem = await services.clusterProblem }
     book.forget(Set(book.numbers.values).subtracting(routes.files.keys).subtracting(folder.generations.keys))
     let touched = book.takeTouched()
     tell(before.status, touched)

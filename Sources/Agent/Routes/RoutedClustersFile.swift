@@ -9,6 +9,8 @@ struct RoutedClustersFile {
   private var generation: UInt64
   /// What is written; nil when that is not known.
   private var current: RoutedClusters?
+  /// Why the proxy can not be told.
+  private(set) var problem: String?
 
   init(_ files: ProxyFiles, logger: Logger) {
     self.files = files
@@ -23,8 +25,10 @@ struct RoutedClustersFile {
     do {
       try StateFiles.write(clusters.json(generation: generation).serialized(), to: files.endpoints)
       current = clusters
+      problem = nil
     } catch {
       current = nil
+      problem = "the proxy is not told the endpoints of its routes: \(error)"
       logger.error("the proxy is not told the endpoints of its routes: \(error)")
     }
   }

@@ -83,11 +83,14 @@ actor ServiceController {
 
   /// The clusters whose endpoints the proxy is told from now on.
   func setClusters(_ names: Set<String>) {
-    guard names != clusters else { return }
+    guard names != clusters || clusterProblem != nil else { return }
     clusters = names
     // Before the whole of the API is known, what an earlier agent said is better than nothing.
     if reconciler != nil { clusterFile.write(RoutedClusters(clusters, book)) }
   }
+
+  /// Why the proxy does not know their endpoints. Tried again with each call of `setClusters`.
+  var clusterProblem: String? { clusterFile.problem }
 
   /// The Services that the kernel does not have as it should, and why.
   var refusals: [ServiceName: String] { reconciler?.refusals ?? [:] }

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 /*
- * Unmaps the executable's pages that the process can not write, its code above all; each comes
- * back from the page cache when it is used again (MADV_DONTNEED). The bytes that this concerns,
- * mapped at that time or not.
+ * Unmaps the pages of the executable and its libraries that the process can not write, code above
+ * all; each comes back from the page cache when it is used again (MADV_DONTNEED). The bytes that
+ * this concerns, mapped at that time or not.
  */
 size_t clinux_release_code(void);
 

@@ -72,9 +72,9 @@ enum Lifecycle {
   static func finishIfReleased(
     _ key: ObjectKey, registry: Registry, _ transaction: inout StoreTransaction
   ) throws {
-    guard let object = transaction.object(key) else { return }
+    guard let object = transaction.object(key), object.isBeingDeleted else { return }
     let value = try object.value()
-    guard value["metadata"]?["deletionTimestamp"] != nil, finalizers(value).isEmpty,
+    guard finalizers(value).isEmpty,
       value["metadata"]?["deletionGracePeriodSeconds"]?.integerValue ?? 0 == 0,
       contents(of: key, value, &transaction).isEmpty
     else { return }

@@ -12,10 +12,14 @@ final class Store: Sendable {
   /// - Parameters:
   ///   - path: the file; nil keeps everything in memory only.
   ///   - historyLimit: how many events are kept for watches that resume; older versions are answered with 410.
+  ///   - historyBytes: of how many octets in all.
   ///   - selectable: the paths that field selectors may name, by resource.
-  init(path: String?, historyLimit: Int = 10_000, selectable: @escaping @Sendable (String) -> [[String]]) throws {
+  init(
+    path: String?, historyLimit: Int = 10_000, historyBytes: Int = 32 << 20,
+    selectable: @escaping @Sendable (String) -> [[String]]
+  ) throws {
     let database = try StoreDatabase(path: path)
-    var state = StoreState(database: database, historyLimit: historyLimit)
+    var state = StoreState(database: database, historyLimit: historyLimit, historyBytes: historyBytes)
     try database.load { key, resourceVersion, body in
       state.insert(
         StoredObject(
@@ -77,6 +81,7 @@ struct StoreState {
 
   let database: StoreDatabase
   let historyLimit: Int
+  let historyBytes: Int
   var collections: [String: Collection] = [:]
   /// uid of an owner -> keys of what it owns.
   var owned: [String: Set<ObjectKey>] = [:]
@@ -85,13 +90,16 @@ struct StoreState {
   var resourceVersion: UInt64 = 0
   /// Watches may resume at this version or later.
   var oldestVersion: UInt64 = 0
-  var history: [StoreChange] = []
+  private(set) var history: [StoreChange] = []
+  /// Octets of the objects in `history`.
+  private var kept = 0
   var watchers: [UInt64: Watcher] = [:]
   var nextWatcher: UInt64 = 0
 
-  init(database: StoreDatabase, historyLimit: Int) {
+  init(database: StoreDatabase, historyLimit: Int, historyBytes: Int) {
     self.database = database
     self.historyLimit = historyLimit
+    self.historyBytes = historyBytes
   }
 
   mutating func insert(_ object: StoredObject) {
@@ -117,16 +125,25 @@ struct StoreState {
       insert(change.object)
     }
     history.append(change)
-    if history.count > historyLimit + historyLimit / 4 {
-      let excess = history.count - historyLimit
-      oldestVersion = history[excess - 1].object.resourceVersion
-      history.removeFirst(excess)
-    }
+    kept += change.object.body.count
+    if history.count > historyLimit + historyLimit / 4 || kept > historyBytes + historyBytes / 4 { shorten() }
     publish(change)
+  }
+
+  /// Forgets the oldest events.
+  private mutating func shorten() {
+    var excess = 0
+    while history.count - excess > historyLimit || kept > historyBytes, excess < history.count {
+      oldestVersion = history[excess].object.resourceVersion
+      kept -= history[excess].object.body.count
+      excess += 1
+    }
+    history.removeFirst(excess)
   }
 
   mutating func compact(through version: UInt64) {
     history.removeAll { $0.object.resourceVersion <= version }
+    kept = history.reduce(0) { $0 + $1.object.body.count }
     oldestVersion = max(oldestVersion, version)
   }
 

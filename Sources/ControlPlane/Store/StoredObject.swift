@@ -20,6 +20,8 @@ final class StoredObject: Sendable {
   let key: ObjectKey
   let uid: String
   let resourceVersion: UInt64
+  /// It waits for its finalizers, or for what it contains.
+  let isBeingDeleted: Bool
   let labels: LabelSet
   /// The values that field selectors may name, such as `spec.nodeName`.
   let fields: [String: String]
@@ -37,6 +39,7 @@ final class StoredObject: Sendable {
     self.resourceVersion = resourceVersion
     let metadata = value["metadata"]
     uid = metadata?["uid"]?.stringValue ?? ""
+    isBeingDeleted = metadata?["deletionTimestamp"] != nil
     labels = metadata?["labels"]?.objectValue?.compactMapValues(\.stringValue) ?? [:]
     owners = metadata?["ownerReferences"]?.arrayValue?.compactMap { $0["uid"]?.stringValue } ?? []
     claims = Claim.claims(of: value, key)

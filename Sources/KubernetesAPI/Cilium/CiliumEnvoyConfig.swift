@@ -1,8 +1,15 @@
 import JSON
 import Labels
 
+/// Either kind of configuration.
+public protocol EnvoyConfigObject: KubernetesObject {
+  var spec: EnvoyConfigSpec { get }
+  /// The whole document.
+  var raw: JSONValue { get }
+}
+
 /// `cilium.io/v2` CiliumEnvoyConfig: what the proxy does with requests to services of one namespace.
-public struct CiliumEnvoyConfig: KubernetesObject {
+public struct CiliumEnvoyConfig: EnvoyConfigObject {
   public static let resource = ResourceType(
     group: "cilium.io", version: "v2", plural: "ciliumenvoyconfigs", kind: "CiliumEnvoyConfig", namespaced: true)
 
@@ -20,7 +27,7 @@ public struct CiliumEnvoyConfig: KubernetesObject {
 }
 
 /// `cilium.io/v2` CiliumClusterwideEnvoyConfig: what the proxy does with requests to services of any namespace.
-public struct CiliumClusterwideEnvoyConfig: KubernetesObject {
+public struct CiliumClusterwideEnvoyConfig: EnvoyConfigObject {
   public static let resource = ResourceType(
     group: "cilium.io", version: "v2", plural: "ciliumclusterwideenvoyconfigs", kind: "CiliumClusterwideEnvoyConfig",
     namespaced: false)

@@ -8,11 +8,9 @@ public struct CiliumNetworkPolicy: KubernetesObject {
   public let metadata: ObjectMeta
   /// That of `spec`, then those of `specs`.
   public let rules: [CiliumRule]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     (metadata, rules) = try decodePolicy(cursor, Self.resource)
-    raw = cursor.value
   }
 }
 
@@ -25,11 +23,9 @@ public struct CiliumClusterwideNetworkPolicy: KubernetesObject {
   public let metadata: ObjectMeta
   /// That of `spec`, then those of `specs`.
   public let rules: [CiliumRule]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     (metadata, rules) = try decodePolicy(cursor, Self.resource)
-    raw = cursor.value
   }
 }
 

@@ -24,24 +24,33 @@ extension KubernetesClient {
   public func listAll(
     _ type: ResourceType, namespace: String? = nil, _ options: ListOptions = ListOptions(limit: 500)
   ) async throws(KubernetesError) -> ObjectList<JSONValue> {
+    let (items, version) = try await listAll(type, namespace: namespace, options, into: []) { $0 += $1 }
+    return ObjectList(items: items, resourceVersion: version)
+  }
+
+  /// What `add` makes of all pages, one after another, so that only one need be held as a document. Starts again once, from
+  /// `initial`, when the server forgets the list half way. The version is that to watch from.
+  func listAll<Result: Sendable>(
+    _ type: ResourceType, namespace: String?, _ options: ListOptions, into initial: Result,
+    _ add: @Sendable (inout Result, [JSONValue]) -> Void
+  ) async throws(KubernetesError) -> (Result, resourceVersion: String) {
     do throws(KubernetesError) {
-      return try await pages(type, namespace, options)
+      return try await pages(type, namespace, options, into: initial, add)
     } catch  where error.isGone {
-      return try await pages(type, namespace, options)
+      return try await pages(type, namespace, options, into: initial, add)
     }
   }
 
-  private func pages(
-    _ type: ResourceType, _ namespace: String?, _ options: ListOptions
-  ) async throws(KubernetesError) -> ObjectList<JSONValue> {
+  private func pages<Result: Sendable>(
+    _ type: ResourceType, _ namespace: String?, _ options: ListOptions, into initial: Result,
+    _ add: @Sendable (inout Result, [JSONValue]) -> Void
+  ) async throws(KubernetesError) -> (Result, resourceVersion: String) {
     var options = options
-    var items: [JSONValue] = []
+    var result = initial
     while true {
       let page = try await list(type, namespace: namespace, options)
-      items += page.items
-      guard let next = page.continuation else {
-        return ObjectList(items: items, resourceVersion: page.resourceVersion)
-      }
+      add(&result, page.items)
+      guard let next = page.continuation else { return (result, page.resourceVersion) }
       options.continuation = next
     }
   }

@@ -82,27 +82,45 @@ public struct Reflector<Object: KubernetesObject>: Sendable {
   private func list(
     _ told: ToldObjects, _ deliver: @Sendable (ReflectorDelta<Object>) async -> Void
   ) async throws(KubernetesError) -> String {
-    let list = try await client.listAll(Object.resource, namespace: namespace, options)
-    let (changed, gone) = told.update(to: list.items, kind: Object.resource.kind)
-    guard let gone else {
-      var objects: [Object] = []
-      var invalid: [InvalidObject] = []
-      objects.reserveCapacity(list.items.count)
-      for item in list.items {
-        switch delta(item) {
-        case .applied(let object): objects.append(object)
-        case .invalid(let key, let raw, let error): invalid.append(InvalidObject(key: key, raw: raw, error: error))
-        default: break
-        }
+    // A page is decoded before the next one is asked for: thousands of documents at once would leave holes all over the heap.
+    let (list, version) = try await client.listAll(
+      Object.resource, namespace: namespace, options, into: Listing()
+    ) { list, items in
+      list.versions.reserveCapacity(list.versions.count + items.count)
+      for item in items {
+        guard let key = ObjectKey(of: item, kind: Object.resource.kind) else { continue }
+        let version = ToldObjects.Version(of: item)
+        list.versions[key] = version
+        if told.lacks(key, version), let delta = delta(item) { list.news.append(delta) }
       }
-      await deliver(.replaced(objects, invalid: invalid))
-      return list.resourceVersion
     }
-    for key in gone { await deliver(.deleted(key)) }
-    for item in changed {
-      if let delta = delta(item) { await deliver(delta) }
+    if let gone = told.replace(by: list.versions) {
+      for key in gone { await deliver(.deleted(key)) }
+      for delta in list.news { await deliver(delta) }
+    } else {
+      await deliver(whole(list.news))
     }
-    return list.resourceVersion
+    return version
+  }
+
+  /// What a list says: which objects there are, and of them the new and the changed.
+  private struct Listing: Sendable {
+    var versions: [ObjectKey: ToldObjects.Version] = [:]
+    var news: [ReflectorDelta<Object>] = []
+  }
+
+  private func whole(_ news: [ReflectorDelta<Object>]) -> ReflectorDelta<Object> {
+    var objects: [Object] = []
+    var invalid: [InvalidObject] = []
+    objects.reserveCapacity(news.count)
+    for delta in news {
+      switch delta {
+      case .applied(let object): objects.append(object)
+      case .invalid(let key, let raw, let error): invalid.append(InvalidObject(key: key, raw: raw, error: error))
+      case .replaced, .deleted: break
+      }
+    }
+    return .replaced(objects, invalid: invalid)
   }
 
   private struct Outcome: Sendable {

@@ -15,7 +15,6 @@ public struct CiliumIdentity: KubernetesObject {
   public let identity: UInt32
   /// With the source in each key: `k8s:app`.
   public let securityLabels: LabelSet
-  public let raw: JSONValue
 
   public var isMarkedUnused: Bool { metadata.annotations[Self.unusedSince] != nil }
 
@@ -28,7 +27,6 @@ public struct CiliumIdentity: KubernetesObject {
     self.identity = identity
     _ = try cursor.required("security-labels")
     securityLabels = try cursor.stringMap("security-labels")
-    raw = cursor.value
   }
 }
 
@@ -46,7 +44,6 @@ public struct CiliumEndpoint: KubernetesObject {
   public let nodeIP: IPAddress?
   /// `ready`, `waiting-for-identity`, ….
   public let state: String?
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -63,7 +60,6 @@ public struct CiliumEndpoint: KubernetesObject {
     self.addresses = addresses
     nodeIP = try networking?.address("node")
     state = try status?.member("state")?.string()
-    raw = cursor.value
   }
 }
 
@@ -83,7 +79,6 @@ public struct CiliumNode: KubernetesObject {
   public let podCIDRs: [CIDR]
   /// The public key of its WireGuard device, in base64.
   public let wireguardPublicKey: String?
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -98,7 +93,6 @@ public struct CiliumNode: KubernetesObject {
         try CIDRPeer(prefix: block).cidr
       } ?? []
     wireguardPublicKey = metadata.annotations["network.cilium.io/wg-pub-key"]
-    raw = cursor.value
   }
 }
 
@@ -109,7 +103,6 @@ public struct CiliumCIDRGroup: KubernetesObject {
 
   public let metadata: ObjectMeta
   public let cidrs: [CIDR]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -118,6 +111,5 @@ public struct CiliumCIDRGroup: KubernetesObject {
     try spec.allowOnly(["externalCIDRs"])
     cidrs =
       try spec.list("externalCIDRs") { (block) throws(FieldError) in try CIDRPeer(prefix: block).cidr } ?? []
-    raw = cursor.value
   }
 }

@@ -7,13 +7,11 @@ public struct ConfigMap: KubernetesObject {
 
   public let metadata: ObjectMeta
   public let data: [String: String]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
     metadata = try ObjectMeta(of: cursor, namespaced: true)
     data = try cursor.stringMap("data")
-    raw = cursor.value
   }
 }
 
@@ -27,7 +25,6 @@ public struct Secret: KubernetesObject {
   public let type: String
   /// Decoded from base64; `stringData` has precedence, as in the API server.
   public let data: [String: [UInt8]]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -40,6 +37,5 @@ public struct Secret: KubernetesObject {
     }
     for (key, text) in try cursor.stringMap("stringData") { data[key] = Array(text.utf8) }
     self.data = data
-    raw = cursor.value
   }
 }

@@ -7,12 +7,10 @@ public struct Namespace: KubernetesObject {
     group: "", version: "v1", plural: "namespaces", kind: "Namespace", namespaced: false)
 
   public let metadata: ObjectMeta
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
     metadata = try ObjectMeta(of: cursor, namespaced: false)
-    raw = cursor.value
   }
 }
 
@@ -26,7 +24,6 @@ public struct Node: KubernetesObject {
   /// Its addresses of the types `InternalIP` and `ExternalIP`.
   public let internalIPs: [IPAddress]
   public let externalIPs: [IPAddress]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -44,7 +41,6 @@ public struct Node: KubernetesObject {
     }
     internalIPs = byType["InternalIP"] ?? []
     externalIPs = byType["ExternalIP"] ?? []
-    raw = cursor.value
   }
 }
 
@@ -54,11 +50,9 @@ public struct ServiceAccount: KubernetesObject {
     group: "", version: "v1", plural: "serviceaccounts", kind: "ServiceAccount", namespaced: true)
 
   public let metadata: ObjectMeta
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
     metadata = try ObjectMeta(of: cursor, namespaced: true)
-    raw = cursor.value
   }
 }

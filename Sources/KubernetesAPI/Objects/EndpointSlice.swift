@@ -18,6 +18,7 @@ public struct EndpointSlice: KubernetesObject {
   public let addressType: String
   public let endpoints: [Backend]
   public let ports: [BackendPort]
+  /// The whole document, with the fields that the typed form does not name.
   public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
@@ -45,7 +46,6 @@ public struct Endpoints: KubernetesObject {
 
   public let metadata: ObjectMeta
   public let subsets: [Subset]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -60,7 +60,6 @@ public struct Endpoints: KubernetesObject {
         }
         return Subset(backends: backends, ports: try subset.list("ports", BackendPort.init) ?? [])
       } ?? []
-    raw = cursor.value
   }
 }
 

@@ -4,8 +4,6 @@ import JSON
 public protocol KubernetesObject: Hashable, Sendable {
   static var resource: ResourceType { get }
   var metadata: ObjectMeta { get }
-  /// The whole document, with the fields that the typed form does not name.
-  var raw: JSONValue { get }
   /// Decodes the object at `cursor`; the error names the field that is wrong.
   init(decoding cursor: JSONCursor) throws(FieldError)
 }

@@ -12,7 +12,6 @@ public struct NetworkPolicy: KubernetesObject {
   public let policyTypes: Set<TrafficRule.Direction>
   public let ingress: [NetworkPolicyRule]
   public let egress: [NetworkPolicyRule]
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -32,7 +31,6 @@ public struct NetworkPolicy: KubernetesObject {
       }
     }
     policyTypes = types.map(Set.init) ?? (egress.isEmpty ? [.ingress] : [.ingress, .egress])
-    raw = cursor.value
   }
 }
 

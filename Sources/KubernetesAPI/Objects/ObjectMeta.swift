@@ -14,6 +14,8 @@ public struct ObjectMeta: Hashable, Sendable {
   public var generation: Int64
   public var labels: LabelSet
   public var annotations: [String: String]
+  /// RFC 3339; nil before the server has stored the object.
+  public var creationTimestamp: String?
   /// RFC 3339; set while the object waits for its finalizers.
   public var deletionTimestamp: String?
   public var finalizers: [String]
@@ -21,8 +23,8 @@ public struct ObjectMeta: Hashable, Sendable {
 
   public init(
     name: String, namespace: String? = nil, uid: String = "", resourceVersion: String = "", generation: Int64 = 0,
-    labels: LabelSet = [:], annotations: [String: String] = [:], deletionTimestamp: String? = nil,
-    finalizers: [String] = [], ownerReferences: [OwnerReference] = []
+    labels: LabelSet = [:], annotations: [String: String] = [:], creationTimestamp: String? = nil,
+    deletionTimestamp: String? = nil, finalizers: [String] = [], ownerReferences: [OwnerReference] = []
   ) {
     self.name = name
     self.namespace = namespace
@@ -31,6 +33,7 @@ public struct ObjectMeta: Hashable, Sendable {
     self.generation = generation
     self.labels = labels
     self.annotations = annotations
+    self.creationTimestamp = creationTimestamp
     self.deletionTimestamp = deletionTimestamp
     self.finalizers = finalizers
     self.ownerReferences = ownerReferences
@@ -69,6 +72,7 @@ extension ObjectMeta {
       generation: try metadata.member("generation")?.integer() ?? 0,
       labels: try metadata.stringMap("labels"),
       annotations: try metadata.stringMap("annotations"),
+      creationTimestamp: try metadata.member("creationTimestamp")?.string(),
       deletionTimestamp: try metadata.member("deletionTimestamp")?.string(),
       finalizers: try metadata.strings("finalizers") ?? [],
       ownerReferences: try metadata.list("ownerReferences", OwnerReference.init) ?? [])

@@ -8,6 +8,7 @@ public struct Pod: KubernetesObject {
   public let metadata: ObjectMeta
   public let spec: PodSpec
   public let status: PodStatus
+  /// The whole document, with the fields that the typed form does not name.
   public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {

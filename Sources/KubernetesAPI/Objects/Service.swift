@@ -53,7 +53,6 @@ public struct Service: KubernetesObject {
   /// The addresses that a load balancer has given and that nodes treat as theirs (`ipMode` VIP, the default).
   public let loadBalancerIPs: [IPAddress]
   public let externalName: String?
-  public let raw: JSONValue
 
   public init(decoding cursor: JSONCursor) throws(FieldError) {
     try cursor.expect(Self.resource)
@@ -83,7 +82,6 @@ public struct Service: KubernetesObject {
     loadBalancerSourceRanges = try Service.sourceRanges(spec, metadata)
     loadBalancerIPs = try Service.loadBalancerIPs(cursor)
     externalName = try spec.member("externalName")?.string()
-    raw = cursor.value
   }
 
   /// The annotation that says what `trafficDistribution` has no word for: `Auto` asks for hints by zone.

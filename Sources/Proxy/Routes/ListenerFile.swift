@@ -94,7 +94,10 @@ extension JSONCursor {
         guard let number = UInt16(exactly: try port.integer()) else { throw port.error("must be from 0 to 65535") }
         ports.insert(number)
       }
-      claims[try element.required("service").string()] = ports
+      let service = try element.required("service").string()
+      // No ports are all of them.
+      let isWhole = ports.isEmpty || claims[service]?.isEmpty == true
+      claims[service] = isWhole ? [] : claims[service, default: []].union(ports)
     }
     return claims
   }

@@ -9,9 +9,14 @@ public final class RouteWatch: Sendable {
   private let files: ProxyFiles
   private let routes: RouteStore
   private let logger: Logger
+  private let changed: @Sendable () -> Void
   private let book: Mutex<RouteBook>
 
-  public init(files: ProxyFiles, routes: RouteStore, logger: Logger) {
+  /// - Parameter changed: Called when other files are in force.
+  public init(
+    files: ProxyFiles, routes: RouteStore, logger: Logger, changed: @escaping @Sendable () -> Void = {}
+  ) {
+    self.changed = changed
     self.files = files
     self.routes = routes
     self.logger = logger
@@ -50,6 +55,7 @@ public final class RouteWatch: Sendable {
       routes.replace(with: book.snapshot)
       answer(book.answer)
     }
+    changed()
   }
 
   private func loadEndpoints(_ book: inout RouteBook) {

@@ -139,19 +139,6 @@ public final class RoutedListener: Sendable {
   }
 }
 
-extension Route {
-  /// Whether requests may name any cluster of the listener.
-  fileprivate var takesNameFromRequest: Bool {
-    guard case .forward(let action) = action else { return false }
-    switch action.destination {
-    case .cluster: return false
-    case .header: return true
-    case .weighted(let weighted):
-      return weighted.clusters.contains { if case .header = $0.name { true } else { false } }
-    }
-  }
-}
-
 extension ClusterTarget {
   /// The name by which the file of endpoints may have its endpoints.
   fileprivate func endpointsName(_ name: String) -> String? {

@@ -7,7 +7,7 @@ import JSON
 /// (``RouteTable``, ``ClusterNames``) may thus name the path of before; decode without `reusing` for the right one.
 public struct ResourceTexts: Sendable {
   public let resources: EnvoyResources
-  let text: [UInt8]
+  public let text: [UInt8]
   let parts: [ResourceText]
 
   /// Decodes the array at `text[range]`; `path` is where it stands, for errors.

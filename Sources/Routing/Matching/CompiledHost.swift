@@ -10,7 +10,7 @@ final class CompiledHost: Sendable {
   init(_ host: VirtualHost, reusing previous: CompiledHost? = nil) throws(FieldError) {
     self.host = host
     let known = previous?.host.routes ?? []
-    let counterparts = Counterparts(host.routes, known)
+    let counterparts = Alignment(host.routes.count, known.count) { host.routes[$0] === known[$1] }
     // What routes inherit from it is compiled into them.
     let hasSameRetry = previous?.host.retry == host.retry
     paths = try PathIndex(host.routes, reusing: previous?.paths, of: known)
@@ -94,33 +94,5 @@ final class CompiledRoute: Sendable {
       guard let value, value.starts(with: grpc) else { return false }
       return value.count == grpc.count || value[grpc.count] == UInt8(ascii: "+")
     }
-  }
-}
-
-/// For each of a list of routes, the one of an earlier list that stands in its place: those before and behind what has changed
-/// are the same objects, and of what is between, each is in the place of its counterpart where there are as many.
-struct Counterparts {
-  private let prefix: Int
-  private let suffix: Int
-  private let count: Int
-  private let knownCount: Int
-
-  init(_ routes: [Route], _ known: [Route]) {
-    count = routes.count
-    knownCount = known.count
-    let shared = min(count, knownCount)
-    var prefix = 0
-    while prefix < shared, routes[prefix] === known[prefix] { prefix += 1 }
-    var suffix = 0
-    while suffix < shared - prefix, routes[count - 1 - suffix] === known[knownCount - 1 - suffix] { suffix += 1 }
-    self.prefix = prefix
-    self.suffix = suffix
-  }
-
-  /// nil for none.
-  subscript(index: Int) -> Int? {
-    if index < prefix { return index }
-    if index >= count - suffix { return index - count + knownCount }
-    return count == knownCount ? index : nil
   }
 }

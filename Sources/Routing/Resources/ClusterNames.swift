@@ -47,14 +47,26 @@ public struct ClusterNames: Sendable {
   /// nil for a name that stands for nothing: requests get the route's `cluster_not_found_response_code`.
   public func target(_ name: String) -> ClusterTarget? {
     if let cluster = resources.clusters[name] { return .cluster(cluster) }
-    guard let service = ServiceClusterName(name), services.contains("\(service.namespace)/\(service.service)") else {
-      return nil
-    }
+    guard let service = ServiceClusterName(name), isListed(service) else { return nil }
     return .service(service)
   }
 
-  /// Every cluster that the routes name, or the first that stands for nothing as an error at its path.
+  private func isListed(_ service: ServiceClusterName?) -> Bool {
+    service.map { services.contains("\($0.namespace)/\($0.service)") } ?? false
+  }
+
+  /// Every cluster that the routes name, or the first that stands for nothing as an error at its path; a Cluster that asks for
+  /// the endpoints of a service that the object does not list is one at its own.
   public func targets(of routes: RouteConfiguration) throws(FieldError) -> [String: ClusterTarget] {
+    for cluster in resources.clusters.values.sorted(by: { $0.name < $1.name }) {
+      guard cluster.discovery == .eds, resources.loadAssignments[cluster.serviceName] == nil else { continue }
+      guard isListed(ServiceClusterName(cluster.serviceName)) else {
+        throw FieldError(
+          path: cluster.path,
+          message: "endpoints of \"\(cluster.serviceName)\": neither a ClusterLoadAssignment of the resources nor a "
+            + "service of the object")
+      }
+    }
     var targets: [String: ClusterTarget] = [:]
     for reference in routes.clusterReferences where targets[reference.name] == nil {
       guard let target = target(reference.name) else {
@@ -76,6 +88,17 @@ extension RouteConfiguration {
 }
 
 extension Route {
+  /// Whether requests may name any cluster of the listener.
+  public var takesNameFromRequest: Bool {
+    guard case .forward(let action) = action else { return false }
+    return switch action.destination {
+    case .cluster: false
+    case .header: true
+    case .weighted(let weighted):
+      weighted.clusters.contains { if case .header = $0.name { true } else { false } }
+    }
+  }
+
   fileprivate var clusterReferences: [ClusterReference] {
     guard case .forward(let action) = action else { return [] }
     return switch action.destination {

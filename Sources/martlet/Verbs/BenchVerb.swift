@@ -6,7 +6,7 @@ struct BenchVerb: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure: a load generator, and a server that is no bottleneck.",
     discussion: "Example: martlet bench serve --port 8080",
-    subcommands: [HTTP.self, TCP.self, Connect.self, DNS.self, Serve.self])
+    subcommands: [HTTP.self, TCP.self, Connect.self, Pairs.self, DNS.self, Serve.self])
 
   struct HTTP: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -73,6 +73,57 @@ struct BenchVerb: ParsableCommand {
 
     func run() async throws {
       try await load.measure(.connect) { () throws(LoadError) in try LoadTarget(endpoint: endpoint) }
+    }
+  }
+
+  struct Pairs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "pairs",
+      abstract: "Make TCP connections and take them too, one after another, and print what each took.",
+      discussion: """
+        Example: martlet bench pairs 10.96.0.10:80 --port 8080 --server-netns /run/netns/server
+        One thread holds both ends, so that neither another process nor a wake-up is measured. An octet goes there, one comes \
+        back, and the server's end closes first. Several targets are connected to in turn.
+        """)
+
+    @Option(help: "Port to listen on.")
+    var port: UInt16
+
+    @Option(help: "Path of the network namespace to listen in; this one without.")
+    var serverNetns: String?
+
+    @Flag(help: "End each connection by a reset as soon as it is open.")
+    var reset = false
+
+    @Option(help: "Threads of the generator.")
+    var threads = 1
+
+    @Option(help: "How long to measure: 500ms, 30s, 2m.", transform: parseDuration)
+    var duration: Duration = .seconds(2)
+
+    @Option(help: "How long to run the same load before.", transform: parseDuration)
+    var warmUp: Duration = .milliseconds(300)
+
+    @Flag(help: "Print a JSON document with fortio's names.")
+    var json = false
+
+    @Argument(help: "HOST:PORT")
+    var targets: [String]
+
+    func run() async throws {
+      do {
+        var run = PairRun(targets: try targets.map { try LoadTarget(endpoint: $0) }, port: port)
+        run.serverNamespace = serverNetns
+        run.resets = reset
+        run.threads = threads
+        run.duration = nanoseconds(duration)
+        run.warmUp = nanoseconds(warmUp)
+        let outcome = try await run.run()
+        print(json ? run.document(outcome).text(pretty: true) : pairTable(run, outcome))
+      } catch {
+        complain("\(error)")
+        throw Exit.no
+      }
     }
   }
 
@@ -185,11 +236,20 @@ struct LoadArguments: ParsableArguments {
     print(json ? document.json.text(pretty: true) : loadTable(document))
     if document.result.answered == 0 { throw Exit.no }
   }
+}
 
-  private func nanoseconds(_ duration: Duration) -> UInt64 {
-    let parts = duration.components
-    return UInt64(max(0, parts.seconds)) * 1_000_000_000 + UInt64(max(0, parts.attoseconds / 1_000_000_000))
+private func nanoseconds(_ duration: Duration) -> UInt64 {
+  let parts = duration.components
+  return UInt64(max(0, parts.seconds)) * 1_000_000_000 + UInt64(max(0, parts.attoseconds / 1_000_000_000))
+}
+
+private func pairTable(_ run: PairRun, _ outcome: PairRun.Outcome) -> String {
+  var table = Table("TARGET", "CONNECTIONS", "p50", "p99")
+  for (target, latencies) in zip(run.targets, outcome.latencies) {
+    table.add(
+      target.authority, "\(latencies.count)", "\(latencies.percentile(50)) ns", "\(latencies.percentile(99)) ns")
   }
+  return table.text
 }
 
 private func loadTable(_ document: LoadDocument) -> String {

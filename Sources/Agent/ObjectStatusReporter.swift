@@ -5,13 +5,13 @@ import Logging
 import Policy
 import Synchronization
 
-/// Writes what became of each policy into its object's `status.conditions`, so that nobody has to guess. What can not be
+/// Writes what became of each policy and configuration into its object's `status.conditions`, so that nobody has to guess. What can not be
 /// written is tried again; of several outcomes for one object only the newest is written.
 ///
 /// - `Valid`: the object could be read.
 /// - `Enforced`: all of it is in force; else the message names the fields and what happens instead, or says that the policy
 ///   is only watched.
-final class PolicyStatusReporter: Sendable {
+final class ObjectStatusReporter: Sendable {
   /// The newest status of each object.
   private final class Newest: Sendable {
     private let status = Mutex<[ObjectKey: PolicyObjectStatus]>([:])
@@ -50,7 +50,7 @@ final class PolicyStatusReporter: Sendable {
       logger.warning("the status of \(key) could not be written, trying again in \(pause): \(error)")
     } work: { [newest, said = Said()] key in
       guard let status = newest[key] else { return }
-      try await PolicyStatusReporter.write(key, status, api, events, said)
+      try await ObjectStatusReporter.write(key, status, api, events, said)
       newest.forget(key, status)
     }
   }
