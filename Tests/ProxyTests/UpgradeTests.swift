@@ -9,7 +9,8 @@ extension LoopbackTests {
   /// A change of protocol must not carry what comes later past the rules.
   @Suite(.serialized) struct UpgradeTests {
     private static func request(_ path: String, _ lines: [String]) -> String {
-      "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + lines.map { "Upgrade: \($0)\r\n" }.joined() + "\r\n"
+      "GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" + lines.map { "Upgrade: \($0)\r\n" }.joined()
+        + "\r\n"
     }
 
     /// Goes over to whatever it is asked for, HTTP/2 first.

@@ -127,11 +127,12 @@ extension LoopbackTests {
       #expect(connection.tried == [address] && connection.retries == 5)
     }
 
-    @Test(arguments: [
-      ["name": "a\r\nb: c"], ["name": "a", "path": "/\u{0}"], ["name": "a", "path": "/x\ny"],
-      ["name": "a", "attributes": [["name": "x\r", "value": "y"]]],
-      ["name": "a", "attributes": [["name": "x", "value": "\u{7f}"]]],
-    ] as [JSONValue])
+    @Test(
+      arguments: [
+        ["name": "a\r\nb: c"], ["name": "a", "path": "/\u{0}"], ["name": "a", "path": "/x\ny"],
+        ["name": "a", "attributes": [["name": "x\r", "value": "y"]]],
+        ["name": "a", "attributes": [["name": "x", "value": "\u{7f}"]]],
+      ] as [JSONValue])
     func `a cookie with a control character`(_ cookie: JSONValue) throws {
       let route = Routes.to("default/one", ["hash_policy": [["cookie": cookie]]])
       #expect(throws: RoutedProxy.TestFailure.self) { try RoutedProxy([route], ["default/one": []]) }

@@ -68,7 +68,8 @@ final class RoutedProxy: Sendable {
     change(&options)
     server = ProxyServer(
       listeners: [taken], resolver: Resolver(listener: listener), dialer: Dialer(),
-      rules: RuleStore(try RuleSetTable(configuration)), judge: Judge(parties: parties, verdict: judge), options: options)
+      rules: RuleStore(try RuleSetTable(configuration)), judge: Judge(parties: parties, verdict: judge),
+      options: options)
     try setEndpoints(clusters)
     try setRoutes(routes)
     try server.start()

@@ -20,7 +20,8 @@ struct VerdictMemory {
   ///   - revision: that of the policy in force, read before all else: an answer at an older one than it is kept for does no
   ///     harm, the other way round it would.
   mutating func verdict(
-    client: SocketAddress, server: SocketAddress, _ parties: BackendParties, revision: UInt32, by judge: any BackendJudge
+    client: SocketAddress, server: SocketAddress, _ parties: BackendParties, revision: UInt32,
+    by judge: any BackendJudge
   ) -> BackendVerdict {
     if self.revision != revision {
       self.revision = revision

@@ -75,7 +75,8 @@ extension Worker {
     let client = c.pointee.clientAddress
     connection.parties = shared.judge?.parties(client: client, server: endpoint.address)
     guard let work = routing, let judge = shared.judge, let parties = connection.parties else { return .unknown }
-    if connection.judged == parties, c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision {
+    if connection.judged == parties, c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision
+    {
       return .allowed(c.pointee.policy)
     }
     return work.verdicts.verdict(client: client, server: endpoint.address, parties, revision: revision, by: judge)
