@@ -39,6 +39,15 @@ INLINE bool side_is_meant(void *ctx, enum socket_side side)
 	return config && bpf_get_netns_cookie(ctx) == config->node_netns_cookie;
 }
 
+/* The proxy's own connections go where it has judged that they may, and nowhere else. */
+INLINE bool is_socket_of_proxy(const struct bpf_sock_addr *ctx, enum socket_side side)
+{
+	const struct bpf_sock *socket = ctx->sk;
+
+	return side == SIDE_NODE && socket &&
+	       (socket->mark & MARTLET_MARK_MASK) == MARTLET_MARK_FROM_PROXY;
+}
+
 /* Reads and writes of the context are of its full words, at offsets that are constants. */
 INLINE void target_read(struct bpf_sock_addr *ctx, bool ipv4, struct target *target)
 {
@@ -158,7 +167,7 @@ INLINE int socket_connect(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side
 	__u32 service, listener;
 	int number;
 
-	if (!side_is_meant(ctx, side))
+	if (!side_is_meant(ctx, side) || is_socket_of_proxy(ctx, side))
 		return PROCEED;
 	target_read(ctx, ipv4, &target);
 	service = target_service(&target, side);
@@ -232,7 +241,7 @@ INLINE int socket_send(struct bpf_sock_addr *ctx, bool ipv4, enum socket_side si
 	struct target target;
 	int number;
 
-	if (!config || !side_is_meant(ctx, side))
+	if (!config || !side_is_meant(ctx, side) || is_socket_of_proxy(ctx, side))
 		return PROCEED;
 	target_read(ctx, ipv4, &target);
 	service = target_service(&target, side);

@@ -4,7 +4,7 @@ extension ProxyServer {
   /// What was done since the start, as a monitoring system scrapes it.
   public var metrics: [MetricFamily] {
     let statistics = self.statistics
-    let judged = statistics.deniedRequests &+ statistics.malformedRequests
+    let judged = statistics.deniedRequests &+ statistics.malformedRequests &+ statistics.answeredRequests
     // The counters are read one after the other, so a difference may be short of a request.
     let forwarded = statistics.requests >= judged ? statistics.requests - judged : 0
     func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricFamily {
@@ -16,6 +16,7 @@ extension ProxyServer {
         [
           .init(["verdict": "forwarded"], forwarded), .init(["verdict": "denied"], statistics.deniedRequests),
           .init(["verdict": "malformed"], statistics.malformedRequests),
+          .init(["verdict": "answered"], statistics.answeredRequests),
         ]),
       MetricFamily(
         "martlet_proxy_responses_total", .counter, "Final responses by class, the proxy's own included.",

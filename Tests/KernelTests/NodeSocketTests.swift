@@ -30,6 +30,20 @@ import Testing
     withExtendedLifetime(server) {}
   }
 
+  /// What the proxy connects to was judged: nothing else may come in its place.
+  @Test(arguments: ClientForm.allCases, [SOCK_STREAM, SOCK_DGRAM])
+  func theProxysSocketsAreLeftAlone(_ form: ClientForm, _ type: __socket_type) throws {
+    let stage = try stage(form.family, type == SOCK_STREAM ? Proto.tcp : Proto.udp)
+    let server = try stage.servers(form.family, type, [1])
+    for (mark, isLed) in [(UInt32(MARTLET_MARK_FROM_PROXY) | 0x1234_0000, false), (0x0b00, true)] {
+      let client = try stage.client(form, type)
+      var value = mark
+      #expect(setsockopt(client.descriptor, SOL_SOCKET, SO_MARK, &value, 4) == 0)
+      #expect((client.connect(SocketStage.vip(form.family)) == 0) == isLed)
+    }
+    withExtendedLifetime(server) {}
+  }
+
   /// Both at one control group, as the root of all is.
   @Test(arguments: ClientForm.allCases) func nodesOnOneMachineDoNotMeet(_ form: ClientForm) throws {
     let cgroup = try TestCgroup()

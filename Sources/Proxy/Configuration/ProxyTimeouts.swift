@@ -20,8 +20,19 @@ public struct ProxyTimeouts: Hashable, Sendable {
 }
 
 extension Duration {
+  /// 0 for what is negative; the greatest number, which is as good as for ever, for what is beyond it.
   var nanoseconds: UInt64 {
     let parts = components
-    return UInt64(max(0, parts.seconds)) &* 1_000_000_000 &+ UInt64(max(0, parts.attoseconds / 1_000_000_000))
+    let (seconds, isBeyond) = UInt64(max(0, parts.seconds)).multipliedReportingOverflow(by: 1_000_000_000)
+    return isBeyond ? .max : seconds.later(by: UInt64(max(0, parts.attoseconds / 1_000_000_000)))
+  }
+}
+
+extension UInt64 {
+  /// The point in time so many nanoseconds after this one; the last that there is for what is beyond it.
+  @inline(__always)
+  func later(by nanoseconds: UInt64) -> UInt64 {
+    let (sum, isBeyond) = addingReportingOverflow(nanoseconds)
+    return isBeyond ? .max : sum
   }
 }

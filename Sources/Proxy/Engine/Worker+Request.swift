@@ -86,7 +86,7 @@ extension Worker {
     let decision = judge(c, bytes)
     if decision == .deny { return refuse(c) }
     if bindsConnection(bytes) { c.pointee.isPrivate = true }
-    if head.cleartextHTTP2Upgrade != nil { removeHTTP2Upgrade(c, bytes) }
+    if head.offersHTTP2 { removeHTTP2Upgrade(c, bytes) }
     if case .allowWithMismatches(let rule) = decision, !rewrite(c, bytes, rule: rule, by: recent) { return }
     keepUpstreamOpen(c, bytes)
     c.pointee.client.validated &+= head.length

@@ -14,7 +14,7 @@ extension Worker {
     switch outcome {
     case .incomplete: return .needsMore
     case .fault(let fault):
-      failUpstream(c, status: 502, reason: fault.reason)
+      refuseResponse(c, reason: fault.reason)
       return .moved
     case .head:
       return take(c)
@@ -23,7 +23,7 @@ extension Worker {
 
   private func take(_ c: ConnectionPointer) -> Step {
     if responseHead.isTunnel && c.pointee.request != .complete {
-      failUpstream(c, status: 502, reason: "the server switched protocols before the request had ended")
+      refuseResponse(c, reason: "the server switched protocols before the request had ended")
       return .moved
     }
     if !responseHead.isInterim {
@@ -47,6 +47,15 @@ extension Worker {
     c.pointee.response = responseHead.framing == .none ? .complete : .body
     // What has come of the body is sent together with the head.
     return c.pointee.response == .body && c.pointee.upstream.unexamined > 0 ? readResponseBody(c) : .moved
+  }
+
+  /// The server broke the protocol, which is to a route's retry policy as if it had closed the connection.
+  private func refuseResponse(_ c: ConnectionPointer, reason: StaticString) {
+    if let connection = routed(c) {
+      fail(c, connection, .reset, status: 502, reason: reason)
+    } else {
+      failUpstream(c, status: 502, reason: reason)
+    }
   }
 
   func readResponseBody(_ c: ConnectionPointer) -> Step {

@@ -8,7 +8,7 @@ import ProxyRules
 
 // The head's octets are forwarded as the client sent them, but for the two cases here.
 extension Worker {
-  /// Cuts the Upgrade line out of the head: over an HTTP/2 connection later requests would pass unjudged. A server
+  /// Cuts the Upgrade lines out of the head: over an HTTP/2 connection later requests would pass unjudged. A server
   /// that sees no such line answers in HTTP/1.1 (RFC 9110, 7.8).
   func removeHTTP2Upgrade(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
     for line in fields.lines.reversed() where line.name.equalsIgnoringCase("upgrade", in: bytes) {

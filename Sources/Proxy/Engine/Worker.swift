@@ -101,14 +101,20 @@ final class Worker {
       let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
-      runQueued()
-      if routing != nil { fireTimers() }
-      connections.recycleDead()
-      http2?.trim()
-      if now >= nextSweep { sweepAll() }
+      endBatch()
       log.flushIfDue(now: now)
     }
     log.flush(now: now)
+  }
+
+  /// Does what is to be done after the events of a batch. Whatever may end connections comes before those that wait in the
+  /// queue: their memory is recycled only when they have left it.
+  func endBatch() {
+    if routing != nil { fireTimers() }
+    if now >= nextSweep { sweepAll() }
+    runQueued()
+    connections.recycleDead()
+    http2?.trim()
   }
 
   private func timeout() -> Int32 {
@@ -116,7 +122,7 @@ final class Worker {
     let isEmpty = connections.first == nil && parked.isEmpty
     var next = isEmpty ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
     if !isEmpty && nextSweep == .max {
-      nextSweep = now &+ shared.timeouts.granularity.nanoseconds
+      nextSweep = now.later(by: shared.timeouts.granularity.nanoseconds)
       next = nextSweep
     }
     if let deadline = log.deadline { next = min(next, deadline) }
@@ -132,9 +138,8 @@ final class Worker {
       startAccepting()
     }
     sweep()
-    connections.recycleDead()
     let isIdle = connections.first == nil && parked.isEmpty && resumeAcceptAt == 0
-    nextSweep = isIdle ? .max : now &+ shared.timeouts.granularity.nanoseconds
+    nextSweep = isIdle ? .max : now.later(by: shared.timeouts.granularity.nanoseconds)
   }
 
   private func dispatch(_ event: epoll_event) {
@@ -283,7 +288,7 @@ final class Worker {
   private func drain() {
     if !isDraining {
       isDraining = true
-      drainEnd = now &+ shared.drain.nanoseconds
+      drainEnd = now.later(by: shared.drain.nanoseconds)
       stopAccepting()
       parked.endAll()
       forEachConnection { c in
@@ -292,7 +297,6 @@ final class Worker {
       }
     }
     if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
-    connections.recycleDead()
   }
 
   /// `body` may close the connection that it is given.

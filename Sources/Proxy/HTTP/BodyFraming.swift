@@ -15,7 +15,9 @@ struct FramingFields {
   var saysUpgrade = false
   var expectsContinue = false
   var host: ByteRange?
-  var upgrade: ByteRange?
+  var hasUpgrade = false
+  /// One of the protocols that `Upgrade` offers, in whichever of its lines, is HTTP/2.
+  var offersHTTP2 = false
 
   /// Reads the fields that move boundaries; anything ambiguous in them is a fault.
   mutating func read(_ bytes: UnsafePointer<UInt8>, _ fields: FieldSection) -> HTTPFault? {
@@ -28,7 +30,7 @@ struct FramingFields {
       case 6 where name.equalsIgnoringCase("expect", in: bytes):
         if line.value.equalsIgnoringCase("100-continue", in: bytes) { expectsContinue = true }
       case 7 where name.equalsIgnoringCase("upgrade", in: bytes):
-        upgrade = line.value
+        readUpgrade(bytes, line.value)
       case 10 where name.equalsIgnoringCase("connection", in: bytes):
         readConnection(bytes, line.value)
       case 14 where name.equalsIgnoringCase("content-length", in: bytes):
@@ -53,6 +55,15 @@ struct FramingFields {
       case 7 where option.equalsIgnoringCase("upgrade", in: bytes): saysUpgrade = true
       case 10 where option.equalsIgnoringCase("keep-alive", in: bytes): saysKeepAlive = true
       default: break
+      }
+    }
+  }
+
+  private mutating func readUpgrade(_ bytes: UnsafePointer<UInt8>, _ value: ByteRange) {
+    hasUpgrade = true
+    CommaSeparated.forEach(bytes, value) { option in
+      if option.count >= 3, ByteRange(start: option.start, count: 3).equalsIgnoringCase("h2c", in: bytes) {
+        offersHTTP2 = true
       }
     }
   }

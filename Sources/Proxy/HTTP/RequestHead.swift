@@ -21,8 +21,8 @@ struct RequestHead {
   var wantsClose = false
   var wantsUpgrade = false
   var expectsContinue = false
-  /// The line of an upgrade to HTTP/2, which would carry later requests past the rules; it has to be cut out.
-  var cleartextHTTP2Upgrade: ByteRange?
+  /// One of the upgrades asked for is to HTTP/2, which would carry later requests past the rules: all have to be cut out.
+  var offersHTTP2 = false
 
   /// Parses a head that `HeadScanner` found complete with `length` octets.
   mutating func parse(_ bytes: UnsafePointer<UInt8>, length: Int, fields: inout FieldSection) -> HTTPFault? {
@@ -157,14 +157,8 @@ struct RequestHead {
     }
     wantsClose = fields.saysClose || (!isHTTP11 && !fields.saysKeepAlive)
     expectsContinue = fields.expectsContinue && isHTTP11
-    if let upgrade = fields.upgrade {
-      CommaSeparated.forEach(bytes, upgrade) { option in
-        if option.count >= 3, ByteRange(start: option.start, count: 3).equalsIgnoringCase("h2c", in: bytes) {
-          cleartextHTTP2Upgrade = upgrade
-        }
-      }
-      wantsUpgrade = fields.saysUpgrade && isHTTP11 && cleartextHTTP2Upgrade == nil
-    }
+    offersHTTP2 = fields.offersHTTP2
+    wantsUpgrade = fields.hasUpgrade && fields.saysUpgrade && isHTTP11 && !offersHTTP2
     return nil
   }
 }

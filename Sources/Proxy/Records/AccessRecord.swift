@@ -21,7 +21,7 @@ public struct AccessRecord: Hashable, Sendable {
   /// From then to the last octet of the response handed to the kernel, in nanoseconds.
   public var latency: UInt64
   public var client: SocketAddress
-  /// Of a routed request: the backend that it was sent to, or the service's address where it was sent to none.
+  /// Of a routed request: the backend that was chosen, or the service's address where none was.
   public var server: SocketAddress
   public var sourceIdentity: UInt32
   public var destinationIdentity: UInt32

@@ -24,6 +24,7 @@ final class ProxyCounters: Sendable {
   let requests = Counter()
   let denied = Counter()
   let malformed = Counter()
+  let answered = Counter()
   let responses1xx = Counter()
   let responses2xx = Counter()
   let responses3xx = Counter()
@@ -50,6 +51,8 @@ public struct ProxyStatistics: Hashable, Sendable {
   public var deniedRequests: UInt64 = 0
   /// Requests refused for their form.
   public var malformedRequests: UInt64 = 0
+  /// Routed requests that the proxy answered itself, and sent to no server.
+  public var answeredRequests: UInt64 = 0
   /// Final responses by class, the proxy's own included: index 1 is 1xx, 5 is 5xx; index 0 is unused.
   public var responses: [UInt64] = [0, 0, 0, 0, 0, 0]
   /// Exchanges that a side left before their end.
@@ -72,6 +75,7 @@ public struct ProxyStatistics: Hashable, Sendable {
     requests &+= counters.requests.current
     deniedRequests &+= counters.denied.current
     malformedRequests &+= counters.malformed.current
+    answeredRequests &+= counters.answered.current
     let classes = [
       counters.responses1xx, counters.responses2xx, counters.responses3xx, counters.responses4xx,
       counters.responses5xx,

@@ -74,7 +74,7 @@ final class TLSWorker {
   /// Ends what has not begun; whether nothing is left, or its time is over.
   private func drained() -> Bool {
     if drainEnd == .max {
-      drainEnd = now &+ proxy.drain.nanoseconds
+      drainEnd = now.later(by: proxy.drain.nanoseconds)
       for stream in Array(streams.values) where stream.phase == .hello { end(stream, resets: true) }
     }
     return streams.isEmpty || now >= drainEnd

@@ -46,11 +46,12 @@ public struct HashPolicy: Hashable, Sendable {
     case ("cookie", let member)?:
       let cookie = try Message(member, Self.cookieFields)
       source = .cookie(
-        name: try cookie.name("name"), lifetime: try cookie.member("ttl")?.protobufTimeout(),
-        path: try cookie.string("path"),
+        name: try cookie.cookieText("name"), lifetime: try cookie.member("ttl")?.protobufTimeout(),
+        path: try cookie.cookieText("path", mayBeEmpty: true),
         attributes: try cookie.list("attributes") { (cursor) throws(FieldError) in
           let attribute = try Message(cursor, Self.attributeFields)
-          return CookieAttribute(name: try attribute.name("name"), value: try attribute.string("value"))
+          return CookieAttribute(
+            name: try attribute.cookieText("name"), value: try attribute.cookieText("value", mayBeEmpty: true))
         })
     case ("connection_properties", let member)?:
       let address = try Message(member, Self.connectionFields)
@@ -60,5 +61,16 @@ public struct HashPolicy: Hashable, Sendable {
       source = .queryParameter(try Message(member, Self.parameterFields).name("name"))
     case nil: throw cursor.error("needs header, cookie, connection_properties or query_parameter")
     }
+  }
+}
+
+extension Message {
+  /// A part of a cookie, which is written as it stands and must not end the line.
+  fileprivate func cookieText(_ name: String, mayBeEmpty: Bool = false) throws(FieldError) -> String {
+    let text = try mayBeEmpty ? string(name) : self.name(name)
+    guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+      throw try required(name).error("control character in a cookie")
+    }
+    return text
   }
 }

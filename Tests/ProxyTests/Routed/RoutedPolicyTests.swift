@@ -2,6 +2,7 @@ import Addressing
 import Foundation
 import JSON
 import ProxyRules
+import Synchronization
 import Testing
 
 @testable import Proxy
@@ -63,6 +64,7 @@ extension LoopbackTests {
       let record = try #require(await proxy.records.wait(3).dropFirst().first)
       #expect(record.isDenied && record.rule == 77 && record.dropReason == 181 && record.isEgress)
       #expect(record.server == forbidden && record.cluster == "default/two" && record.proxyRules == 0)
+      #expect(record.sourceIdentity == 1001 && record.destinationIdentity == 1002)
       #expect(proxy.server.statistics.deniedRequests == 1)
       await proxy.stop()
     }
@@ -128,6 +130,36 @@ extension LoopbackTests {
       let proxy = try RoutedProxy(
         Self.routes, ["default/one": [one.address]], judge: { _, _ in Self.policy(99) })
       #expect(Self.status(proxy.connect(), "/ok") == "403")
+      await proxy.stop()
+    }
+
+    /// Addresses come to mean others without a new revision of the policy: pods come and go, names expire.
+    @Test func `a verdict is about who has the addresses`() async throws {
+      let one = try TestServer.mirror("one")
+      let tenant = Mutex(UInt32(1))
+      let proxy = try RoutedProxy(
+        Self.routes, ["default/one": [one.address]],
+        judge: { _, _ in
+          tenant.withLock { $0 } == 2 ? .denied(rule: 5, reason: 181, isEgress: false) : Self.policy(0)
+        },
+        parties: { _, _ in
+          let tenant = tenant.withLock { $0 }
+          if tenant == 4 { return nil }
+          return BackendParties(
+            client: BackendParties.Party(identity: 1000 + tenant, endpoint: tenant),
+            server: BackendParties.Party(identity: 2000))
+        })
+      // Over one connection, whose verdict is at hand, and over one each, with those that the worker keeps.
+      for isKept in [true, false] {
+        let kept = proxy.connect()
+        for (now, status) in [(1, "200"), (2, "403"), (1, "200"), (3, "200"), (4, "403"), (2, "403")] {
+          tenant.withLock { $0 = UInt32(now) }
+          #expect(Self.status(isKept ? kept : proxy.connect(), "/") == status, "tenant \(now)")
+        }
+      }
+      let records = await proxy.records.wait(12)
+      #expect(records.map(\.sourceIdentity).prefix(6) == [1001, 1002, 1001, 1003, 1001, 1002])
+      #expect(records.prefix(6).map(\.destinationIdentity) == [2000, 2000, 2000, 2000, 0, 2000])
       await proxy.stop()
     }
 

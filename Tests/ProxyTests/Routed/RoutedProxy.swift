@@ -17,8 +17,10 @@ final class RoutedProxy: Sendable {
   private let resources: [JSONValue]
 
   struct Judge: BackendJudge {
+    let parties: @Sendable (SocketAddress, SocketAddress) -> BackendParties?
     let verdict: @Sendable (SocketAddress, SocketAddress) -> BackendVerdict
 
+    func parties(client: SocketAddress, server: SocketAddress) -> BackendParties? { parties(client, server) }
     func judge(client: SocketAddress, server: SocketAddress) -> BackendVerdict { verdict(client, server) }
   }
 
@@ -38,6 +40,8 @@ final class RoutedProxy: Sendable {
   }
 
   static let policy = ConnectionPolicy(proxyRules: 0, sourceIdentity: 1001, destinationIdentity: 1002)
+  static let parties = BackendParties(
+    client: BackendParties.Party(identity: 1001), server: BackendParties.Party(identity: 1002))
 
   init(
     _ routes: JSONValue, _ clusters: [String: [SocketAddress]], host: String = "127.0.0.1",
@@ -46,6 +50,7 @@ final class RoutedProxy: Sendable {
     judge: @escaping @Sendable (SocketAddress, SocketAddress) -> BackendVerdict = { _, _ in
       .allowed(RoutedProxy.policy)
     },
+    parties: @escaping @Sendable (SocketAddress, SocketAddress) -> BackendParties? = { _, _ in RoutedProxy.parties },
     change: (inout ProxyOptions) -> Void = { _ in }
   ) throws {
     let taken = try Listener(SocketAddress(IPAddress(host)!, port: 0))
@@ -63,7 +68,8 @@ final class RoutedProxy: Sendable {
     change(&options)
     server = ProxyServer(
       listeners: [taken], resolver: Resolver(listener: listener), dialer: Dialer(),
-      rules: RuleStore(try RuleSetTable(configuration)), judge: Judge(verdict: judge), options: options)
+      rules: RuleStore(try RuleSetTable(configuration)), judge: Judge(parties: parties, verdict: judge),
+      options: options)
     try setEndpoints(clusters)
     try setRoutes(routes)
     try server.start()

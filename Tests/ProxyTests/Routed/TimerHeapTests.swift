@@ -8,7 +8,7 @@ import Testing
     var random = SystemRandomNumberGenerator()
     var deadlines = (0..<500).map { _ in UInt64.random(in: 0..<200, using: &random) }
     for (number, deadline) in deadlines.enumerated() {
-      heap.add(TimerHeap.Timer(deadline: deadline, number: UInt32(number), stamp: 0))
+      heap.set(UInt32(number), at: deadline)
     }
     deadlines.sort()
     #expect(heap.first == deadlines[0])
@@ -18,5 +18,20 @@ import Testing
     #expect(taken == deadlines.filter { $0 <= 99 })
     while let timer = heap.take(until: .max) { taken.append(timer.deadline) }
     #expect(taken == deadlines && heap.first == nil)
+  }
+
+  /// However often connections come and go, and deadlines with them.
+  @Test func `each number has one timer, its earliest`() {
+    var heap = TimerHeap()
+    for round in UInt64(0)..<1000 {
+      for number in UInt32(1)...3 { heap.set(number, at: 5000 + UInt64(number) - round % 10) }
+    }
+    #expect(heap.count == 3)
+    #expect(heap.take(until: 10_000)?.deadline == 4992)
+    heap.set(1, at: 1)
+    #expect(heap.count == 3)
+    let taken = (0..<3).compactMap { _ in heap.take(until: 10_000) }
+    #expect(taken.map(\.deadline) == [1, 4993, 4994] && taken.map(\.number) == [1, 2, 3])
+    #expect(heap.count == 0 && heap.take(until: .max) == nil)
   }
 }

@@ -7,8 +7,6 @@ final class RoutedConnection {
   /// Changes with each connection that has this number.
   private(set) var stamp: UInt32 = 0
   private(set) var connection: ConnectionPointer?
-  /// The deadline of its timer; 0 when none is set.
-  var timerAt: UInt64 = 0
 
   // The client's side.
 
@@ -30,6 +28,10 @@ final class RoutedConnection {
   private(set) var endpoint: RoutedEndpoint?
   /// The backend, also after the exchange has left it.
   private(set) var server: SocketAddress?
+  /// Who the client and that backend are.
+  var parties: BackendParties?
+  /// Whom the connection's present policy was found for; nil while it is none that anybody has judged.
+  var judged: BackendParties?
   var hash: UInt64?
   /// What the response sets so that the client's next request gets the same hash.
   var cookies: [[UInt8]] = []
@@ -93,11 +95,11 @@ final class RoutedConnection {
     facts.localPort = frontend.port
   }
 
-  /// The connection has ended, and timers that are set for it mean nothing any more.
+  /// The connection has ended. The timer that is set for it is its successor's.
   func release() {
     connection = nil
+    judged = nil
     stamp &+= 1
-    timerAt = 0
   }
 
   func nextTicket() -> UInt64 {
@@ -136,7 +138,7 @@ final class RoutedConnection {
   /// Counts an attempt that is followed by another one.
   func noteRetry() {
     retries += 1
-    if let server { tried.append(server) }
+    if let server, !tried.contains(server) { tried.append(server) }
   }
 
   var hasRetries: Bool {
@@ -156,6 +158,7 @@ final class RoutedConnection {
     forwarding = nil
     cluster = nil
     server = nil
+    parties = nil
     hash = nil
     cookies = []
     dropReason = 0

@@ -14,13 +14,13 @@ struct RoutedDeadlines {
   var idle: UInt64 = 0
   var attemptIdle: UInt64 = 0
 
-  /// The earliest of them for an exchange that was last active at `activeAt`; nil for none.
+  /// The earliest of them for an exchange that was last active at `activeAt`; nil for none, or never.
   func next(activeAt: UInt64) -> UInt64? {
     // 0 becomes the greatest number.
     var next = min(min(request &- 1, route &- 1), min(attempt &- 1, connect &- 1), resume &- 1)
-    if idle != 0 { next = min(next, activeAt &+ idle &- 1) }
-    if attemptIdle != 0 { next = min(next, activeAt &+ attemptIdle &- 1) }
-    return next == .max ? nil : next &+ 1
+    if idle != 0 { next = min(next, activeAt.later(by: idle) &- 1) }
+    if attemptIdle != 0 { next = min(next, activeAt.later(by: attemptIdle) &- 1) }
+    return next >= .max - 1 ? nil : next &+ 1
   }
 
   mutating func endAttempt() {

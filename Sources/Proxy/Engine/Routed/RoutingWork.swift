@@ -9,6 +9,7 @@ import ProxyRules
 /// What a worker needs for routed connections, made when the first one comes.
 final class RoutingWork {
   var timers = TimerHeap()
+  var verdicts = VerdictMemory()
   private var connections: [RoutedConnection] = []
   private var free: [RoutedConnection] = []
   private var routes = RouteSnapshot()

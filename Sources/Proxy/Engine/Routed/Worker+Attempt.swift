@@ -31,7 +31,7 @@ extension Worker {
     }
     guard let endpoint = connection.endpoint else { return }
     forgetJudgement(c)
-    switch verdict(c, endpoint) {
+    switch verdict(c, connection, endpoint) {
     case .denied(let rule, let reason, let isEgress):
       c.pointee.rule = rule
       c.pointee.isEgress = isEgress
@@ -41,6 +41,7 @@ extension Worker {
       policy.listener = connection.policy.listener
       policy.service = connection.policy.service
       turn(c, to: endpoint.address, policy, isNew: again)
+      connection.judged = connection.parties
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
@@ -62,18 +63,24 @@ extension Worker {
     c.pointee.isReplayable =
       c.pointee.upstreamRequests > 0 && head.isIdempotent && framing == .none && canRewind(c, connection)
     c.pointee.upstreamRequests &+= 1
-    if !c.pointee.isConnected { connection.deadlines.connect = now &+ cluster.connectTimeout.nanoseconds }
+    if !c.pointee.isConnected { connection.deadlines.connect = now.later(by: cluster.connectTimeout.nanoseconds) }
     if let idle = connection.retry?.policy.perTryIdleTimeout { connection.deadlines.attemptIdle = idle.nanoseconds }
     if framing == .none { requestEnded(c) } else { setTimer(c, connection) }
   }
 
   /// What the datapath says about the client and an endpoint; what it said last, if that was about the same.
-  private func verdict(_ c: ConnectionPointer, _ endpoint: RoutedEndpoint) -> BackendVerdict {
-    if c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == shared.resolver.revision {
+  private func verdict(
+    _ c: ConnectionPointer, _ connection: RoutedConnection, _ endpoint: RoutedEndpoint
+  ) -> BackendVerdict {
+    let revision = shared.resolver.revision
+    let client = c.pointee.clientAddress
+    connection.parties = shared.judge?.parties(client: client, server: endpoint.address)
+    guard let work = routing, let judge = shared.judge, let parties = connection.parties else { return .unknown }
+    if connection.judged == parties, c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision
+    {
       return .allowed(c.pointee.policy)
     }
-    return shared.judge?.judge(client: c.pointee.clientAddress, server: endpoint.address)
-      ?? .denied(rule: 0, reason: 0, isEgress: true)
+    return work.verdicts.verdict(client: client, server: endpoint.address, parties, revision: revision, by: judge)
   }
 
   /// The last octet of the request has been read: the route's time begins, and that of the attempt.
@@ -81,10 +88,10 @@ extension Worker {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
     if connection.deadlines.route == 0, connection.timeout > 0 {
-      connection.deadlines.route = now &+ connection.timeout
+      connection.deadlines.route = now.later(by: connection.timeout)
     }
     if c.pointee.response == .head, let limit = connection.retry?.policy.perTryTimeout, limit > .zero {
-      connection.deadlines.attempt = now &+ limit.nanoseconds
+      connection.deadlines.attempt = now.later(by: limit.nanoseconds)
     }
     setTimer(c, connection)
   }

@@ -65,6 +65,8 @@ extension Worker {
     connection.held.headLength = head.length
     connection.held.isInBlock = c.pointee.headCount == head.length
     guard let work = routing, let listener = self.listener(connection.policy.listener) else {
+      // The connection would be led here for ever, wherever its service leads by now.
+      c.pointee.closesAfter = true
       return answer(c, status: 503, failure: "the proxy does not have the listener of this service")
     }
     connection.listener = listener
@@ -132,20 +134,25 @@ extension Worker {
     connection.isHighPriority = action.isHighPriority
     if let idle = action.idleTimeout { connection.deadlines.idle = idle.nanoseconds }
     if head.framing != .none, listener.manager.requestTimeout > .zero {
-      connection.deadlines.request = now &+ listener.manager.requestTimeout.nanoseconds
+      connection.deadlines.request = now.later(by: listener.manager.requestTimeout.nanoseconds)
     }
     if let pass = connection.filters, !limitBody(c, pass) { return }
     holdHead(c, bytes, connection)
     attempt(c, bytes, connection)
   }
 
-  /// Whether the listener lets connections change to the protocol that the request in `head` asks for.
+  /// Whether the listener lets connections change to each of the protocols that the request in `head` asks for.
   private func allowsUpgrade(_ manager: HTTPConnectionManager, _ bytes: UnsafePointer<UInt8>) -> Bool {
     if head.isCONNECT { return false }
+    var asked = 0
+    var allowed = 0
     for line in fields.lines where line.name.equalsIgnoringCase("upgrade", in: bytes) {
-      return manager.upgrades.contains { line.value.spells($0, in: bytes) }
+      CommaSeparated.forEach(bytes, line.value) { option in
+        asked += 1
+        if manager.upgrades.contains(where: { option.spells($0, in: bytes) }) { allowed += 1 }
+      }
     }
-    return false
+    return asked > 0 && allowed == asked
   }
 
   // MARK: Ends
@@ -179,8 +186,8 @@ extension Worker {
     guard let connection = routed(c) else { return nil }
     return RoutingNotes(
       listener: connection.policy.listener, server: connection.server ?? connection.frontend,
-      sourceIdentity: connection.policy.sourceIdentity,
-      destinationIdentity: connection.server == c.pointee.serverAddress ? c.pointee.policy.destinationIdentity : 0,
+      sourceIdentity: connection.parties?.client.identity ?? connection.policy.sourceIdentity,
+      destinationIdentity: connection.parties?.server.identity ?? 0,
       choice: connection.choice, cluster: connection.forwarding?.cluster ?? "",
       dropReason: connection.dropReason, retries: UInt16(clamping: connection.retries))
   }

@@ -8,14 +8,15 @@ import Routing
 
 // Answers of the proxy's own to requests that are routed.
 extension Worker {
-  /// Answers the request in `head`, of which nothing has been sent on.
+  /// Answers the request in `head`, of which nothing has been sent on. A failure is the answer's text.
   func answer(
     _ c: ConnectionPointer, _ response: LocalResponse, _ edits: HeaderEdits = HeaderEdits(),
     failure: StaticString? = nil
   ) {
     instead(c) {
       c.pointee.failure = failure
-      write(c, status: Int(response.status), location: response.location, body: response.body[...], edits)
+      let body = failure.map(Self.line) ?? response.body
+      write(c, status: Int(response.status), location: response.location, body: body[...], edits)
     }
   }
 
@@ -30,6 +31,7 @@ extension Worker {
   }
 
   private func instead(_ c: ConnectionPointer, _ write: () -> Void) {
+    if routed(c)?.server == nil { counters.answered.add() }
     if passOver(c) { c.pointee.closesAfter = true }
     write()
     c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard
@@ -44,8 +46,11 @@ extension Worker {
         connection.edits(request, to: .failure(status: UInt16(truncatingIfNeeded: status)))
       }
     }
-    let text = UnsafeBufferPointer(start: reason.utf8Start, count: reason.utf8CodeUnitCount)
-    write(c, status: status, location: nil, body: (Array(text) + [Octet.lineFeed])[...], edits)
+    write(c, status: status, location: nil, body: Self.line(reason)[...], edits)
+  }
+
+  private static func line(_ text: StaticString) -> [UInt8] {
+    Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) + [Octet.lineFeed]
   }
 
   /// Puts a response where those of the server stand, so that it takes the same way to the client.

@@ -23,7 +23,7 @@ extension Worker {
     }
     let dropsClose = mayDropClose(c, bytes)
     c.pointee.hasRemovedClose = dropsClose
-    let dropsUpgrade = head.cleartextHTTP2Upgrade != nil
+    let dropsUpgrade = head.offersHTTP2
     guard
       dropsClose || dropsUpgrade || forwarding.path != nil || forwarding.authority != nil || !forwarding.headers.isEmpty
     else { return bytes }

@@ -50,11 +50,20 @@ extension Worker {
       reason: "the server closed the connection before it answered")
   }
 
+  /// Whether the routed request in `head` can be sent again when the server closes without an answer.
+  func mayRepeatRouted(_ c: ConnectionPointer) -> Bool {
+    guard let connection = routed(c), canRewind(c, connection) else { return false }
+    if connection.hasRetries, let retry = connection.retry, retry.retries(.reset) { return true }
+    return head.isIdempotent && head.framing == .none
+  }
+
   /// An attempt has come to nothing: another one, or an answer of the proxy's own.
   func fail(
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ failure: RetryRules.Failure, status: Int,
     reason: StaticString
   ) {
+    // Nothing can follow the half of an interim response.
+    guard c.pointee.upstream.pending == 0 else { return abort(c, resets: true) }
     if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection),
       beginRetry(connection)
     {
@@ -79,7 +88,7 @@ extension Worker {
     c.pointee.response = .head
     connection.deadlines.endAttempt()
     let random = routing?.random() ?? 0
-    connection.deadlines.resume = now &+ retry.delay(before: connection.retries, random: random).nanoseconds
+    connection.deadlines.resume = now.later(by: retry.delay(before: connection.retries, random: random).nanoseconds)
     setTimer(c, connection)
   }
 

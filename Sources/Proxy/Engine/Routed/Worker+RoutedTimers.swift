@@ -3,10 +3,7 @@ extension Worker {
   /// Sees to it that the exchange is looked at when its next deadline comes. A timer that is set for earlier will do.
   func setTimer(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     guard let deadline = connection.deadlines.next(activeAt: c.pointee.activeAt) else { return }
-    guard connection.timerAt == 0 || deadline < connection.timerAt else { return }
-    connection.timerAt = deadline
-    routing?.timers.add(
-      TimerHeap.Timer(deadline: deadline, number: connection.number, stamp: connection.stamp))
+    routing?.timers.set(connection.number, at: deadline)
   }
 
   /// Does what is due.
@@ -14,19 +11,17 @@ extension Worker {
     guard let work = routing else { return }
     while let timer = work.timers.take(until: now) {
       let connection = work[timer.number]
-      guard connection.stamp == timer.stamp, connection.timerAt == timer.deadline, let c = connection.connection else {
-        continue
-      }
-      connection.timerAt = 0
+      guard let c = connection.connection else { continue }
+      let stamp = connection.stamp
       expire(c, connection)
-      if connection.stamp == timer.stamp { setTimer(c, connection) }
+      if connection.stamp == stamp { setTimer(c, connection) }
     }
   }
 
   private func expire(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     let deadlines = connection.deadlines
     func isDue(_ deadline: UInt64) -> Bool { RoutedDeadlines.isDue(deadline, now) }
-    func isIdle(for duration: UInt64) -> Bool { duration != 0 && isDue(c.pointee.activeAt &+ duration) }
+    func isIdle(for duration: UInt64) -> Bool { duration != 0 && isDue(c.pointee.activeAt.later(by: duration)) }
     if isDue(deadlines.route) {
       counters.timeouts.add()
       connection.cluster?.metrics.timedOut()
@@ -58,7 +53,8 @@ extension Worker {
   /// Ends an exchange whose time is over: by an answer, or by a reset when there has been part of one.
   private func give(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     // Before the response, or before the attempt.
-    guard c.pointee.response == .head || c.pointee.request == .paused else { return abort(c, resets: true) }
+    let isUnanswered = c.pointee.response == .head || c.pointee.request == .paused
+    guard isUnanswered, c.pointee.upstream.pending == 0 else { return abort(c, resets: true) }
     failUpstream(c, status: status, reason: reason)
   }
 }
