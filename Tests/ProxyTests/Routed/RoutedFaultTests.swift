@@ -113,7 +113,8 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
-    @Test func `an endpoint that fails again and again is remembered once`() {
+    @Test func `an endpoint that fails again and again is remembered once`() throws {
+      let (gate, mailbox) = (ClusterGate(), try WorkerMailbox())
       let work = RoutingWork()
       let address = SocketAddress(IPAddress("10.0.0.1")!, port: 80)
       let c = ConnectionPointer.allocate(capacity: 1)
@@ -121,7 +122,9 @@ extension LoopbackTests {
       defer { c.deallocate() }
       let connection = work.add(c)
       for _ in 0..<5 {
-        connection.take(RoutedEndpoint(address, hostname: ""))
+        let waiter = ClusterGate.Waiter(mailbox: mailbox, connection: 1, ticket: 1)
+        #expect(gate.enter(.unlimited, waiter, wasWoken: false) == .entered)
+        connection.take(RoutedEndpoint(address, hostname: ""), gate)
         connection.noteRetry()
       }
       #expect(connection.tried == [address] && connection.retries == 5)
