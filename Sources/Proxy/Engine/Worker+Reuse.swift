@@ -46,7 +46,7 @@ extension Worker {
 
   /// Gives the request in `head` a parked connection, if it may have one and there is one.
   func takeParked(_ c: ConnectionPointer) -> Bool {
-    guard !parked.isEmpty, isRepeatable(c) || mayRepeatRouted(c), !c.pointee.isPrivate, c.pointee.isResolved,
+    guard !parked.isEmpty, c.pointee.routed != 0 || isRepeatable(c), !c.pointee.isPrivate, c.pointee.isResolved,
       c.pointee.policy.revision == shared.resolver.revision, let fd = parked.take(key(c))
     else { return false }
     counters.upstreamReuses.add()

@@ -50,13 +50,6 @@ extension Worker {
       reason: "the server closed the connection before it answered")
   }
 
-  /// Whether the routed request in `head` can be sent again when the server closes without an answer.
-  func mayRepeatRouted(_ c: ConnectionPointer) -> Bool {
-    guard let connection = routed(c), canRewind(c, connection) else { return false }
-    if connection.hasRetries, let retry = connection.retry, retry.retries(.reset) { return true }
-    return head.isIdempotent && head.framing == .none
-  }
-
   /// An attempt has come to nothing: another one, or an answer of the proxy's own.
   func fail(
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ failure: RetryRules.Failure, status: Int,
