@@ -64,22 +64,10 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
-    /// The server closes while the request is on its way, which nobody may send a second time.
-    @Test func `only what can be sent again is sent over a parked connection`() async throws {
-      let server = try TestServer { socket, number in
-        guard socket.readMessage() != nil else { return }
-        socket.write(response("200 OK", "\(number)"))
-        _ = socket.readMessage()
-      }
-      let proxy = try RoutedProxy([Routes.to("default/one")], ["default/one": [server.address]])
-      #expect(proxy.ask(Self.get)?.body == "0")
-      for _ in 0..<200 where proxy.server.statistics.openConnections > 0 { usleep(5000) }
-      #expect(proxy.ask(Self.post)?.body == "1")
-      #expect(proxy.server.statistics.upstreamReuses == 0)
-      await proxy.stop()
-    }
-
-    @Test func `with a retry policy any request may have a parked connection`() async throws {
+    /// The server closes while the request is on its way: without the policy that is a 503, as with Envoy.
+    @Test func `a request that a parked connection's server has not read is sent again by its retry policy`()
+      async throws
+    {
       let server = try TestServer { socket, number in
         guard socket.readMessage() != nil else { return }
         socket.write(response("200 OK", "\(number)"))

@@ -8,14 +8,14 @@ import Routing
 
 // Answers of the proxy's own to requests that are routed.
 extension Worker {
-  /// Answers the request in `head`, of which nothing has been sent on. A failure is the answer's text.
+  /// Answers the request in `head`, of which nothing has been sent on. A failure is the text of an answer that has none.
   func answer(
     _ c: ConnectionPointer, _ response: LocalResponse, _ edits: HeaderEdits = HeaderEdits(),
     failure: StaticString? = nil
   ) {
     instead(c) {
       c.pointee.failure = failure
-      let body = failure.map(Self.line) ?? response.body
+      let body = response.body.isEmpty ? failure.map(Self.line) ?? [] : response.body
       write(c, status: Int(response.status), location: response.location, body: body[...], edits)
     }
   }
