@@ -73,7 +73,7 @@ def summary(results):
 def document(results):
     about = figures.read(results / "machine.json")
     lines = ["# Measured results", "",
-             "`make bench` wrote this page from the JSON beside it (`bench/results/`), all of one run on one machine. Compare",
+             "`make bench` wrote this page from the JSON beside it (`bench/results/`), all of one machine, and of one run but for parts whose commit stands apart below. Compare",
              "figures within a run, by their ratios; absolute times belong to the machine. How each was measured stands below",
              "its table. A value is the median of its rounds unless that says otherwise; the spread is their lowest and highest. A",
              "verdict \"within noise\" is nearer to its target than two runs of one and the same thing are to each other: another",
