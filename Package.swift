@@ -43,7 +43,7 @@ let package = Package(
     target("Addressing"),
     target("JSON"),
     target("Labels"),
-    target("Threads"),
+    target("Threads", ["CLinux"]),
     target("Clocks"),
     target("Files"),
     target("Automata"),

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -65,4 +66,31 @@ int clinux_spawn_filter(const char *path, char *const argv[], char *const envp[]
 int clinux_pipe(int descriptors[2])
 {
 	return pipe2(descriptors, O_CLOEXEC) ? -errno : 0;
+}
+
+/* struct sched_attr, which C libraries began to declare later than the kernel; its first version.
+ */
+struct scheduling {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime;
+	uint64_t deadline;
+	uint64_t period;
+};
+
+int clinux_set_slice(uint64_t nanoseconds)
+{
+	struct scheduling scheduling = {.size = sizeof(scheduling)};
+
+	if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof(scheduling), 0))
+		return -errno;
+	/* Of a real-time thread it would be another thing. */
+	if (scheduling.policy != SCHED_OTHER)
+		return -EINVAL;
+	scheduling.flags = 0;
+	scheduling.runtime = nanoseconds;
+	return syscall(SYS_sched_setattr, 0, &scheduling, 0) ? -errno : 0;
 }

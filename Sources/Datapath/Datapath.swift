@@ -34,9 +34,8 @@ public final class Datapath: Sendable {
   /// Whether the maps of an earlier process were found and kept.
   public let adopted: Bool
   let pins: DatapathPins
-  let configuration: BPFMap<UInt32, martlet_config>
+  let configuration: NodeConfiguration
   let events: RawMap
-  private let changing = Mutex(())
 
   /// Loads the programs and their maps, or adopts the maps that are pinned.
   ///
@@ -64,8 +63,9 @@ public final class Datapath: Sendable {
     proxyLookup = ProxyLookup(pins: pins, maps: object.maps)
     sockets = SocketPrograms(pins: pins, maps: object.maps)
     socketTermination = SocketTermination(maps: object.maps)
-    endpoints = EndpointMap(map: try object.map(.endpoints))
-    ipcache = IPCache(map: try object.map(.ipcache))
+    configuration = NodeConfiguration(map: try object.map(.configuration))
+    endpoints = EndpointMap(map: try object.map(.endpoints), configuration: configuration)
+    ipcache = IPCache(map: try object.map(.ipcache), configuration: configuration)
     policy = PolicyTables(
       outer: try MapOfMaps(object.map(.policy)),
       innerCapacity: sizes.sizes[.policyEntries] ?? UInt32(MARTLET_POLICY_MAX_ENTRIES))
@@ -74,8 +74,7 @@ public final class Datapath: Sendable {
       metrics: try PerCPUMap(object.map(.metrics)), lost: try PerCPUMap(object.map(.lost)))
     services = try ServiceMaps { (name) throws(BPFError) -> RawMap in try object.map(name) }
     serviceTraffic = ServiceTrafficTable(map: try PerCPUMap(object.map(.serviceTraffic)))
-    configuration = try object.map(.configuration)
-    translations = NATTable(map: try object.map(.nat), configuration: configuration)
+    translations = NATTable(map: try object.map(.nat), configuration: configuration.map)
     devices = DeviceTable(map: try object.map(.devices))
     native = NativeBlocks(map: try object.map(.native))
     directReturns = DirectReturns(DirectReturnTable(map: try object.map(.directReturns)), logger: logger)
@@ -102,43 +101,31 @@ public final class Datapath: Sendable {
   /// Writes the node's settings. The policy's revision goes on counting from that of an earlier process; whether the node
   /// has a policy, and the size of its Maglev tables, stay as they were.
   public func configure(_ settings: DatapathSettings) throws(BPFError) {
-    let previous = try configuration.lookup(0)
-    var entry = settings.entry(revision: (previous?.policy_revision ?? 0) &+ 1)
+    let previous = try configuration.entry
+    var entry = settings.entry(after: previous)
     entry.flags |= (previous?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue
     entry.maglev_size = previous?.maglev_size ?? 0
-    try configuration.update(0, entry)
+    try configuration.write(entry)
   }
 
   /// The revision of policy and identities that connections are judged by.
-  public func revision() throws(BPFError) -> UInt32 { try configuration.lookup(0)?.policy_revision ?? 0 }
+  public func revision() throws(BPFError) -> UInt32 { try configuration.entry?.policy_revision ?? 0 }
 
   /// Says whether the node itself has a policy, which is that of the identity `host`. To be called when that policy is in
   /// the map: without one everything from and to the node would be dropped.
   public func setHostPolicy(_ isOn: Bool) throws(BPFError) {
     if try hasHostPolicy() == isOn { return }
     let flag = MARTLET_CONFIG_HOST_POLICY.rawValue
-    try change { $0.flags = isOn ? $0.flags | flag : $0.flags & ~flag }
+    try configuration.change { $0.flags = isOn ? $0.flags | flag : $0.flags & ~flag }
   }
 
   /// Whether the kernel judges the node's own traffic.
   public func hasHostPolicy() throws(BPFError) -> Bool {
-    (try configuration.lookup(0)?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue != 0
+    (try configuration.entry?.flags ?? 0) & MARTLET_CONFIG_HOST_POLICY.rawValue != 0
   }
 
   /// Makes every connection be judged again on its next packet; to be called after policy or identities changed.
-  public func bumpRevision() throws(BPFError) { try change { $0.policy_revision &+= 1 } }
-
-  func change(_ body: (inout martlet_config) -> Void) throws(BPFError) {
-    // One at a time: of two that read the same entry, the slower one would undo the other's change.
-    let result = changing.withLock { _ -> Result<Void, BPFError> in
-      Result { () throws(BPFError) in
-        guard var entry = try configuration.lookup(0) else { return }
-        body(&entry)
-        try configuration.update(0, entry)
-      }
-    }
-    try result.get()
-  }
+  public func bumpRevision() throws(BPFError) { try configuration.change { $0.policy_revision &+= 1 } }
 
   /// Attaches both programs to the host side of a pod's veth, or replaces those of an earlier process.
   ///

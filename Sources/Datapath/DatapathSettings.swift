@@ -28,18 +28,20 @@ public struct DatapathSettings: Hashable, Sendable {
 
   public init() {}
 
-  func entry(revision: UInt32) -> martlet_config {
+  /// - Parameter previous: The entry until now, whose revisions go on counting.
+  func entry(after previous: martlet_config?) -> martlet_config {
     var flags: UInt32 = 0
     if traceEvents { flags |= UInt32(MARTLET_CONFIG_TRACE_EVENTS.rawValue) }
     if audit { flags |= UInt32(MARTLET_CONFIG_AUDIT.rawValue) }
     flags |= loadBalancerMode.flags
     return martlet_config(
-      abi_version: ABI.version, flags: flags, policy_revision: revision,
+      abi_version: ABI.version, flags: flags, policy_revision: (previous?.policy_revision ?? 0) &+ 1,
       host_identity: UInt32(MARTLET_IDENTITY_HOST.rawValue), ct_tcp_syn: tcpSYN, ct_tcp_established: tcpEstablished,
       ct_tcp_closing: tcpClosing, ct_any: datagram, ct_any_stream: datagramStream, maglev_size: 0,
       node_netns_cookie: nodeNamespaceCookie,
       node_port_first: nodePorts?.lowerBound ?? 0, node_port_last: nodePorts?.upperBound ?? 0,
       nat_port_first: natPorts.lowerBound, nat_port_last: natPorts.upperBound,
-      proxy_instance: proxyMark.instance, pad: 0)
+      proxy_instance: proxyMark.instance,
+      address_revision: NodeConfiguration.addressRevision(after: previous?.address_revision ?? 0))
   }
 }

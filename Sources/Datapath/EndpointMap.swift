@@ -44,6 +44,8 @@ public struct DatapathEndpoint: Hashable, Sendable {
 /// The pods of this node by address: the map `martlet_endpoints`.
 public struct EndpointMap: Sendable {
   let map: BPFMap<martlet_addr, martlet_endpoint>
+  /// Where changes are told; nil for who only reads.
+  var configuration: NodeConfiguration?
 
   /// The most addresses it can hold.
   public var capacity: Int { Int(map.info.maxEntries) }
@@ -53,19 +55,27 @@ public struct EndpointMap: Sendable {
   /// Makes the pod reachable. Fails with E2BIG when the map is full; an address that is not in it is nobody's, so its
   /// packets are dropped.
   public func set(_ endpoint: DatapathEndpoint) throws(BPFError) {
-    for address in endpoint.addresses { try map.update(martlet_addr(address), endpoint.entry) }
+    try configuration.changingAddresses { () throws(BPFError) in try write(endpoint) }
   }
 
   public func remove(_ addresses: [IPAddress]) throws(BPFError) {
-    for address in addresses { try map.delete(martlet_addr(address)) }
+    try configuration.changingAddresses { () throws(BPFError) in
+      for address in addresses { try map.delete(martlet_addr(address)) }
+    }
   }
 
   /// Makes the map hold just these endpoints.
   public func reconcile(_ endpoints: [DatapathEndpoint]) throws(BPFError) {
     let known = Set(endpoints.flatMap(\.addresses))
-    // What is gone leaves first: a full map would refuse what came.
-    for (key, _) in try map.entries() where !known.contains(IPAddress(key)) { try map.delete(key) }
-    for endpoint in endpoints { try set(endpoint) }
+    try configuration.changingAddresses { () throws(BPFError) in
+      // What is gone leaves first: a full map would refuse what came.
+      for (key, _) in try map.entries() where !known.contains(IPAddress(key)) { try map.delete(key) }
+      for endpoint in endpoints { try write(endpoint) }
+    }
+  }
+
+  private func write(_ endpoint: DatapathEndpoint) throws(BPFError) {
+    for address in endpoint.addresses { try map.update(martlet_addr(address), endpoint.entry) }
   }
 
   /// address -> (endpoint id, identity, interface index), in the order of the addresses.

@@ -8,6 +8,8 @@ import Policy
 /// Which identity an address has when it is not a pod's of this node: the map `martlet_ipcache`, longest prefix first.
 public struct IPCache: Sendable {
   let map: BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
+  /// Where changes are told; nil for who only reads.
+  var configuration: NodeConfiguration?
 
   /// The most blocks it can hold.
   public var capacity: Int { Int(map.info.maxEntries) }
@@ -42,6 +44,8 @@ public struct IPCache: Sendable {
     let removesFirst: Bool
     /// What becomes of the addresses.
     public let transition: BlockTransition
+
+    var isEmpty: Bool { additions.isEmpty && removals.isEmpty }
   }
 
   /// Reads what the map holds and compares it with `desired`, which must fit.
@@ -67,20 +71,26 @@ public struct IPCache: Sendable {
 
   /// The first half of a change. Returns what the kernel refused; it is not in the map, under any identity.
   public func add(_ change: Change) throws(BPFError) -> [CIDR: BPFError] {
-    if change.removesFirst { for block in change.removals { try remove(block) } }
-    var refused: [CIDR: BPFError] = [:]
-    for (block, identity) in change.additions {
-      do throws(BPFError) { try set(block, identity) } catch {
-        refused[block] = error
-        try remove(block)
+    if change.isEmpty { return [:] }
+    return try configuration.changingAddresses { () throws(BPFError) in
+      if change.removesFirst { for block in change.removals { try delete(block) } }
+      var refused: [CIDR: BPFError] = [:]
+      for (block, identity) in change.additions {
+        do throws(BPFError) { try write(block, identity) } catch {
+          refused[block] = error
+          try delete(block)
+        }
       }
+      return refused
     }
-    return refused
   }
 
   /// The second half of a change.
   public func remove(_ change: Change) throws(BPFError) {
-    if !change.removesFirst { for block in change.removals { try remove(block) } }
+    if change.removesFirst || change.removals.isEmpty { return }
+    try configuration.changingAddresses { () throws(BPFError) in
+      for block in change.removals { try delete(block) }
+    }
   }
 
   /// Both halves, where no policy counts on the blocks. Returns what the kernel refused.
@@ -93,10 +103,18 @@ public struct IPCache: Sendable {
   }
 
   public func set(_ block: CIDR, _ identity: NumericIdentity) throws(BPFError) {
+    try configuration.changingAddresses { () throws(BPFError) in try write(block, identity) }
+  }
+
+  public func remove(_ block: CIDR) throws(BPFError) {
+    try configuration.changingAddresses { () throws(BPFError) in try delete(block) }
+  }
+
+  private func write(_ block: CIDR, _ identity: NumericIdentity) throws(BPFError) {
     try map.update(martlet_ipcache_key(block), martlet_ipcache_entry(identity: identity.rawValue, flags: 0))
   }
 
-  public func remove(_ block: CIDR) throws(BPFError) { try map.delete(martlet_ipcache_key(block)) }
+  private func delete(_ block: CIDR) throws(BPFError) { try map.delete(martlet_ipcache_key(block)) }
 
   /// The identity that the kernel finds for an address that is no pod's of this node; nil when it finds none.
   public func identity(of address: IPAddress) throws(BPFError) -> NumericIdentity? {

@@ -3,7 +3,7 @@ import CMartletABI
 /// Says what the datapath would decide about a connection that nobody has opened: from a client to the backend that the
 /// proxy chose for its request.
 ///
-/// Both are called on a worker's own thread for routed requests; they must not block.
+/// All are called on a worker's own thread for routed requests; they must not block.
 public protocol BackendJudge: Sendable {
   /// Who is behind both addresses at the moment: what `judge` says holds for as long as this and the policy's revision stay.
   /// nil when nobody can say; nothing is let through then.
@@ -14,6 +14,19 @@ public protocol BackendJudge: Sendable {
   func parties(client: SocketAddress, server: SocketAddress) -> BackendParties?
 
   func judge(client: SocketAddress, server: SocketAddress) -> BackendVerdict
+
+  /// Another one when `parties` may say something else of anybody; nil where nobody counts, and `parties` is to be asked for
+  /// each request.
+  var addressRevision: AddressRevision? { get }
+}
+
+/// How often addresses have changed hands.
+public struct AddressRevision: Hashable, Sendable {
+  /// By the agent's count (`martlet_config.address_revision`), by the names that this proxy has given identities, and by new
+  /// maps in place of others.
+  var agent: UInt32
+  var names: UInt32
+  var maps: UInt32
 }
 
 /// Who is behind the addresses of a client and a backend.

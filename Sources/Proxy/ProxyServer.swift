@@ -71,6 +71,7 @@ public final class ProxyServer: Sendable {
     }
     for box in boxes {
       let result = DetachedThread.tryStart {
+        SchedulingSlice.shorten()
         do throws(SocketError) {
           try Worker(shared: shared, mailbox: box).run()
           self.workerEnded(nil)

@@ -56,8 +56,13 @@ public struct ProxyService: Sendable {
     let listeners = try TransparentListeners(mark: mark)
     let rules = RuleStore()
     let routes = RouteStore()
-    let judge = DatapathJudge(maps: pins, programs: programs) { resolver.revision }
-    let dns = try nameProxy(listeners, resolver, rules)
+    let names = AddressWrites()
+    let judge = DatapathJudge(maps: pins, programs: programs, names: names) {
+      resolver.revision
+    } addresses: {
+      resolver.addressRevision
+    }
+    let dns = try nameProxy(listeners, resolver, rules, names)
     let tls = try TLSProxy(
       resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules, options: options)
     let server = ProxyServer(
@@ -99,12 +104,12 @@ public struct ProxyService: Sendable {
   }
 
   private func nameProxy(
-    _ listeners: TransparentListeners, _ resolver: ConntrackResolver, _ rules: RuleStore
+    _ listeners: TransparentListeners, _ resolver: ConntrackResolver, _ rules: RuleStore, _ names: AddressWrites
   ) throws -> DNSProxy {
     var options = DNSOptions()
     options.accessSink = self.options.accessSink
     var tracker = NameTrackerConfiguration(files: files)
-    tracker.addresses = try IPCacheAddressTable(pins: pins)
+    tracker.addresses = try IPCacheAddressTable(pins: pins, writes: names)
     return try DNSProxy(
       listeners: listeners.datagrams, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
       options: options,

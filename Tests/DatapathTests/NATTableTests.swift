@@ -23,7 +23,7 @@ import Testing
     let configuration = try BPFMap<UInt32, martlet_config>.create(.array, name: "config_test", maxEntries: 1)
     var settings = DatapathSettings()
     settings.natPorts = 10000...10099
-    try configuration.update(0, settings.entry(revision: 1))
+    try configuration.update(0, settings.entry(after: nil))
     return NATTable(
       map: try .create(.hash, name: "nat_test", maxEntries: capacity, flags: .noPreallocation),
       configuration: configuration)

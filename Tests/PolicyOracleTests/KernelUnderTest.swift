@@ -29,7 +29,7 @@ final class KernelUnderTest {
     specification["martlet_events"]?.maxEntries = 65536
     loaded = try specification.load()
     let configuration: BPFMap<UInt32, martlet_config> = try loaded.map("martlet_config")
-    try configuration.update(0, DatapathSettings().entry(revision: 1))
+    try configuration.update(0, DatapathSettings().entry(after: nil))
     endpoints = EndpointMap(map: try loaded.map("martlet_endpoints"))
     ipcache = IPCache(map: try loaded.map("martlet_ipcache"))
     policies = PolicyTables(outer: try MapOfMaps(loaded.map("martlet_policy")), innerCapacity: 4096)

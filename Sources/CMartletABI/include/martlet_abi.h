@@ -64,7 +64,9 @@ struct martlet_config {
 	__u16 nat_port_first;
 	__u16 nat_port_last;
 	__u32 proxy_instance; /* MARTLET_MARK_INSTANCE of this instance's proxy */
-	__u32 pad;
+	/* Bumped after every change of martlet_endpoints or martlet_ipcache by the agent: what was
+	 * found there at another revision may be about others by now. Never 0. */
+	__u32 address_revision;
 };
 MARTLET_ASSERT_SIZE(struct martlet_config, 64);
 

@@ -8,13 +8,13 @@ extension Datapath {
   public func startServices(
     with all: [ServiceName: CompiledService], maglevSize: Int, now: ContinuousClock.Instant = .now
   ) throws -> ServiceReconciler {
-    let present = try configuration.lookup(0)?.maglev_size ?? 0
-    if present != 0, present != UInt32(maglevSize) { try change { $0.maglev_size = 0 } }
+    let present = try configuration.entry?.maglev_size ?? 0
+    if present != 0, present != UInt32(maglevSize) { try configuration.change { $0.maglev_size = 0 } }
     var reconciler = try ServiceReconciler(services, maglevSize: maglevSize)
     // With new maps nobody was led anywhere; without the kernel's BTF nobody can be told anything.
     let clients = adopted ? (try? socketTermination.sockets()) ?? [] : []
     reconciler.start(with: all, clients: Set(clients.map { BackendClient($0) }), now: now)
-    try change { $0.maglev_size = UInt32(maglevSize) }
+    try configuration.change { $0.maglev_size = UInt32(maglevSize) }
     return reconciler
   }
 }

@@ -14,6 +14,7 @@ final class EngineThreads: Sendable {
   func start(_ body: @escaping @Sendable () -> Void) throws(SocketError) {
     state.withLock { $0.running += 1 }
     let result = DetachedThread.tryStart {
+      SchedulingSlice.shorten()
       body()
       self.ended()
     }

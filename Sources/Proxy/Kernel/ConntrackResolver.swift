@@ -65,9 +65,15 @@ public final class ConntrackResolver: ConnectionResolver {
     return UInt(bitPattern: mapped)
   }
 
-  public var revision: UInt32 {
+  public var revision: UInt32 { number(\.policy_revision) }
+
+  /// The agent's count of changes of addresses; 0: it does not count.
+  var addressRevision: UInt32 { number(\.address_revision) }
+
+  @inline(__always)
+  private func number(_ field: KeyPath<martlet_config, UInt32>) -> UInt32 {
     let base = UnsafeRawPointer(bitPattern: page.load(ordering: .acquiring))
-    let offset = MemoryLayout<martlet_config>.offset(of: \.policy_revision) ?? 0
+    let offset = MemoryLayout<martlet_config>.offset(of: field) ?? 0
     return base.map { clinux_load_acquire_u32($0 + offset) } ?? 0
   }
 

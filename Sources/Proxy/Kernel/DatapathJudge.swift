@@ -24,12 +24,21 @@ public final class DatapathJudge: BackendJudge {
   private let opened = Mutex(Opened())
   private let epoch = Atomic<UInt32>(0)
   private let revision: @Sendable () -> UInt32
+  private let agentAddresses: @Sendable () -> UInt32
+  private let names: AddressWrites
 
   /// - Parameters:
   ///   - maps: the folder with the datapath's pinned maps.
   ///   - programs: that with its pinned programs.
+  ///   - names: what this process writes of addresses itself.
   ///   - revision: the revision of the datapath's policy in force.
-  public init(maps: String, programs: String, revision: @escaping @Sendable () -> UInt32) {
+  ///   - addresses: the agent's count of changes of addresses; 0: it does not count.
+  init(
+    maps: String, programs: String, names: AddressWrites, revision: @escaping @Sendable () -> UInt32,
+    addresses: @escaping @Sendable () -> UInt32
+  ) {
+    self.names = names
+    agentAddresses = addresses
     self.maps = maps
     self.programs = programs
     self.revision = revision
@@ -53,6 +62,12 @@ public final class DatapathJudge: BackendJudge {
       if opened.programs == nil { opened.programs = try? JudgingPrograms(pins: programs) }
       return opened.programs
     }
+  }
+
+  public var addressRevision: AddressRevision? {
+    let agent = agentAddresses()
+    if agent == 0 { return nil }
+    return AddressRevision(agent: agent, names: names.count, maps: epoch.load(ordering: .acquiring))
   }
 
   public func parties(client: SocketAddress, server: SocketAddress) -> BackendParties? {

@@ -32,12 +32,22 @@ final class RouteSlots: @unchecked Sendable {
     places.deallocate()
   }
 
+  /// nil where the place is empty.
+  subscript(host host: Int, route route: Int, cluster cluster: Int) -> RouteMetrics? {
+    places[place(host, route, cluster)].load()
+  }
+
   /// - Parameter make: Called where the place is empty.
   func metrics(host: Int, route: Int, cluster: Int, _ make: () -> RouteMetrics) -> RouteMetrics {
+    let place = place(host, route, cluster)
+    return places[place].load() ?? places[place].storeIfNil(make())
+  }
+
+  private func place(_ host: Int, _ route: Int, _ cluster: Int) -> Int {
     let route = hosts[host] &+ route
     let place = Int(starts[route]) &+ cluster
     precondition(place < Int(starts[route &+ 1]))
-    return places[place].load() ?? places[place].storeIfNil(make())
+    return place
   }
 }
 

@@ -98,6 +98,11 @@ public final class RoutedListener: Sendable {
 
   /// Where a request is counted that took a route. `cluster` is the one that it went to; nil where the proxy answered itself.
   func metrics(_ choice: RouteChoice, cluster: RoutedCluster?) -> RouteMetrics {
+    if choice.namesCluster,
+      let known = slots[host: choice.hostIndex, route: choice.routeIndex, cluster: choice.weightedIndex ?? 0]
+    {
+      return known
+    }
     func key(_ cluster: String) -> RouteMetrics.Key {
       RouteMetrics.Key(
         object: object, virtualHost: choice.virtualHost.name,

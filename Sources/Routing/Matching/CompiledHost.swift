@@ -51,6 +51,11 @@ final class CompiledRoute: Sendable {
   let filters: FilterOverrides?
   /// Of each weighted cluster; empty where none of them says anything.
   let clusterFilters: [FilterOverrides?]
+  /// Whether each cluster that requests may go to is named by the route itself.
+  let namesCluster: Bool
+  /// What becomes of every request alike, as far as the route says: one for each weighted cluster. Empty where it depends on the
+  /// request.
+  let forwardings: [Forwarding]
 
   /// - Parameter hostRetry: the virtual host's, for a route without a policy of its own.
   init(_ route: Route, _ index: Int, hostRetry: RetryPolicy?) throws(FieldError) {
@@ -66,6 +71,8 @@ final class CompiledRoute: Sendable {
     isGRPC = route.match.isGRPC
     filters = try FilterOverrides.compile(route.filters)
     clusterFilters = try CompiledRoute.clusterFilters(route)
+    namesCluster = if case .forward = route.action { !route.takesNameFromRequest } else { false }
+    forwardings = Forwarding.unchanged(route)
     if case .forward(let action) = route.action, let policy = action.retry ?? hostRetry {
       retry = try RetryRules(policy)
     } else {
@@ -84,6 +91,8 @@ final class CompiledRoute: Sendable {
     retry = other.retry
     filters = other.filters
     clusterFilters = other.clusterFilters
+    namesCluster = other.namesCluster
+    forwardings = other.forwardings
   }
 
   private static func clusterFilters(_ route: Route) throws(FieldError) -> [FilterOverrides?] {

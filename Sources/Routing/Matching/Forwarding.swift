@@ -13,6 +13,32 @@ public struct Forwarding: Hashable, Sendable {
   public let headers: HeaderEdits
 }
 
+extension Forwarding {
+  /// Of a request that is sent as it came.
+  private init(unchangedTo cluster: String) {
+    self.init(cluster: cluster, path: nil, authority: nil, usesEndpointName: false, headers: HeaderEdits())
+  }
+
+  /// Of the requests of a route that changes none of them, for each weighted cluster; empty for other routes.
+  static func unchanged(_ route: Route) -> [Forwarding] {
+    guard case .forward(let action) = route.action, action.pathRewrite == nil, action.hostRewrite == nil,
+      route.requestHeaders.isEmpty
+    else { return [] }
+    switch action.destination {
+    case .cluster(let cluster): return [Forwarding(unchangedTo: cluster.name)]
+    case .header: return []
+    case .weighted(let weighted):
+      let names = weighted.clusters.compactMap { cluster -> String? in
+        guard case .cluster(let named) = cluster.name, cluster.requestHeaders.isEmpty, cluster.hostRewrite == nil else {
+          return nil
+        }
+        return named.name
+      }
+      return names.count == weighted.clusters.count ? names.map { Forwarding(unchangedTo: $0) } : []
+    }
+  }
+}
+
 extension RouteChoice {
   /// How the request goes on; nil where the proxy answers itself. With `marksOriginal` what was rewritten is told in
   /// `x-envoy-original-path` and `x-envoy-original-host`, as Envoy's router does unless `suppress_envoy_headers` is set.
@@ -23,6 +49,7 @@ extension RouteChoice {
   public func forwarding(
     _ request: RequestView, edits: HeaderEdits = HeaderEdits(), marksOriginal: Bool = true
   ) -> Forwarding? {
+    if edits.isEmpty, let unchanged { return unchanged }
     guard case .forward(let action) = route.action else { return nil }
     let cluster = clusterName(request)
     var context = TemplateContext(request, routeName: route.name)
@@ -44,6 +71,15 @@ extension RouteChoice {
     return Forwarding(
       cluster: cluster, path: path, authority: context.authority, usesEndpointName: action.hostRewrite == .endpoint,
       headers: context.request.edits)
+  }
+
+  /// What holds for every request of the route; nil where some level changes requests.
+  private var unchanged: Forwarding? {
+    guard !compiled.forwardings.isEmpty, virtualHost.requestHeaders.isEmpty, table.configuration.requestHeaders.isEmpty
+    else {
+      return nil
+    }
+    return compiled.forwardings[weightedIndex ?? 0]
   }
 
   /// How the response's headers change. `forwarding` is what ``forwarding(_:edits:marksOriginal:)`` gave for the request.

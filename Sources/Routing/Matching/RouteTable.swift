@@ -101,6 +101,9 @@ public struct RouteChoice: Sendable {
   /// The route's place in the virtual host.
   public var routeIndex: Int { compiled.index }
 
+  /// Whether the configuration, rather than the request, says which cluster it is; false where the proxy answers itself.
+  public var namesCluster: Bool { compiled.namesCluster }
+
   /// When the request is sent once more; nil for never.
   public var retry: RetryRules? { compiled.retry }
 

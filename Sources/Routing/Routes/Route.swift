@@ -3,7 +3,8 @@ import JSON
 /// `envoy.config.route.v3.Route`: which requests, and what becomes of them. A class, so that one that has not changed is known
 /// by its identity, and handed to each request without its many parts.
 public final class Route: Sendable {
-  public enum Action: Hashable, Sendable {
+  /// Behind a reference, as each request looks at it.
+  public indirect enum Action: Hashable, Sendable {
     case forward(RouteAction)
     case redirect(RedirectAction)
     case respond(DirectResponse)

@@ -163,6 +163,40 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
+    /// Who has an address is asked once, until the count of their changes says otherwise.
+    @Test func `nobody is asked twice who has the addresses`() async throws {
+      let one = try TestServer.mirror("one")
+      let two = try TestServer.mirror("two")
+      let tenant = Mutex((identity: UInt32(1), revision: UInt32(1), asked: 0))
+      let proxy = try RoutedProxy(
+        Self.routes, ["default/one": [one.address], "default/two": [two.address]],
+        judge: { _, _ in
+          tenant.withLock { $0.identity } == 2 ? .denied(rule: 5, reason: 181, isEgress: false) : Self.policy(0)
+        },
+        parties: { _, _ in
+          tenant.withLock {
+            $0.asked += 1
+            return BackendParties(
+              client: BackendParties.Party(identity: $0.identity), server: BackendParties.Party(identity: 2000))
+          }
+        },
+        addresses: { AddressRevision(agent: tenant.withLock { $0.revision }, names: 0, maps: 0) })
+      let kept = proxy.connect()
+      // The first question of each backend is asked before and after the verdict.
+      for path in ["/", "/two", "/", "/", "/two"] { #expect(Self.status(kept, path) == "200") }
+      #expect(Self.status(proxy.connect(), "/") == "200")
+      #expect(tenant.withLock { $0.asked } == 4)
+      tenant.withLock { $0.revision = 2 }
+      for path in ["/", "/two", "/", "/two"] { #expect(Self.status(kept, path) == "200") }
+      #expect(tenant.withLock { $0.asked } == 6)
+      tenant.withLock { ($0.identity, $0.revision) = (2, 3) }
+      for connection in [kept, proxy.connect()] { #expect(Self.status(connection, "/") == "403") }
+      tenant.withLock { ($0.identity, $0.revision) = (1, 4) }
+      for path in ["/", "/two"] { #expect(Self.status(kept, path) == "200") }
+      #expect(await proxy.records.wait(15).map(\.sourceIdentity).suffix(4) == [2, 2, 1, 1])
+      await proxy.stop()
+    }
+
     /// What one backend's rules say is not what another's do, on one connection of the client.
     @Test func `each backend has its own rules`() async throws {
       let one = try TestServer.mirror("one")

@@ -19,7 +19,9 @@ final class RoutedProxy: Sendable {
   struct Judge: BackendJudge {
     let parties: @Sendable (SocketAddress, SocketAddress) -> BackendParties?
     let verdict: @Sendable (SocketAddress, SocketAddress) -> BackendVerdict
+    let addresses: @Sendable () -> AddressRevision?
 
+    var addressRevision: AddressRevision? { addresses() }
     func parties(client: SocketAddress, server: SocketAddress) -> BackendParties? { parties(client, server) }
     func judge(client: SocketAddress, server: SocketAddress) -> BackendVerdict { verdict(client, server) }
   }
@@ -51,6 +53,7 @@ final class RoutedProxy: Sendable {
       .allowed(RoutedProxy.policy)
     },
     parties: @escaping @Sendable (SocketAddress, SocketAddress) -> BackendParties? = { _, _ in RoutedProxy.parties },
+    addresses: @escaping @Sendable () -> AddressRevision? = { nil },
     change: (inout ProxyOptions) -> Void = { _ in }
   ) throws {
     let taken = try Listener(SocketAddress(IPAddress(host)!, port: 0))
@@ -68,7 +71,8 @@ final class RoutedProxy: Sendable {
     change(&options)
     server = ProxyServer(
       listeners: [taken], resolver: Resolver(listener: listener), dialer: Dialer(),
-      rules: RuleStore(try RuleSetTable(configuration)), judge: Judge(parties: parties, verdict: judge),
+      rules: RuleStore(try RuleSetTable(configuration)),
+      judge: Judge(parties: parties, verdict: judge, addresses: addresses),
       options: options)
     try setEndpoints(clusters)
     try setRoutes(routes)

@@ -19,8 +19,10 @@ final class IPCacheAddressTable: AddressTable {
   private typealias Map = BPFMap<martlet_ipcache_key, martlet_ipcache_entry>
   private let pin: String
   private let current: Mutex<Map>
+  private let writes: AddressWrites
 
-  init(pins: String) throws(BPFError) {
+  init(pins: String, writes: AddressWrites = AddressWrites()) throws(BPFError) {
+    self.writes = writes
     pin = MapName.ipcache.pin(in: pins)
     let map: Map = try .fromPin(pin)
     current = Mutex(map)
@@ -36,6 +38,17 @@ final class IPCacheAddressTable: AddressTable {
   func identity(_ address: IPAddress) -> UInt32? { (try? map.lookup(martlet_ipcache_key(CIDR(address))))?.identity }
 
   func set(_ address: IPAddress, identity: UInt32) -> Bool {
-    (try? map.update(martlet_ipcache_key(CIDR(address)), martlet_ipcache_entry(identity: identity, flags: 0))) != nil
+    defer { writes.note() }
+    return (try? map.update(martlet_ipcache_key(CIDR(address)), martlet_ipcache_entry(identity: identity, flags: 0)))
+      != nil
   }
+}
+
+/// How often this process has written identities of addresses.
+final class AddressWrites: Sendable {
+  private let written = Atomic<UInt32>(0)
+
+  var count: UInt32 { written.load(ordering: .acquiring) }
+
+  func note() { written.wrappingAdd(1, ordering: .releasing) }
 }

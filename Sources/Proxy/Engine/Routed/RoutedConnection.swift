@@ -30,8 +30,13 @@ final class RoutedConnection {
   private(set) var server: SocketAddress?
   /// Who the client and that backend are.
   var parties: BackendParties?
-  /// Whom the connection's present policy was found for; nil while it is none that anybody has judged.
-  var judged: BackendParties?
+  /// Whom the connection's present policy was found for, and at which revision of the addresses.
+  struct Judged {
+    let parties: BackendParties
+    let addresses: AddressRevision?
+  }
+  /// nil while the policy is none that anybody has judged.
+  var judged: Judged?
   var hash: UInt64?
   /// What the response sets so that the client's next request gets the same hash.
   var cookies: [[UInt8]] = []

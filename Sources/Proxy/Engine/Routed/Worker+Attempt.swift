@@ -41,7 +41,6 @@ extension Worker {
       policy.listener = connection.policy.listener
       policy.service = connection.policy.service
       turn(c, to: endpoint.address, policy, isNew: again)
-      connection.judged = connection.parties
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
@@ -73,14 +72,23 @@ extension Worker {
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ endpoint: RoutedEndpoint
   ) -> BackendVerdict {
     let revision = shared.resolver.revision
-    let client = c.pointee.clientAddress
-    connection.parties = shared.judge?.parties(client: client, server: endpoint.address)
-    guard let work = routing, let judge = shared.judge, let parties = connection.parties else { return .unknown }
-    if connection.judged == parties, c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision
+    guard let work = routing, let judge = shared.judge else { return .unknown }
+    let addresses = judge.addressRevision
+    if let judged = connection.judged, let addresses, judged.addresses == addresses,
+      c.pointee.serverAddress == endpoint.address, c.pointee.policy.revision == revision
     {
+      connection.parties = judged.parties
       return .allowed(c.pointee.policy)
     }
-    return work.verdicts.verdict(client: client, server: endpoint.address, parties, revision: revision, by: judge)
+    let found = work.verdicts.verdict(
+      client: c.pointee.clientAddress, server: endpoint.address, revision: revision, addresses: addresses, by: judge)
+    connection.parties = found?.1
+    if let (verdict, parties) = found, case .allowed = verdict {
+      connection.judged = RoutedConnection.Judged(parties: parties, addresses: addresses)
+    } else {
+      connection.judged = nil
+    }
+    return found?.0 ?? .unknown
   }
 
   /// The last octet of the request has been read: the route's time begins, and that of the attempt.
