@@ -139,6 +139,7 @@ extension Worker {
   func refuse(_ c: ConnectionPointer) {
     counters.denied.add()
     c.pointee.isDenied = true
+    if hasRoutedExchange(c) { return refuseRouted(c) }
     let closes = passOver(c)
     respondDenied(c, closes: closes)
     c.pointee.request = head.framing == .none || c.pointee.closesAfter ? .complete : .discard

@@ -125,6 +125,27 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
+    /// An answer of the route's as any other: browsers would not let a page read one without its CORS headers, say.
+    @Test func `a refusal has the headers of the route`() async throws {
+      let one = try TestServer.mirror("one")
+      let routes: JSONValue = [
+        [
+          "match": ["prefix": "/"], "route": ["cluster": "default/one"],
+          "response_headers_to_add": [["header": ["key": "x-route", "value": "%REQ(:path)%"]]],
+        ]
+      ]
+      let proxy = try RoutedProxy(
+        routes, ["default/one": [one.address]], configuration: Self.configuration, judge: { _, _ in Self.policy(1) })
+      let connection = proxy.connect()
+      for _ in 0..<2 {
+        let response = try #require(connection.asking(Self.get("/anything")))
+        #expect(response.head.hasPrefix("HTTP/1.1 403 Forbidden\r\n") && response.body == "Access denied\r\n")
+        #expect(response.head.contains("\r\nx-route: /anything\r\n"))
+      }
+      #expect(await proxy.records.wait(2).allSatisfy { $0.isDenied && $0.failure.isEmpty })
+      await proxy.stop()
+    }
+
     @Test func `a rule set that nobody knows denies`() async throws {
       let one = try TestServer.mirror("one")
       let proxy = try RoutedProxy(

@@ -30,6 +30,11 @@ extension Worker {
     instead(c) { respondRouted(c, status: status, reason: reason) }
   }
 
+  /// The 403 of a policy to the request in `head`, which has a route.
+  func refuseRouted(_ c: ConnectionPointer) {
+    instead(c) { respondRouted(c, status: 403, body: Self.octets(Self.deniedBody)) }
+  }
+
   private func instead(_ c: ConnectionPointer, _ write: () -> Void) {
     if routed(c)?.server == nil { counters.answered.add() }
     if passOver(c) { c.pointee.closesAfter = true }
@@ -40,17 +45,23 @@ extension Worker {
   /// An answer in the place of the server's, with the edits of the route. Nothing of the server's may have been sent.
   func respondRouted(_ c: ConnectionPointer, status: Int, reason: StaticString) {
     c.pointee.failure = reason
+    respondRouted(c, status: status, body: Self.line(reason))
+  }
+
+  private func respondRouted(_ c: ConnectionPointer, status: Int, body: [UInt8]) {
     var edits = HeaderEdits()
     if let connection = routed(c), connection.changesResponses {
       edits = withRequest(c, connection) { request in
         connection.edits(request, to: .failure(status: UInt16(truncatingIfNeeded: status)))
       }
     }
-    write(c, status: status, location: nil, body: Self.line(reason)[...], edits)
+    write(c, status: status, location: nil, body: body[...], edits)
   }
 
-  private static func line(_ text: StaticString) -> [UInt8] {
-    Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) + [Octet.lineFeed]
+  private static func line(_ text: StaticString) -> [UInt8] { octets(text) + [Octet.lineFeed] }
+
+  private static func octets(_ text: StaticString) -> [UInt8] {
+    Array(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 
   /// Puts a response where those of the server stand, so that it takes the same way to the client.
