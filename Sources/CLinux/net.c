@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 _Static_assert(CLINUX_SO_MARK == SO_MARK, "SO_MARK");
 _Static_assert(CLINUX_SO_COOKIE == SO_COOKIE, "SO_COOKIE");
@@ -56,6 +57,75 @@ int clinux_connect_unix(int fd, const char *path)
 	while (connect(fd, (struct sockaddr *)&address, sizeof(address)))
 		if (errno != EINTR)
 			return -errno;
+	return 0;
+}
+
+int clinux_send_descriptors(int fd, const void *buffer, size_t size, const int *descriptors,
+			    int count)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(CLINUX_MAX_DESCRIPTORS * sizeof(int))];
+	struct iovec vector = {.iov_base = (void *)buffer, .iov_len = size};
+	struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+	long sent;
+
+	if (count < 0 || count > CLINUX_MAX_DESCRIPTORS)
+		return -EINVAL;
+	if (count) {
+		struct cmsghdr *item = (struct cmsghdr *)control;
+
+		memset(control, 0, sizeof(control));
+		item->cmsg_level = SOL_SOCKET;
+		item->cmsg_type = SCM_RIGHTS;
+		item->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(item), descriptors, count * sizeof(int));
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	}
+	do
+		sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : 0;
+}
+
+long clinux_receive_descriptors(int fd, void *buffer, size_t size, int *descriptors, int *count)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(CLINUX_MAX_DESCRIPTORS * sizeof(int))];
+	struct iovec vector = {.iov_base = buffer, .iov_len = size};
+	struct msghdr message = {.msg_iov = &vector,
+				 .msg_iovlen = 1,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *item;
+	long received;
+
+	*count = 0;
+	do
+		received = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	while (received < 0 && errno == EINTR);
+	if (received < 0)
+		return -errno;
+	for (item = CMSG_FIRSTHDR(&message); item; item = CMSG_NXTHDR(&message, item)) {
+		if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS)
+			continue;
+		*count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(descriptors, CMSG_DATA(item), *count * sizeof(int));
+	}
+	if (!(message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+		return received;
+	while (*count)
+		close(descriptors[--*count]);
+	return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : -EBADMSG;
+}
+
+int clinux_peer(int fd, uid_t *user, pid_t *process)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length))
+		return -errno;
+	*user = peer.uid;
+	*process = peer.pid;
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /// What the agent and the proxy of one node tell each other by: files that one of them replaces whole, and sockets of the
-/// agent's. Neither needs the other to be alive.
+/// agent's. Neither needs the other to be alive. And where one proxy meets the next.
 public struct ProxyFiles: Hashable, Sendable {
   public let folder: String
 
@@ -29,6 +29,10 @@ public struct ProxyFiles: Hashable, Sendable {
   public var nameJournal: String { folder + "/names.journal" }
   /// Where the proxy tells the agent what became of requests.
   public var accessSocket: String { folder + "/access.sock" }
+  /// Where a proxy waits for the one that takes its place.
+  public var handoverSocket: String { folder + "/handover.sock" }
+  /// The process id of the proxy that takes new connections, by the proxy.
+  public var serving: String { folder + "/serving" }
   /// Where the proxy tells the agent what names were answered with.
   public var nameSocket: String { folder + "/names.sock" }
 }

@@ -35,6 +35,8 @@ public struct StateDirectory: Hashable, Sendable {
   public var lock: String { path + "/lock" }
   public var logs: String { path + "/logs" }
   public var run: String { path + "/run" }
+  /// Where `martlet up` is asked for what only it can do.
+  public var hostSocket: String { run + "/up.sock" }
   public var proxy: ProxyFiles { ProxyFiles(folder: path + "/proxy") }
   /// What names were answered with, kept for the next agent.
   public var nameCache: String { path + "/names.json" }

@@ -1,7 +1,5 @@
-import CLinux
 import Logging
 import Synchronization
-import Threads
 
 #if canImport(Glibc)
   import Glibc
@@ -15,10 +13,23 @@ import Threads
 /// take the machine with it; ten seconds of life make the next restart immediate again.
 final class ChildProcess: Sendable {
   private struct State {
-    var pid: pid_t = 0
+    var current: ChildLife?
+    /// What is to take the place of `current`, and whether it is still to be found out if it does.
+    var candidate: ChildLife?
+    var replacing: Task<Replaced, any Error>?
+    /// Those whose place was taken, and which end by themselves.
+    var retired: [ChildLife] = []
     var stopping = false
     /// The pause before the next life.
     var pause: Task<Void, Never>?
+
+    var lives: [ChildLife] { retired + [candidate, current].compactMap { $0 } }
+  }
+
+  /// One process in the place of another.
+  struct Replaced: Hashable, Sendable {
+    let old: pid_t
+    let new: pid_t
   }
 
   let name: String
@@ -27,6 +38,9 @@ final class ChildProcess: Sendable {
   private let pidFile: String
   private let logger: Logger
   private let state = Mutex(State())
+  /// Tells of each life that had the place when it has ended.
+  private let ended: AsyncStream<ChildLife>
+  private let end: AsyncStream<ChildLife>.Continuation
 
   /// `program` is this executable unless another one is given.
   init(
@@ -37,21 +51,29 @@ final class ChildProcess: Sendable {
     self.arguments = arguments
     self.pidFile = pidFile
     self.logger = logger
+    (ended, end) = AsyncStream.makeStream(of: ChildLife.self)
   }
 
   /// The running process, 0 between two lives.
-  var pid: pid_t { state.withLock { $0.pid } }
+  var pid: pid_t { state.withLock { $0.current?.pid ?? 0 } }
+
+  /// What is to take its place; nil when nothing is.
+  var candidate: pid_t? { state.withLock { $0.candidate?.pid } }
 
   /// Starts the process and keeps it running; returns after `stop`.
   func run() async {
     var pause: UInt64 = 0
+    var ends = ended.makeAsyncIterator()
     while !state.withLock({ $0.stopping }) {
       let started = ContinuousClock.now
-      let outcome = await DetachedThread.run { self.live() }
-      if state.withLock({ $0.stopping }) { break }
-      switch outcome {
-      case .success(let end): logger.warning("\(name) ended, \(end); starting it again")
-      case .failure(let error): logger.error("\(error)")
+      do throws(SpawnError) {
+        let life = try await ChildLife.start(name, program, arguments)
+        take(life)
+        let end = await follow(&ends)
+        if state.withLock({ $0.stopping }) { break }
+        logger.warning("\(name) ended, \(end); starting it again")
+      } catch {
+        logger.error("\(error)")
       }
       if ContinuousClock.now - started > .seconds(10) { pause = 0 }
       let sleep = Task { [pause] in _ = try? await Task.sleep(for: .milliseconds(pause)) }
@@ -62,57 +84,120 @@ final class ChildProcess: Sendable {
       await sleep.value
       pause = min(max(pause * 2, 100), 5000)
     }
+    for life in state.withLock(\.retired) { _ = await life.end }
   }
 
   /// Asks the process to end, and kills it when it has not after `grace`; `run` returns when it has.
   func stop(grace: Duration = .seconds(10)) {
-    state.withLock { state in
+    let lives = state.withLock { state in
       state.stopping = true
       state.pause?.cancel()
-      if state.pid != 0 { kill(state.pid, SIGTERM) }
+      return state.lives
     }
+    for life in lives { life.signal(SIGTERM) }
     Task {
       try? await Task.sleep(for: grace)
-      state.withLock { state in
-        guard state.pid != 0 else { return }
-        logger.warning("\(name) (pid \(state.pid)) does not end by itself; killing it")
-        kill(state.pid, SIGKILL)
+      for life in state.withLock(\.lives) where life.ended == nil {
+        logger.warning("\(name) (pid \(life.pid)) does not end by itself; killing it")
+        life.signal(SIGKILL)
       }
     }
   }
 
-  /// One life of the process, from start to end, on one thread: the child is killed with the thread that started it, so
-  /// that none is left when this process is killed.
-  private func live() -> Result<String, SpawnError> {
-    Result { () throws(SpawnError) in
-      let pid = try spawn()
-      state.withLock { if $0.stopping { kill(pid, SIGTERM) } }
-      // Waited for, but not reaped: until then nobody else can have its number, so a signal can not meet a stranger.
-      var end = siginfo_t()
-      while waitid(P_PID, id_t(pid), &end, WEXITED | WNOWAIT) < 0, errno == EINTR {}
-      var status: Int32 = 0
-      state.withLock { state in
-        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        state.pid = 0
-      }
-      unlink(pidFile)
-      let signal = status & 0x7f
-      return "pid \(pid), " + (signal == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(signal)")
+  /// Makes `life` the process that `run` follows.
+  private func take(_ life: ChildLife) {
+    let isStopping = state.withLock { state in
+      if let old = state.current { state.retired.append(old) }
+      state.current = life
+      state.candidate = nil
+      return state.stopping
     }
+    writePIDFile(life.pid)
+    Task { [end] in
+      _ = await life.end
+      end.yield(life)
+    }
+    if isStopping { life.signal(SIGTERM) }
   }
 
-  private func spawn() throws(SpawnError) -> pid_t {
-    var arguments = ([program] + self.arguments).map { strdup($0) } + [nil]
-    defer { for argument in arguments { free(argument) } }
-    var pid: pid_t = 0
-    var step: Int32 = 0
-    let result = clinux_spawn(
-      program, &arguments, environ, nil, 1, 2, -1, -1,
-      UInt32(CLINUX_SPAWN_PARENT_DEATH_KILL.rawValue), &pid, &step)
-    guard result == 0 else { throw SpawnError(name: name, number: -result) }
-    state.withLock { $0.pid = pid }
-    writePIDFile(pid)
-    return pid
+  /// Returns when the process that has the place has ended, and how it ended.
+  private func follow(_ ends: inout AsyncStream<ChildLife>.Iterator) async -> String {
+    while let life = await ends.next() {
+      // Who comes next is being found out.
+      _ = await state.withLock(\.replacing)?.result
+      let isOver = state.withLock { state in
+        state.retired.removeAll { $0 === life }
+        guard state.current === life else { return false }
+        state.current = nil
+        return true
+      }
+      let end = await life.end
+      if isOver {
+        unlink(pidFile)
+        return end
+      }
+      logger.info("an earlier \(name) has ended, \(end)")
+    }
+    return "stopped"
+  }
+
+  // MARK: Another in its place
+
+  /// Starts the program anew beside the running process, and returns once `serves` says of the new one that it has the old
+  /// one's place, which ends when it has nothing left to do. When that does not happen, the old one stays.
+  /// - Parameters:
+  ///   - further: Arguments of this life alone.
+  ///   - limit: The new process is killed when it does not serve by then.
+  func replace(
+    further: [String], within limit: Duration, serves: @escaping @Sendable (pid_t) -> Bool
+  ) async throws -> Replaced {
+    let task = try state.withLock { state in
+      guard state.replacing == nil else { throw ReplacementError.underWay(name) }
+      guard let old = state.current, !state.stopping else { throw ReplacementError.notRunning(name) }
+      let task = Task {
+        defer {
+          self.state.withLock { state in
+            state.candidate = nil
+            state.replacing = nil
+          }
+        }
+        return try await self.replace(old, further, limit, serves)
+      }
+      state.replacing = task
+      return task
+    }
+    return try await task.value
+  }
+
+  private func replace(
+    _ old: ChildLife, _ further: [String], _ limit: Duration, _ serves: (pid_t) -> Bool
+  ) async throws -> Replaced {
+    let life = try await ChildLife.start(name, program, arguments + further)
+    let isStopping = state.withLock { state in
+      state.candidate = life
+      return state.stopping
+    }
+    if isStopping { life.signal(SIGTERM) }
+    var deadline = ContinuousClock.now + limit
+    var failure: ReplacementError?
+    while true {
+      if serves(life.pid) {
+        take(life)
+        return Replaced(old: old.pid, new: life.pid)
+      }
+      if failure == nil, let end = life.ended {
+        failure = .ended(name, end, old: old.pid)
+        // It may have had the place for a moment: then the old one is about to say so.
+        deadline = .now + .seconds(1)
+      }
+      if ContinuousClock.now >= deadline {
+        if let failure { throw failure }
+        failure = .slow(name, limit, old: old.pid)
+        life.signal(SIGKILL)
+        deadline = .now + .seconds(1)
+      }
+      try? await Task.sleep(for: .milliseconds(10))
+    }
   }
 
   private func writePIDFile(_ pid: pid_t) {
@@ -122,9 +207,21 @@ final class ChildProcess: Sendable {
   }
 }
 
-struct SpawnError: Error, CustomStringConvertible {
-  let name: String
-  let number: Int32
+/// Why a process has not taken the place of another.
+enum ReplacementError: Error, Hashable, CustomStringConvertible {
+  case underWay(String)
+  case notRunning(String)
+  case ended(String, String, old: pid_t)
+  case slow(String, Duration, old: pid_t)
 
-  var description: String { "can not start \(name): \(String(cString: strerror(number)))" }
+  var description: String {
+    switch self {
+    case .underWay(let name): "the \(name) is being replaced already"
+    case .notRunning(let name): "the \(name) does not run now"
+    case .ended(let name, let end, let old):
+      "the new \(name) ended before it served (\(end)); the log of `martlet up` says why. The old one (pid \(old)) goes on"
+    case .slow(let name, let limit, let old):
+      "the new \(name) did not serve within \(limit) and was ended; the old one (pid \(old)) goes on"
+    }
+  }
 }

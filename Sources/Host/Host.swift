@@ -3,6 +3,7 @@ import BPF
 import CNI
 import ControlPlane
 import Datapath
+import Files
 import JSON
 import KubernetesAPI
 import Logging
@@ -134,6 +135,11 @@ public struct Host: Sendable {
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
     let proxy = child("proxy", ["proxy", "--state-dir", directory.path, "--metrics-address", "\(share.proxyMetrics)"])
+    let control = try HostControl(path: directory.hostSocket, logger: logger) { request in
+      await ProxyReplacement(proxy, files: directory.proxy).answer(request)
+    }
+    control.start()
+    defer { control.stop() }
     let pods = PodRuntimeConfiguration(
       stateDirectory: directory.path, instance: directory.instance, nodeName: configuration.nodeName,
       hostAddresses: addresses, plugin: [Executable.path, "cni"], environment: Environment.all)
@@ -257,11 +263,12 @@ public struct Host: Sendable {
 
 /// This process's own executable.
 enum Executable {
-  static var path: String {
+  /// Where it was when the process began: after an upgrade the new one is there, and the kernel calls the old one deleted.
+  static let path: String = {
     guard let resolved = realpath("/proc/self/exe", nil) else { return CommandLine.arguments.first ?? "martlet" }
     defer { free(resolved) }
     return String(cString: resolved)
-  }
+  }()
 }
 
 enum Environment {

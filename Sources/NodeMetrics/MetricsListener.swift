@@ -31,24 +31,27 @@ public final class MetricsListener: Sendable {
     self.address = MetricsAddress(host: address.host, port: MetricsListener.port(of: number) ?? address.port)
   }
 
-  /// Serves for as long as the task lives: a port that is taken is asked for again every ten seconds, as whoever tells of
-  /// itself has more to do. `report` hears of a problem when it comes or changes, and nil when it is over.
+  /// Serves for as long as the task lives: a port that is taken is asked for again, after a tenth of a second at first and ten
+  /// seconds at last, as whoever tells of itself has more to do. `report` hears of a problem when it comes or changes, and nil when it is over.
   public static func serve(
     _ address: MetricsAddress, report: (MetricsError?) -> Void,
     _ collect: @escaping @Sendable () async -> [MetricFamily]
   ) async {
     var problem: String?
+    var pause = Duration.milliseconds(100)
     while !Task.isCancelled {
       do throws(MetricsError) {
         let listener = try MetricsListener(address)
         if problem != nil { report(nil) }
         problem = nil
+        pause = .milliseconds(100)
         await listener.run(collect)
       } catch {
         if problem != "\(error)" { report(error) }
         problem = "\(error)"
       }
-      try? await Task.sleep(for: .seconds(10))
+      try? await Task.sleep(for: pause)
+      pause = min(pause * 2, .seconds(10))
     }
   }
 
@@ -68,8 +71,8 @@ public final class MetricsListener: Sendable {
           usleep(100_000)
         }
       }
-      arrived.finish()
       close(listener)
+      arrived.finish()
     }
     await withTaskCancellationHandler {
       for await connection in connections { await MetricsListener.serve(connection, collect) }

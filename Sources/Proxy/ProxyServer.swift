@@ -31,6 +31,7 @@ public final class ProxyServer: Sendable {
     var running = 0
     var failure: SocketError?
     var isStopping = false
+    var hasClosedListeners = false
     var waiter: CheckedContinuation<Void, any Error>?
   }
 
@@ -88,6 +89,11 @@ public final class ProxyServer: Sendable {
   /// lets the others finish their exchange and ends what is left when `options.drain` has passed.
   public func run() async throws {
     try start()
+    try await serve()
+  }
+
+  /// As `run()`, of a server that has been started.
+  public func serve() async throws {
     try await withTaskCancellationHandler {
       try await waitUntilStopped()
     } onCancel: {
@@ -112,7 +118,7 @@ public final class ProxyServer: Sendable {
       $0.isStopping = true
       return $0.mailboxes
     }
-    for box in boxes { box.stop() }
+    for box in boxes { box.stop(limit: options.drain) }
   }
 
   private func workerEnded(_ failure: SocketError?) {
@@ -125,9 +131,20 @@ public final class ProxyServer: Sendable {
       if $0.running == 0 { $0.waiter = nil }
       return ($0.running == 0, waiter, $0.failure)
     }
-    if isLast { for listener in listeners { close(listener.fd) } }
+    if isLast { closeListeners() }
     if let waiter { Self.resume(waiter, reason) }
   }
+
+  func closeListeners() {
+    let isFirst = state.withLock { state in
+      defer { state.hasClosedListeners = true }
+      return !state.hasClosedListeners
+    }
+    if isFirst { for listener in listeners { close(listener.fd) } }
+  }
+
+  /// The workers' mailboxes, once there are workers.
+  var workers: [WorkerMailbox] { state.withLock(\.mailboxes) }
 
   private static func resume(_ continuation: CheckedContinuation<Void, any Error>, _ failure: SocketError?) {
     if let failure { continuation.resume(throwing: failure) } else { continuation.resume() }
@@ -136,7 +153,7 @@ public final class ProxyServer: Sendable {
   /// What was done since the start.
   public var statistics: ProxyStatistics {
     var statistics = ProxyStatistics()
-    for box in state.withLock({ $0.mailboxes }) { statistics.add(box.counters) }
+    for box in workers { statistics.add(box.counters) }
     return statistics
   }
 }

@@ -3,6 +3,7 @@ import Files
 public import KernelABI
 public import Logging
 public import NodeMetrics
+import Threads
 
 #if canImport(Glibc)
   import Glibc
@@ -13,14 +14,19 @@ public import NodeMetrics
 /// The proxy of a node: the engine between the datapath's maps and the agent's configuration file.
 ///
 /// It needs neither to be there when it starts: it waits for the pins, and denies every request until
-/// there is a configuration. Started again after a crash it takes its place in the socket map by itself.
+/// there is a configuration. Started again after a crash it takes its place in the socket map by itself; started beside a
+/// living one it takes over that one's sockets and connections.
 public struct ProxyService: Sendable {
+  /// How long a proxy goes on, once another one serves, with connections that do not come to rest: tunnels, long answers.
+  public static let usualDrain = Duration.seconds(600)
+
   private let files: ProxyFiles
   private let pins: String
   private let programs: String
   private let mark: ProxyMark
   private let options: ProxyOptions
   private let metricsAddress: MetricsAddress
+  private let predecessorDrain: Duration
   private let logger: Logger
 
   /// - Parameters:
@@ -29,11 +35,13 @@ public struct ProxyService: Sendable {
   ///   - programs: that with its pinned programs.
   ///   - mark: by which the datapath knows its packets.
   ///   - metricsAddress: where Prometheus finds it.
+  ///   - predecessorDrain: how long a proxy whose place it takes may go on with connections that do not come to rest.
   public init(
     files: ProxyFiles, pins: String, programs: String, mark: ProxyMark, options: ProxyOptions? = nil,
-    metricsAddress: MetricsAddress = .proxy,
+    metricsAddress: MetricsAddress = .proxy, predecessorDrain: Duration = ProxyService.usualDrain,
     logger: Logger
   ) {
+    self.predecessorDrain = predecessorDrain
     self.files = files
     self.pins = pins
     self.programs = programs
@@ -49,11 +57,18 @@ public struct ProxyService: Sendable {
     }
   }
 
-  /// Serves until the task is cancelled, then drains as `ProxyServer.run()` does.
+  /// Serves until the task is cancelled, then drains as `ProxyServer.run()` does; or until another proxy has taken its place
+  /// and nothing is left here. If there is a proxy already, this one takes its place.
   public func run() async throws {
     Self.raiseDescriptorLimit()
     let resolver = try await waitForDatapath()
-    let listeners = try TransparentListeners(mark: mark)
+    let predecessor = try await DetachedThread.run { [files, logger] in
+      Result { () throws(HandoverError) in try Predecessor.find(at: files.handoverSocket, logger: logger) }
+    }.get()
+    let listeners =
+      try predecessor?.sockets.map { (sockets) throws(SocketError) in try TransparentListeners(adopting: sockets) }
+      ?? TransparentListeners(mark: mark)
+    let duty = ProxyDuty(isOn: false)
     let rules = RuleStore()
     let routes = RouteStore()
     let names = AddressWrites()
@@ -69,38 +84,63 @@ public struct ProxyService: Sendable {
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
       routes: routes, judge: judge, dns: dns, tls: tls, options: options)
     let memory = MemoryRelease()
-    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger) { memory.note() }
-    let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger) {
+    let routeWatch = RouteWatch(files: files, routes: routes, logger: logger, duty: duty) { memory.note() }
+    let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger, duty: duty) {
       // The agent may have made the datapath anew.
       reopen(resolver)
       judge.reopen()
-      register(listeners)
+      duty.perform { register(listeners) }
       memory.note()
     }
-    watch.load()
-    routeWatch.load()
-    register(listeners)
+    let load: @Sendable () -> Void = {
+      watch.load()
+      routeWatch.load()
+      duty.perform { register(listeners) }
+    }
+    let engines = ProxyEngines(server: server, dns: dns, tls: tls)
+    let metrics = ProxyMetrics(metricsAddress, logger: logger) {
+      server.metrics + routes.metrics + tls.metrics
+    }
+    let intake = try HandoverIntake(logger: logger) { server.adopt($0) }
+    let incumbent = ProxyIncumbent(
+      sockets: listeners.sockets, files: files, engines: engines, duty: duty, intake: intake, metrics: metrics,
+      logger: logger, load: load)
+    let handover = try await DetachedThread.run { [self] in
+      Result { () throws in
+        // What takes long, before anybody waits for it.
+        load()
+        try predecessor?.release(drain: predecessorDrain)
+        let start = ContinuousClock.now
+        duty.begin()
+        load()
+        try engines.start()
+        if let predecessor {
+          try predecessor.serving(after: .now - start, drain: predecessorDrain)
+          intake.follow(predecessor.link)
+        }
+        return try HandoverServer(HandoverSocket(path: files.handoverSocket), incumbent: incumbent, logger: logger)
+      }
+    }.get()
+    metrics.begin()
+    handover.start()
+    defer {
+      metrics.end()
+      handover.stop()
+    }
+    incumbent.tellWhoServes(getpid())
     logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await routeWatch.run() }
       group.addTask { await memory.run() }
-      group.addTask { try await server.run() }
-      group.addTask { try await dns.run() }
-      group.addTask { try await tls.run() }
-      group.addTask {
-        await MetricsListener.serve(metricsAddress) { problem in
-          if let problem { logger.error("\(problem); trying again every ten seconds") }
-        } _: {
-          server.metrics + routes.metrics + tls.metrics
-        }
-      }
-      // The server ends only when it is told to, or when it can not go on.
+      group.addTask { try await engines.serve() }
+      // The engines end only when they are told to, or when they can not go on.
       defer { group.cancelAll() }
       try await group.next()
       group.cancelAll()
       try await group.waitForAll()
     }
+    incumbent.reportEnd()
   }
 
   private func nameProxy(

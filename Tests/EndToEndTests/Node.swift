@@ -11,6 +11,8 @@ final class Node: Sendable {
   let name: String
   let directory: String
   private let arguments: [String]
+  /// What `up` runs.
+  private let executable: String
   /// Whether the network namespace is another node's.
   private let isGuest: Bool
   private let upChild: Mutex<Child>
@@ -36,15 +38,18 @@ final class Node: Sendable {
   private static let counter = Counter()
 
   /// Starts a node and waits until it is ready. `arguments` are those of `up`; `prepare` is told its network namespace before.
-  init(_ arguments: [String] = [], _ prepare: (String) throws -> Void = { _ in }) throws {
+  init(
+    _ arguments: [String] = [], executable: String = Node.binary, _ prepare: (String) throws -> Void = { _ in }
+  ) throws {
     self.arguments = arguments
+    self.executable = executable
     isGuest = false
     name = "mlte2e-\(getpid())-\(Node.counter.next())"
     directory = try TemporaryDirectory.make("e2e-node")
     do {
       try Node.network(name)
       try prepare(name)
-      upChild = Mutex(try Node.spawn(name, directory, arguments))
+      upChild = Mutex(try Node.spawn(executable, name, directory, arguments))
     } catch {
       Node.remove(name, directory)
       throw error
@@ -58,10 +63,11 @@ final class Node: Sendable {
   /// Starts a node in the network namespace of another one, whose name it has too, and waits until it is ready.
   init(beside other: Node, _ arguments: [String] = []) throws {
     self.arguments = arguments
+    executable = Node.binary
     isGuest = true
     name = other.name
     directory = try TemporaryDirectory.make("e2e-guest")
-    do { upChild = Mutex(try Node.spawn(name, directory, arguments)) } catch {
+    do { upChild = Mutex(try Node.spawn(executable, name, directory, arguments)) } catch {
       TemporaryDirectory.remove(directory)
       throw error
     }
@@ -84,7 +90,7 @@ final class Node: Sendable {
 
   /// Starts `up` again after its end, with the same state directory.
   func start() throws {
-    let child = try Node.spawn(name, directory, arguments)
+    let child = try Node.spawn(executable, name, directory, arguments)
     upChild.withLock { $0 = child }
     try waitUntilReady()
   }
@@ -114,9 +120,11 @@ final class Node: Sendable {
     try must(["ip", "-n", world, "route", "add", "fd00:10:244::/64", "via", "2001:db8::1", "src", "2001:db8::2"])
   }
 
-  private static func spawn(_ name: String, _ directory: String, _ arguments: [String]) throws -> Child {
+  private static func spawn(
+    _ executable: String, _ name: String, _ directory: String, _ arguments: [String]
+  ) throws -> Child {
     try Child(
-      ["ip", "netns", "exec", name, binary, "up", "--state-dir", directory + "/state", "--node-name", name] + arguments,
+      ["ip", "netns", "exec", name, executable, "up", "--state-dir", directory + "/state", "--node-name", name] + arguments,
       output: directory + "/log", errors: directory + "/log")
   }
 

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Logging
 import TestSupport
@@ -58,5 +59,83 @@ import Testing
     child.stop()
     await run.value
     #expect(.now - start < .milliseconds(500))
+  }
+
+  // MARK: Another in its place
+
+  /// With the argument `take`, it says in a file that it has the place; with `fail` it ends at once.
+  private func replaceable() throws -> (child: ChildProcess, file: String) {
+    let file = "\(TemporaryDirectory.root)/martlet-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).serving"
+    return (
+      child("case $0 in take) echo $$ > \(file);; fail) exit 7;; esac; exec sleep 1000"), file
+    )
+  }
+
+  private func replace(_ child: ChildProcess, _ file: String, _ word: String, within limit: Duration = .seconds(20))
+    async throws -> ChildProcess.Replaced
+  {
+    try await child.replace(further: [word], within: limit) { pid in
+      let content = try? StateFiles.readIfPresent(file)
+      return content.map { String(decoding: $0, as: UTF8.self) } == "\(pid)\n"
+    }
+  }
+
+  @Test func `another takes its place, and is kept running from then on`() async throws {
+    let (child, file) = try replaceable()
+    defer { unlink(file) }
+    let run = Task { await child.run() }
+    let first = try await pid(of: child)
+    let replaced = try await replace(child, file, "take")
+    #expect(replaced.old == first && replaced.new == child.pid && replaced.new != first)
+    // The first one ends when it likes, and is not started again.
+    #expect(kill(first, 0) == 0)
+    kill(first, SIGTERM)
+    for _ in 0..<2000 where kill(first, 0) == 0 { try await Task.sleep(for: .milliseconds(10)) }
+    #expect(kill(first, 0) != 0 && child.pid == replaced.new)
+    kill(replaced.new, SIGKILL)
+    let third = try await pid(of: child, not: replaced.new)
+    let again = try await replace(child, file, "take")
+    child.stop()
+    await run.value
+    for pid in [third, again.new] { #expect(kill(pid, 0) != 0) }
+  }
+
+  @Test func `one that fails, or takes too long, changes nothing`() async throws {
+    let (child, file) = try replaceable()
+    let run = Task { await child.run() }
+    let first = try await pid(of: child)
+    let failure = await #expect(throws: ReplacementError.self) { try await replace(child, file, "fail") }
+    #expect("\(failure, default: "")".contains("exit code 7"))
+    await #expect(throws: ReplacementError.slow("child", .milliseconds(200), old: first)) {
+      try await replace(child, file, "sleep", within: .milliseconds(200))
+    }
+    #expect(child.pid == first && kill(first, 0) == 0)
+    child.stop()
+    await run.value
+    await #expect(throws: ReplacementError.notRunning("child")) { try await replace(child, file, "take") }
+  }
+
+  @Test func `the death of the old one waits for what becomes of the new one`() async throws {
+    let (child, file) = try replaceable()
+    defer { unlink(file) }
+    let run = Task { await child.run() }
+    let first = try await pid(of: child)
+    let task = Task { try await replace(child, file, "wait") }
+    let new = try await eventualChild(not: first, of: child)
+    kill(first, SIGKILL)
+    try StateFiles.write(Array("\(new)\n".utf8), to: file)
+    #expect(try await task.value == .init(old: first, new: new))
+    #expect(child.pid == new)
+    child.stop()
+    await run.value
+  }
+
+  private func eventualChild(not first: pid_t, of child: ChildProcess) async throws -> pid_t {
+    for _ in 0..<2000 {
+      if let candidate = child.candidate, candidate != first { return candidate }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    Issue.record("no candidate")
+    return 0
   }
 }

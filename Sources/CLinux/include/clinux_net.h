@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Socket options whose names the Swift importer or glibc's headers do not carry; values of the
  * kernel's uapi. */
@@ -42,6 +43,23 @@ int clinux_send_datagram(int fd, const void *buffer, size_t size, const void *fr
  * path that sockaddr_un has no room for. */
 int clinux_bind_unix(int fd, const char *path);
 int clinux_connect_unix(int fd, const char *path);
+
+/* The most descriptors that one message of a Unix domain socket carries here. */
+enum { CLINUX_MAX_DESCRIPTORS = 8 };
+
+/* sendmsg(2) of one message with descriptors (SCM_RIGHTS), at most CLINUX_MAX_DESCRIPTORS, by a
+ * connected Unix domain socket. Returns 0 or -errno. */
+int clinux_send_descriptors(int fd, const void *buffer, size_t size, const int *descriptors,
+			    int count);
+
+/* recvmsg(2) of such a message; `descriptors` has room for CLINUX_MAX_DESCRIPTORS, which are closed
+ * on exec. Returns the message's size, 0 at the end, or -errno: -EMSGSIZE for a message that is too
+ * long and -EBADMSG for one with too many descriptors, none of which stays open then. */
+long clinux_receive_descriptors(int fd, void *buffer, size_t size, int *descriptors, int *count);
+
+/* The user and the process at the other end of a Unix domain socket, as they were when it was
+ * connected (SO_PEERCRED). Returns 0 or -errno. */
+int clinux_peer(int fd, uid_t *user, pid_t *process);
 
 /* setns(2), unshare(2): they change the calling thread only, so call them on a thread of your own.
  */

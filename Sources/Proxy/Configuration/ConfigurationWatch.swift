@@ -9,12 +9,17 @@ public struct ConfigurationWatch: Sendable {
   public let files: ProxyFiles
   private let rules: RuleStore
   private let logger: Logger
+  private let duty: ProxyDuty
   private let onChange: @Sendable () -> Void
 
-  /// - Parameter onChange: called after each new generation is in force.
+  /// - Parameters:
+  ///   - duty: whether generations are acknowledged.
+  ///   - onChange: called after each new generation is in force.
   public init(
-    files: ProxyFiles, rules: RuleStore, logger: Logger, onChange: @escaping @Sendable () -> Void = {}
+    files: ProxyFiles, rules: RuleStore, logger: Logger, duty: ProxyDuty = ProxyDuty(),
+    onChange: @escaping @Sendable () -> Void = {}
   ) {
+    self.duty = duty
     self.files = files
     self.rules = rules
     self.logger = logger
@@ -52,10 +57,12 @@ public struct ConfigurationWatch: Sendable {
   }
 
   private func acknowledge(_ table: RuleSetTable) {
-    do {
-      try StateFiles.write(Array("\(table.generation)\n".utf8), to: files.generation)
-    } catch {
-      logger.error("generation \(table.generation) is in force but can not be acknowledged: \(error)")
+    duty.perform {
+      do {
+        try StateFiles.write(Array("\(table.generation)\n".utf8), to: files.generation)
+      } catch {
+        logger.error("generation \(table.generation) is in force but can not be acknowledged: \(error)")
+      }
     }
   }
 }

@@ -32,6 +32,7 @@ extension Worker {
     }
     settle(&c.pointee.client, c)
     settle(&c.pointee.upstream, c)
+    if outbox != nil { passIfAtRest(c) }
   }
 
   /// Gives scratch memory back: what is still held moves to a buffer of the connection's own.

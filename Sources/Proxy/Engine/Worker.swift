@@ -46,7 +46,11 @@ final class Worker {
   /// Steps that a connection may still take before it is another's turn.
   var budget = 0
   var isDraining = false
-  private var drainEnd: UInt64 = .max
+  var drainEnd: UInt64 = .max
+  /// The last thing that the mailbox said.
+  var mode = WorkerMailbox.Mode.running
+  /// Who takes the connections that come to rest; nil while there is nobody.
+  var outbox: HandoverOutbox?
   private var isAccepting = false
   private var resumeAcceptAt: UInt64 = 0
   private var nextSweep: UInt64 = .max
@@ -96,8 +100,10 @@ final class Worker {
     register(mailbox.event, UInt32(CLINUX_EPOLL_IN), Self.mailboxData)
     startAccepting()
     while true {
-      if mailbox.isStopping { drain() }
-      if isDraining && connections.first == nil { break }
+      if mailbox.present != mode { follow(mailbox.present) }
+      if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
+      // What another worker has accepted for this one may still be on its way.
+      if mode >= .departing && connections.first == nil && mailbox.load.load(ordering: .relaxed) == 0 { break }
       let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
@@ -127,7 +133,7 @@ final class Worker {
     }
     if let deadline = log.deadline { next = min(next, deadline) }
     if let deadline = routing?.timers.first { next = min(next, deadline) }
-    if isDraining { next = min(next, drainEnd) }
+    next = min(next, drainEnd)
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
   }
@@ -145,7 +151,10 @@ final class Worker {
   private func dispatch(_ event: epoll_event) {
     let data = event.data.u64
     if data == Self.mailboxData { return openMail() }
-    if data & 7 == Self.listenerData { return accept(from: Int32(truncatingIfNeeded: data >> 32)) }
+    if data & 7 == Self.listenerData {
+      accept(from: Int32(truncatingIfNeeded: data >> 32))
+      return
+    }
     if data & 7 == Self.parkedData { return parked.end(Int32(truncatingIfNeeded: data >> 32)) }
     guard let c = ConnectionPointer(bitPattern: UInt(data & ~15)), c.pointee.request != .closed else { return }
     let flags = Int(event.events)
@@ -167,8 +176,8 @@ final class Worker {
 
   // MARK: New connections
 
-  private func startAccepting() {
-    guard !isAccepting, !isDraining else { return }
+  func startAccepting() {
+    guard !isAccepting, mode == .running else { return }
     isAccepting = true
     for listener in shared.listeners {
       register(
@@ -177,15 +186,17 @@ final class Worker {
     }
   }
 
-  private func stopAccepting() {
+  func stopAccepting() {
     guard isAccepting else { return }
     isAccepting = false
     for listener in shared.listeners { epoll_ctl(epoll, EPOLL_CTL_DEL, listener, nil) }
   }
 
-  private func accept(from listener: Int32) {
+  /// - Returns: whether more may wait.
+  @discardableResult
+  func accept(from listener: Int32) -> Bool {
     for _ in 0..<16 {
-      guard isAccepting else { return }
+      guard isAccepting else { return false }
       var peer: SocketAddress?
       let fd = Socket.accept(listener, peer: &peer)
       if fd < 0 {
@@ -196,7 +207,7 @@ final class Worker {
           resumeAcceptAt = now &+ 100_000_000
           nextSweep = min(nextSweep, resumeAcceptAt)
         }
-        return
+        return false
       }
       guard let peer, let local = Socket.localAddress(fd) else {
         close(fd)
@@ -211,6 +222,7 @@ final class Worker {
         open(socket)
       }
     }
+    return true
   }
 
   /// Which thread the kernel wakes for a new connection says nothing about who has time for it.
@@ -227,10 +239,11 @@ final class Worker {
     return choice
   }
 
-  private func openMail() {
+  func openMail() {
     for socket in mailbox.collect() {
-      if isDraining {
+      if outbox != nil || mode == .stopping {
         mailbox.load.subtract(1, ordering: .relaxed)
+        _ = outbox?.pass(socket.fd)
         close(socket.fd)
       } else {
         open(socket)
@@ -283,20 +296,6 @@ final class Worker {
       c.pointee.isQueued = false
       if c.pointee.request != .closed { drive(c) }
     }
-  }
-
-  private func drain() {
-    if !isDraining {
-      isDraining = true
-      drainEnd = now.later(by: shared.drain.nanoseconds)
-      stopAccepting()
-      parked.endAll()
-      forEachConnection { c in
-        if c.pointee.request == .http2 { return self.drainHTTP2(c) }
-        if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
-      }
-    }
-    if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
   }
 
   /// `body` may close the connection that it is given.

@@ -3,6 +3,12 @@ import BPF
 import CMartletABI
 import KernelABI
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 /// The proxy's listeners, one for each family and transport, and their places in the datapath's socket map. Nobody
 /// connects to them: the datapath gives them packets whose addresses stay those of client and server.
 struct TransparentListeners: Sendable {
@@ -22,6 +28,19 @@ struct TransparentListeners: Sendable {
       try DNSListener(loopback.1, isTransparent: true, mark: mark),
     ]
   }
+
+  /// Takes over the sockets of the proxy before, in the order of ``sockets``.
+  init(adopting sockets: [Int32]) throws(SocketError) {
+    guard sockets.count == 4 else { throw SocketError("take over the listening sockets", errno: EINVAL) }
+    ipv4 = try Listener(adopting: sockets[0], isIPv4: true)
+    ipv6 = try Listener(adopting: sockets[1], isIPv4: false)
+    datagrams = [
+      try DNSListener(adopting: sockets[2], isIPv4: true), try DNSListener(adopting: sockets[3], isIPv4: false),
+    ]
+  }
+
+  /// TCP, then UDP; IPv4 before IPv6.
+  var sockets: [Int32] { all.map(\.fd) + datagrams.map(\.fd) }
 
   var all: [Listener] { [ipv4, ipv6] }
 

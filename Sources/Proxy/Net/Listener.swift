@@ -40,6 +40,15 @@ public struct Listener: Sendable {
     self.fd = fd
     self.address = bound
   }
+
+  /// Takes over a listening socket that another process has opened.
+  init(adopting fd: Int32, isIPv4: Bool) throws(SocketError) {
+    guard Socket.option(fd, level: SOL_SOCKET, SO_ACCEPTCONN) == 1, let bound = Socket.localAddress(fd),
+      bound.address.isIPv4 == isIPv4
+    else { throw SocketError("take over a listening socket", errno: ENOTSOCK) }
+    self.fd = fd
+    address = bound
+  }
 }
 
 extension Socket {

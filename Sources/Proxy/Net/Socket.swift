@@ -72,6 +72,22 @@ public enum Socket {
     return result == 0 ? SocketAddress(storage) : nil
   }
 
+  static func peerAddress(_ fd: Int32) -> SocketAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let result = withUnsafeMutablePointer(to: &storage) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { getpeername(fd, $0, &length) }
+    }
+    return result == 0 ? SocketAddress(storage) : nil
+  }
+
+  /// An integer option; nil when the socket has none such.
+  static func option(_ fd: Int32, level: Int32, _ option: Int32) -> Int32? {
+    var value: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(fd, level, option, &value, &length) == 0 ? value : nil
+  }
+
   /// The next connection of a listener, or a negated errno.
   static func accept(_ listener: Int32, peer: inout SocketAddress?) -> Int32 {
     var storage = sockaddr_storage()

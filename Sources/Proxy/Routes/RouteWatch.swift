@@ -9,13 +9,18 @@ public final class RouteWatch: Sendable {
   private let files: ProxyFiles
   private let routes: RouteStore
   private let logger: Logger
+  private let duty: ProxyDuty
   private let changed: @Sendable () -> Void
   private let book: Mutex<RouteBook>
 
-  /// - Parameter changed: Called when other files are in force.
+  /// - Parameters:
+  ///   - duty: Whether the agent is answered.
+  ///   - changed: Called when other files are in force.
   public init(
-    files: ProxyFiles, routes: RouteStore, logger: Logger, changed: @escaping @Sendable () -> Void = {}
+    files: ProxyFiles, routes: RouteStore, logger: Logger, duty: ProxyDuty = ProxyDuty(),
+    changed: @escaping @Sendable () -> Void = {}
   ) {
+    self.duty = duty
     self.changed = changed
     self.files = files
     self.routes = routes
@@ -78,10 +83,12 @@ public final class RouteWatch: Sendable {
   }
 
   private func answer(_ answer: ListeningAnswer) {
-    do throws(FileError) {
-      try StateFiles.write(Array((answer.json.text() + "\n").utf8), to: files.listening)
-    } catch {
-      logger.error("routes are in force but can not be acknowledged: \(error)")
+    duty.perform {
+      do throws(FileError) {
+        try StateFiles.write(Array((answer.json.text() + "\n").utf8), to: files.listening)
+      } catch {
+        logger.error("routes are in force but can not be acknowledged: \(error)")
+      }
     }
   }
 }

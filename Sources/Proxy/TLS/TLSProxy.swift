@@ -51,6 +51,11 @@ public final class TLSProxy: Sendable {
   /// Serves until `shutDown()` or the cancellation of the task.
   public func run() async throws {
     try start()
+    await serve()
+  }
+
+  /// As `run()`, of an engine that has been started.
+  public func serve() async {
     await withTaskCancellationHandler {
       await threads.wait()
     } onCancel: {
@@ -61,7 +66,12 @@ public final class TLSProxy: Sendable {
   public func waitUntilStopped() async { await threads.wait() }
 
   /// May be called from any thread and more than once.
-  public func shutDown() { for mailbox in mailboxes { mailbox.stop() } }
+  public func shutDown() { for mailbox in mailboxes { mailbox.stop(limit: drain) } }
+
+  /// Ends the connections as their ends do; nobody gives this engine further ones.
+  func depart(limit: Duration) {
+    for mailbox in mailboxes { mailbox.depart(Departure(outbox: nil, limit: limit)) }
+  }
 
   /// What was done since the start, as a monitoring system scrapes it.
   public var metrics: [MetricFamily] {

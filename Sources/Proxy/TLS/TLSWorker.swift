@@ -23,6 +23,7 @@ final class TLSWorker {
   private let granularity: UInt64
   private var nextSweep: UInt64
   private var drainEnd = UInt64.max
+  private var mode = WorkerMailbox.Mode.running
 
   /// epoll data: the stream's number above one bit that tells its sockets apart.
   enum Side: UInt64 {
@@ -53,7 +54,7 @@ final class TLSWorker {
     event.data.u64 = 0
     epoll_ctl(epoll, EPOLL_CTL_ADD, mailbox.event, &event)
     while true {
-      if mailbox.isStopping, drained() { break }
+      if mailbox.present >= .departing, drained() { break }
       let count = epoll_wait(epoll, events, 128, wait())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
@@ -71,11 +72,16 @@ final class TLSWorker {
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)
   }
 
-  /// Ends what has not begun; whether nothing is left, or its time is over.
+  /// Whether nothing is left, or its time is over. What has not begun ends at once, unless another proxy has taken over: then
+  /// nobody is to notice.
   private func drained() -> Bool {
-    if drainEnd == .max {
-      drainEnd = now.later(by: proxy.drain.nanoseconds)
-      for stream in Array(streams.values) where stream.phase == .hello { end(stream, resets: true) }
+    if mailbox.present != mode {
+      mode = mailbox.present
+      drainEnd = min(drainEnd, now.later(by: mailbox.departure.limit.nanoseconds))
+      openMail()
+      if mode == .stopping {
+        for stream in Array(streams.values) where stream.phase == .hello { end(stream, resets: true) }
+      }
     }
     return streams.isEmpty || now >= drainEnd
   }

@@ -35,6 +35,15 @@ public struct DNSListener: Sendable {
     self.fd = fd
     self.address = bound
   }
+
+  /// Takes over a listener's socket that another process has opened.
+  init(adopting fd: Int32, isIPv4: Bool) throws(SocketError) {
+    guard Socket.option(fd, level: SOL_SOCKET, SO_TYPE) == Int32(SOCK_DGRAM.rawValue),
+      let bound = Socket.localAddress(fd), bound.address.isIPv4 == isIPv4
+    else { throw SocketError("take over a socket for datagrams", errno: ENOTSOCK) }
+    self.fd = fd
+    address = bound
+  }
 }
 
 extension Socket {

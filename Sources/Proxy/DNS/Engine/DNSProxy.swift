@@ -56,6 +56,11 @@ public final class DNSProxy: Sendable {
   /// Serves until `shutDown()` or the cancellation of the task.
   public func run() async throws {
     try start()
+    await serve()
+  }
+
+  /// As `run()`, of an engine that has been started.
+  public func serve() async {
     await withTaskCancellationHandler {
       await waitUntilStopped()
     } onCancel: {
@@ -67,6 +72,17 @@ public final class DNSProxy: Sendable {
 
   /// May be called from any thread and more than once.
   public func shutDown() { mailbox.stop() }
+
+  /// Takes no more datagrams for now. Blocks the thread until that is so; false when it does not come to be.
+  func pause() -> Bool {
+    mailbox.pause()
+    return [mailbox].wait(for: .paused)
+  }
+
+  func resume() { mailbox.resume() }
+
+  /// Answers what it has been asked, and gives connections away or ends them as `departure` says.
+  func depart(_ departure: Departure) { mailbox.depart(departure) }
 }
 
 extension DNSProxy: ConnectionTaker {

@@ -27,6 +27,10 @@ final class DNSWorker {
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65536, alignment: 16)
   private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: 128)
   private var nextSweep: UInt64
+  /// The last thing that the mailbox said.
+  var mode = WorkerMailbox.Mode.running
+  var departure = Departure(outbox: nil, limit: .zero)
+  var departsUntil = UInt64.max
 
   /// What an event is about stands in the high bits of its data, which one in the others.
   enum Source: UInt64 {
@@ -58,9 +62,11 @@ final class DNSWorker {
 
   func run() {
     watch(proxy.mailbox.event, .mailbox, 0)
-    for (index, listener) in proxy.listeners.enumerated() { watch(listener.fd, .listener, UInt64(index)) }
+    listen()
     tracker?.start(now: now)
     while !proxy.mailbox.isStopping {
+      if proxy.mailbox.present != mode { follow(proxy.mailbox.present) }
+      if mode == .departing, hasDeparted() { break }
       let count = epoll_wait(epoll, events, 128, wait())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }
@@ -97,7 +103,7 @@ final class DNSWorker {
   private func dispatch(_ event: epoll_event) {
     let number = event.data.u64 & 0xFF_FFFF_FFFF_FFFF
     switch Source(rawValue: event.data.u64 >> 56) {
-    case .mailbox: for socket in proxy.mailbox.collect() { open(socket) }
+    case .mailbox: openMail()
     case .listener: receiveQueries(proxy.listeners[Int(number)])
     case .upstream: if let upstream = upstreams[Int(number)] { receiveAnswers(upstream) }
     case .client: if let stream = streams[number] { serveClient(stream, UInt32(event.events)) }

@@ -12,13 +12,22 @@ import ProxyRules
 /// agent has acknowledged it.
 struct NameJournal {
   private let path: String
+  /// As far as this process knows: a proxy that has handed over may still add to the file.
   private var size = 0
   /// What is written beyond this is lost at a restart of both; the kernel has it all the same.
   private static let maximumSize = 4 << 20
 
   init(path: String) {
     self.path = path
-    size = (try? StateFiles.read(path))?.count ?? 0
+    measure()
+  }
+
+  /// Finds what another process has written.
+  mutating func measure() { size = NameJournal.size(of: path) }
+
+  private static func size(of path: String) -> Int {
+    var status = stat()
+    return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
   mutating func append(_ learned: LearnedName) {
@@ -43,8 +52,9 @@ struct NameJournal {
 
   var isEmpty: Bool { size == 0 }
 
+  /// Forgets all that this process knows of.
   mutating func clear() {
-    unlink(path)
-    size = 0
+    if NameJournal.size(of: path) <= size { unlink(path) }
+    measure()
   }
 }

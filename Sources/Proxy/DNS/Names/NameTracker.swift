@@ -220,6 +220,7 @@ final class NameTracker {
   func sweep(now: UInt64) {
     guard link.connect(now: now) else { return }
     watch(link.fd, NameTracker.linkNumber)
+    journal.measure()
     guard !journal.isEmpty else { return }
     var names = journal.entries(now: NameTracker.seconds())[...]
     if names.isEmpty { return journal.clear() }
