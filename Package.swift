@@ -181,7 +181,9 @@ let package = Package(
     tests("LoadGeneratorTests", ["LoadGenerator", "Addressing", "JSON", "Threads"]),
     tests("BookinfoTests", ["Bookinfo", "JSON"]),
     tests("WorkloadsTests", ["TestSupport", "Workloads", "CNI", "JSON", "Addressing", "Files", logging]),
-    tests("HostTests", ["TestSupport", "Host", "Addressing", "BPF", "CLinux", "Datapath", "Files", "JSON", "NodeAPI", logging]),
+    tests(
+      "HostTests",
+      ["TestSupport", "Host", "Addressing", "BPF", "CLinux", "Datapath", "Files", "JSON", "NodeAPI", logging]),
     tests("NetlinkTests", ["Netlink", "CLinux", "Addressing"]),
     tests("ControlPlaneTests", ["TestSupport", "ControlPlane", "Addressing", "Clocks", "JSON", "Labels", logging]),
     tests("AutomataTests", ["Automata"]),

@@ -124,7 +124,8 @@ final class Node: Sendable {
     _ executable: String, _ name: String, _ directory: String, _ arguments: [String]
   ) throws -> Child {
     try Child(
-      ["ip", "netns", "exec", name, executable, "up", "--state-dir", directory + "/state", "--node-name", name] + arguments,
+      ["ip", "netns", "exec", name, executable, "up", "--state-dir", directory + "/state", "--node-name", name]
+        + arguments,
       output: directory + "/log", errors: directory + "/log")
   }
 

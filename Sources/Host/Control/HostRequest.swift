@@ -37,6 +37,7 @@ enum HostAnswer: Hashable, Sendable {
       return
     }
     self = .replaced(
-      old: Int32(clamping: try cursor.required("old").integer()), new: Int32(clamping: try cursor.required("new").integer()))
+      old: Int32(clamping: try cursor.required("old").integer()),
+      new: Int32(clamping: try cursor.required("new").integer()))
   }
 }

@@ -55,7 +55,8 @@ final class HandoverIntake: Sendable {
     defer { if taken > 0 { logger.info("took \(taken) connections over from the proxy before") } }
     while true {
       var polled = [
-        pollfd(fd: link.fd, events: Int16(POLLIN), revents: 0), pollfd(fd: stopEvent, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: link.fd, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: stopEvent, events: Int16(POLLIN), revents: 0),
       ]
       guard poll(&polled, 2, -1) >= 0 else {
         if errno == EINTR { continue }

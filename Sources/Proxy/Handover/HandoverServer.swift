@@ -78,7 +78,8 @@ final class HandoverServer: Sendable {
     }
     let limit = Duration.seconds(Int(seconds))
     guard isSame else {
-      logger.notice("a proxy with version \(version) of the handover has taken over; connections end as they come to rest")
+      logger.notice(
+        "a proxy with version \(version) of the handover has taken over; connections end as they come to rest")
       incumbent.depart(nil, limit: limit, successor: successor)
       return true
     }

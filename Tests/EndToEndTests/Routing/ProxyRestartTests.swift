@@ -51,9 +51,10 @@ private func withNode(_ body: (Node, _ executable: String) throws -> Void) throw
   let node = try Node(executable: executable)
   defer { node.stop() }
   let command = try RestartLoad.serverCommand(node, port: 9080)
-  try node.apply(ServiceManifests.documents([
-    ServiceManifests.dualStack("shop", selector: "app: shop", ["name: http, port: 9080"])
-  ]))
+  try node.apply(
+    ServiceManifests.documents([
+      ServiceManifests.dualStack("shop", selector: "app: shop", ["name: http, port: 9080"])
+    ]))
   for name in ["shop", "judged"] {
     try node.runPod(name, labels: "app=\(name)", command: command, ports: ["http=9080"])
   }
@@ -171,7 +172,8 @@ extension EndToEnd {
               if kills != "new" { kill(old, SIGKILL) }
               if kills != "old" { for pid in new { kill(pid, SIGKILL) } }
             }
-            #expect(gap <= 1.5, "\(gap) s without an answer: \(kills) killed after \(delay) µs\n\(node.log.suffix(3000))")
+            #expect(
+              gap <= 1.5, "\(gap) s without an answer: \(kills) killed after \(delay) µs\n\(node.log.suffix(3000))")
             #expect(eventually(within: 20) { node.proxies.count == 1 })
           }
         }

@@ -18,10 +18,11 @@ import Testing
     #expect(HandoverMessage(message.octets) == message)
   }
 
-  @Test(arguments: [
-    [], [1], [1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0], [8, 0, 0, 0, 0, 0, 0, 0],
-    [3, 0, 0, 0, 0, 0, 0, 1], [1, 1, 0, 0, 0, 0, 0, 1], [1, 0, 0, 1, 0, 0, 0, 1],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [], [1], [1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 0, 0, 0], [8, 0, 0, 0, 0, 0, 0, 0],
+      [3, 0, 0, 0, 0, 0, 0, 1], [1, 1, 0, 0, 0, 0, 0, 1], [1, 0, 0, 1, 0, 0, 0, 1],
+    ] as [[UInt8]])
   func `other octets are no message`(_ octets: [UInt8]) {
     #expect(HandoverMessage(octets) == nil)
   }
@@ -29,7 +30,8 @@ import Testing
   /// What a proxy was told to do.
   private final class FakeIncumbent: Incumbent {
     enum Step: Hashable {
-      case release, resume, depart(passes: Bool, Duration)
+      case release, resume
+      case depart(passes: Bool, Duration)
     }
 
     let sockets: [Int32]
@@ -178,7 +180,8 @@ import Testing
     #expect(seen == true)
   }
 
-  @Test(arguments: [[1], Array("GET / HTTP/1.1\r\n".utf8), [1, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]] as [[UInt8]])
+  @Test(
+    arguments: [[1], Array("GET / HTTP/1.1\r\n".utf8), [1, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]] as [[UInt8]])
   func `garbage changes nothing`(_ octets: [UInt8]) throws {
     try with { stage in
       for begins in [false, true] {
