@@ -97,6 +97,7 @@ import Testing
     ),
     (http(["send": ["text": "00"]]), ".health_checks[0].http_health_check.send", "not supported"),
     (http(["receive": [["text": "00"]]]), ".health_checks[0].http_health_check.receive", "not supported"),
+    (http([:]).merging(["name": "a b"]) { $1 }, ".name", "space or control character in a host"),
     (http(["path": "x"]), ".health_checks[0].http_health_check.path", "must begin with a slash"),
     (http(["path": "/ HTTP/1.1"]), ".health_checks[0].http_health_check.path", "space or control character in a path"),
     (http(["method": "CONNECT"]), ".health_checks[0].http_health_check.method", "can not be CONNECT"),

@@ -106,6 +106,7 @@ public struct Cluster: Hashable, Sendable {
     let checks = try message.list("health_checks", HealthCheck.init)
     guard checks.count < 2 else { throw try message.required("health_checks").error("can not be more than one") }
     healthCheck = checks.first
+    if case .http(let check)? = healthCheck?.probe, check.host.isEmpty { _ = try message.required("name").authority() }
     resolution = try NameResolution(message, discovery)
     loadAssignment = try message.map("load_assignment") { (cursor) throws(FieldError) in
       try LoadAssignment(cursor, resolvesNames: discovery.resolvesNames)

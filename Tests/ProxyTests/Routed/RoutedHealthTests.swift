@@ -233,6 +233,19 @@ extension LoopbackTests {
       await health.stop()
     }
 
+    /// Half of the endpoints times 1.4 is not enough for all requests; the degraded one gets the rest.
+    @Test func `who is degraded gets what the others can not take`() async throws {
+      let healthy = try Backend("127.0.0.1")
+      let degraded = try Backend("127.0.0.1")
+      let health = try HealthProxy(
+        [Routes.endpoint(healthy.address), Routes.endpoint(degraded.address, status: "DEGRADED")], [:])
+      for _ in 0..<200 { #expect(health.status() == 200) }
+      // 30 % of 200; the standard deviation is 6.5.
+      #expect(abs(degraded.requests.load(ordering: .relaxed) - 60) < 33)
+      #expect(health.health(degraded.address) == .degraded && health.cluster?.isPanicking == false)
+      await health.stop()
+    }
+
     @Test func `checks go on where the cluster is the same, and end with it`() async throws {
       let backend = try Backend("127.0.0.1")
       let other = try Backend("127.0.0.1")

@@ -31,11 +31,7 @@ final class CheckConnection {
     exchange = CheckExchange(check)
   }
 
-  deinit {
-    // The endpoint is not kept busy by a connection that has said what it had to.
-    Socket.resetOnClose(fd)
-    close(fd)
-  }
+  deinit { close(fd) }
 
   /// Goes as far as the socket lets it.
   func drive() -> CheckExchange.Progress {

@@ -36,6 +36,8 @@ final class HealthLoop {
   private let routes: RouteStore
   private var reporter: HealthReporter
   private var outliers: [OutlierWatch.Key: OutlierWatch] = [:]
+  /// Each endpoint is of one cluster.
+  private var watchers: [ObjectIdentifier: OutlierWatch] = [:]
   private var checks: [ObjectIdentifier: CheckSession] = [:]
   /// By the numbers of their timers and sockets, which count from 1.
   private var jobs: [UInt32: Job] = [:]
@@ -103,9 +105,11 @@ final class HealthLoop {
       outliers[key] = nil
       end(watch.number)
     }
+    watchers.removeAll(keepingCapacity: true)
     for (key, clusters) in watched {
       let watch = outliers[key] ?? begin(key, clusters[0].metrics)
       watch.setEndpoints(clusters.flatMap(\.endpoints))
+      for endpoint in clusters.lazy.flatMap(\.endpoints) { watchers[ObjectIdentifier(endpoint)] = watch }
     }
     for (key, session) in checks where checked[key] == nil {
       checks[key] = nil
@@ -166,9 +170,9 @@ final class HealthLoop {
   }
 
   private func look(_ suspect: HealthSuspects.Suspect) {
-    for watch in outliers.values where watch.has(suspect.endpoint) {
-      if let event = watch.suspect(suspect, now: now) { apply([event], watch) }
-    }
+    // It may have gone meanwhile.
+    guard let watch = watchers[ObjectIdentifier(suspect.endpoint)] else { return }
+    if let event = watch.suspect(suspect, now: now) { apply([event], watch) }
   }
 
   private func apply(_ events: [OutlierDetector.Event], _ watch: OutlierWatch) {
@@ -197,8 +201,10 @@ final class HealthLoop {
         reporter.note(key, address, "has passed a health check")
       }
       hasChanged = hasChanged || isNews
-      for watch in outliers.values where watch.has(session.endpoint) {
-        if let event = watch.passedCheck(address, now: now) { apply([event], watch) }
+      if !session.endpoint.health.flags.contains(.failsChecks),
+        let watch = watchers[ObjectIdentifier(session.endpoint)], let event = watch.passedCheck(address, now: now)
+      {
+        apply([event], watch)
       }
     case .failed(let failure, let isNews):
       if isNews {
@@ -220,18 +226,16 @@ final class HealthLoop {
       for cluster in listener.watched where clusters[cluster.metrics.key] == nil {
         clusters[cluster.metrics.key] = HealthReport.ClusterHealth(
           object: listener.object, name: cluster.name, isPanicking: cluster.isPanicking,
-          endpoints: cluster.standings { endpoint in reasons(endpoint, cluster) })
+          endpoints: cluster.standings(reasons))
       }
     }
     return HealthReport(clusters: clusters.sorted { $0.key < $1.key }.map(\.value))
   }
 
-  private func reasons(_ endpoint: RoutedEndpoint, _ cluster: RoutedCluster) -> [String] {
+  private func reasons(_ endpoint: RoutedEndpoint) -> [String] {
     var reasons: [String] = []
     if let session = checks[ObjectIdentifier(endpoint)], let text = session.standing { reasons.append(text) }
-    for watch in outliers.values where watch.has(endpoint) {
-      if let text = watch.standing(endpoint.address) { reasons.append(text) }
-    }
+    if let text = watchers[ObjectIdentifier(endpoint)]?.standing(endpoint.address) { reasons.append(text) }
     return reasons
   }
 }

@@ -29,10 +29,6 @@ final class OutlierWatch {
     deadline = now.later(by: key.detection.interval.nanoseconds)
   }
 
-  func has(_ endpoint: RoutedEndpoint) -> Bool {
-    endpoints[endpoint.address]?.contains { $0 === endpoint } ?? false
-  }
-
   func setEndpoints(_ all: [RoutedEndpoint]) {
     var found: [SocketAddress: [RoutedEndpoint]] = [:]
     for endpoint in all where !found[endpoint.address, default: []].contains(where: { $0 === endpoint }) {
