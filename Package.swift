@@ -95,8 +95,8 @@ let package = Package(
     target(
       "Proxy",
       [
-        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Balancing", "Files", "HTTP2", "NodeMetrics",
-        "ProxyRules", "JSON", "Routing", "Threads", logging,
+        "CLinux", "CMartletABI", "BPF", "KernelABI", "Addressing", "Balancing", "Clocks", "Files", "HTTP2",
+        "NodeMetrics", "ProxyRules", "JSON", "Routing", "Threads", logging,
       ]),
     target("Flows", ["CMartletABI", "KernelABI", "Addressing", "Clocks", "JSON"]),
     target("NodeAPI", ["JSON", "CLinux", "Threads"]),

@@ -84,6 +84,7 @@ public struct ProxyService: Sendable {
       listeners: listeners.all, resolver: resolver, dialer: TransparentDialer(mark: mark.rawValue), rules: rules,
       routes: routes, judge: judge, dns: dns, tls: tls, options: options)
     let memory = MemoryRelease()
+    let health = try HealthWatch(routes: routes, files: files, duty: duty, logger: logger)
     let routeWatch = RouteWatch(files: files, routes: routes, logger: logger, duty: duty) { memory.note() }
     let watch = ConfigurationWatch(files: files, rules: server.rules, logger: logger, duty: duty) {
       // The agent may have made the datapath anew.
@@ -132,6 +133,7 @@ public struct ProxyService: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await routeWatch.run() }
+      group.addTask { try await health.run() }
       group.addTask { await memory.run() }
       group.addTask { try await engines.serve() }
       // The engines end only when they are told to, or when they can not go on.

@@ -89,6 +89,7 @@ extension Worker {
       if c.pointee.responseBody.endsWithConnection && c.pointee.upstream.failure == 0 {
         c.pointee.response = .complete
       } else {
+        routed(c)?.note(.failed(isConnected: true))
         // Without a reset a client could take what it has for the whole.
         abort(c, resets: true)
       }

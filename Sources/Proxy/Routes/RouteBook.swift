@@ -1,3 +1,4 @@
+import Addressing
 import JSON
 import Routing
 
@@ -13,6 +14,7 @@ public struct RouteBook: Sendable {
   private let registry: RouteRegistry
   private var entries: [UInt32: Entry] = [:]
   public private(set) var endpoints = EndpointTable.empty
+  private var names: ResolvedNames = [:]
 
   public init() { self.init(registry: RouteRegistry()) }
 
@@ -58,7 +60,8 @@ public struct RouteBook: Sendable {
     let file = try ListenerFile(content, reusing: entry.file)
     guard file.number == number else { throw RouteFileError("number: is \(file.number) in the file \(number).json") }
     do throws(FieldError) {
-      entry.listener = try RoutedListener(file, endpoints: endpoints, registry: registry, reusing: entry.listener)
+      entry.listener = try RoutedListener(
+        file, endpoints: endpoints, names: names, registry: registry, reusing: entry.listener)
     } catch {
       throw RouteFileError("\(error)")
     }
@@ -76,9 +79,23 @@ public struct RouteBook: Sendable {
     endpoints = new
     guard !changes.isEmpty else { return }
     for (number, entry) in entries {
-      entries[number]?.listener = entry.listener?.with(new, changes: changes)
+      entries[number]?.listener = entry.listener?.with(new, names, changes: changes)
     }
   }
+
+  /// The names that are to be resolved.
+  var queries: Set<NameQuery> { entries.values.reduce(into: []) { $0.formUnion($1.listener?.queries ?? []) } }
+
+  /// Takes what a name was resolved to.
+  mutating func setName(_ query: NameQuery, _ addresses: [IPAddress]) {
+    names[query] = addresses
+    for (number, entry) in entries {
+      entries[number]?.listener = entry.listener?.with(endpoints, names, changed: query)
+    }
+  }
+
+  /// Forgets what no listener asks for any more.
+  mutating func keepNames(_ queries: Set<NameQuery>) { names = names.filter { queries.contains($0.key) } }
 
   /// The listeners in force.
   public var snapshot: RouteSnapshot { RouteSnapshot(listeners: entries.compactMapValues(\.listener)) }

@@ -1,3 +1,4 @@
+import Routing
 import Synchronization
 
 /// What became of the requests of one route to one cluster. Any worker adds, at any time.
@@ -67,11 +68,18 @@ public final class ClusterMetrics: Sendable {
   }
 
   let key: Key
-  private let counters = SharedCounters(count: 5)
+  private let counters = SharedCounters(count: 7)
+  private let ejections = SharedCounters(count: OutlierDetection.Reason.allCases.count)
   /// How many requests there are, of all listeners that name the cluster, whatever its endpoints are.
   let gates = ClusterGates()
+  let directory: EndpointDirectory
+  private let traffic = Atomic<Bool>(false)
 
-  init(_ key: Key) { self.key = key }
+  /// - Parameter suspects: Who is told of endpoints that fail too often.
+  init(_ key: Key, suspects: HealthSuspects? = nil) {
+    self.key = key
+    directory = EndpointDirectory(suspects: suspects)
+  }
 
   /// An endpoint could not be connected to.
   func connectFailed() { counters.add(0) }
@@ -85,11 +93,33 @@ public final class ClusterMetrics: Sendable {
   /// A request was not sent once more, as too many were.
   func retryOverflowed() { counters.add(4) }
 
+  /// An endpoint was asked whether it serves.
+  func checked(passed: Bool) { counters.add(passed ? 5 : 6) }
+
+  /// Whether the cluster had a request; it stays so.
+  var hasTraffic: Bool {
+    if traffic.load(ordering: .relaxed) { return true }
+    guard directory.hasTraffic else { return false }
+    traffic.store(true, ordering: .relaxed)
+    return true
+  }
+
+  /// An endpoint was taken out.
+  func ejected(_ reason: OutlierDetection.Reason) {
+    ejections.add(OutlierDetection.Reason.allCases.firstIndex(of: reason) ?? 0)
+  }
+
   var connectFailures: UInt64 { counters[0] }
   var timeouts: UInt64 { counters[1] }
   var withoutEndpoint: UInt64 { counters[2] }
   var overflows: UInt64 { counters[3] }
   var retryOverflows: UInt64 { counters[4] }
+  var passedChecks: UInt64 { counters[5] }
+  var failedChecks: UInt64 { counters[6] }
+  /// How often endpoints were taken out, by the reason.
+  var ejectionCounts: [(reason: OutlierDetection.Reason, count: UInt64)] {
+    OutlierDetection.Reason.allCases.enumerated().map { ($0.element, ejections[$0.offset]) }
+  }
 }
 
 /// Numbers that any thread adds to, side by side in memory.

@@ -12,6 +12,8 @@ final class RouteRegistry: Sendable {
   }
 
   private let state = Mutex(State())
+  /// Endpoints that fail too often.
+  let suspects = HealthSuspects()
 
   func route(_ key: RouteMetrics.Key) -> RouteMetrics {
     state.withLock { state in
@@ -30,7 +32,7 @@ final class RouteRegistry: Sendable {
   func cluster(_ key: ClusterMetrics.Key) -> ClusterMetrics {
     state.withLock { state in
       if let known = state.clusters[key] { return known }
-      let new = ClusterMetrics(key)
+      let new = ClusterMetrics(key, suspects: suspects)
       state.clusters[key] = new
       return new
     }

@@ -52,13 +52,14 @@ extension RouteStore {
   }
 
   private func clusterMetrics(_ clusters: [ClusterMetrics]) -> [MetricFamily] {
-    // The same cluster may be named by several listeners of an object, each with endpoints of its own.
-    var endpoints: [ClusterMetrics.Key: (count: Int, active: Int)] = [:]
+    // The same cluster may be named by several listeners of an object, with the same endpoints.
+    var endpoints: [ClusterMetrics.Key: (count: Int, healthy: Int, active: Int)] = [:]
     for listener in current.listeners.values {
       for cluster in listener.clusters.values {
-        var sum = endpoints[cluster.metrics.key] ?? (0, 0)
+        var sum = endpoints[cluster.metrics.key] ?? (0, 0, 0)
         sum.count = max(sum.count, cluster.endpoints.count)
-        sum.active += cluster.endpoints.reduce(0) { $0 + $1.active }
+        sum.healthy = max(sum.healthy, cluster.serving.health.count { $0 == .healthy })
+        sum.active = max(sum.active, cluster.endpoints.reduce(0) { $0 + $1.active })
         endpoints[cluster.metrics.key] = sum
       }
     }
@@ -68,7 +69,10 @@ extension RouteStore {
       MetricFamily("martlet_cluster_\(name)", kind, help, clusters.map { .init($0.key.labels, value($0)) })
     }
     return [
-      family("endpoints", .gauge, "Endpoints that serve.") { UInt64(endpoints[$0.key]?.count ?? 0) },
+      family("endpoints", .gauge, "Endpoints that there are.") { UInt64(endpoints[$0.key]?.count ?? 0) },
+      family("endpoints_healthy", .gauge, "Endpoints of which nothing says that they do not serve.") {
+        UInt64(endpoints[$0.key]?.healthy ?? 0)
+      },
       family("requests_active", .gauge, "Requests that are on their way.") {
         UInt64(max(0, endpoints[$0.key]?.active ?? 0))
       },
@@ -81,6 +85,20 @@ extension RouteStore {
       family("connect_failures_total", .counter, "Endpoints that could not be connected to.", \.connectFailures),
       family("timeouts_total", .counter, "Attempts that ran out of time.", \.timeouts),
       family("unserved_total", .counter, "Requests that came while there was no endpoint.", \.withoutEndpoint),
+      MetricFamily(
+        "martlet_cluster_ejections_total", .counter, "Endpoints that were taken out for what became of their requests.",
+        clusters.flatMap { cluster in
+          cluster.ejectionCounts.filter { $0.count > 0 }.map { reason, count in
+            .init(cluster.key.labels.merging(["reason": reason.rawValue]) { $1 }, count)
+          }
+        }),
+      MetricFamily(
+        "martlet_cluster_health_checks_total", .counter, "Endpoints that were asked whether they serve, by the answer.",
+        clusters.filter { $0.passedChecks + $0.failedChecks > 0 }.flatMap { cluster in
+          [("passed", cluster.passedChecks), ("failed", cluster.failedChecks)].map { result, count in
+            MetricFamily.Sample(cluster.key.labels.merging(["result": result]) { $1 }, count)
+          }
+        }),
     ]
   }
 }

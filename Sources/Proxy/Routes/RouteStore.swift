@@ -5,6 +5,8 @@ public final class RouteStore: Sendable {
   /// Counts replacements. A worker that sees the number it knows has the current snapshot.
   private let version = Atomic<UInt64>(1)
   private let snapshot: Mutex<RouteSnapshot>
+  /// Held by who replaces the snapshot, so that it is made without keeping the workers from the one in force.
+  private let writer = Mutex<@Sendable () -> Void>({})
   /// Where what becomes of requests is counted.
   let registry = RouteRegistry()
 
@@ -15,6 +17,26 @@ public final class RouteStore: Sendable {
 
   /// Puts `new` into force: it routes every request whose head is complete after this returns.
   public func replace(with new: RouteSnapshot) {
+    let replaced = writer.withLock { replaced in
+      put(new.refreshed())
+      return replaced
+    }
+    replaced()
+  }
+
+  /// Takes up how the health of endpoints is now.
+  func refresh() {
+    writer.withLock { _ in
+      let known = current
+      let new = known.refreshed()
+      if zip(known.listeners.values, new.listeners.values).contains(where: { $0 !== $1 }) { put(new) }
+    }
+  }
+
+  /// - Parameter body: Called whenever the routes have been replaced.
+  func setReplaced(_ body: @escaping @Sendable () -> Void) { writer.withLock { $0 = body } }
+
+  private func put(_ new: RouteSnapshot) {
     snapshot.withLock {
       $0 = new
       version.add(1, ordering: .releasing)
@@ -38,4 +60,7 @@ public struct RouteSnapshot: Sendable {
   public var listeners: [UInt32: RoutedListener]
 
   public init(listeners: [UInt32: RoutedListener] = [:]) { self.listeners = listeners }
+
+  /// The same as the health of endpoints is now.
+  func refreshed() -> RouteSnapshot { RouteSnapshot(listeners: listeners.mapValues { $0.refreshed() }) }
 }

@@ -12,15 +12,19 @@ public final class RouteWatch: Sendable {
   private let duty: ProxyDuty
   private let changed: @Sendable () -> Void
   private let book: Mutex<RouteBook>
+  private let names: NameRefresh
 
   /// - Parameters:
   ///   - duty: Whether the agent is answered.
   ///   - changed: Called when other files are in force.
+  ///   - lookup: Resolves a name; may block.
   public init(
     files: ProxyFiles, routes: RouteStore, logger: Logger, duty: ProxyDuty = ProxyDuty(),
-    changed: @escaping @Sendable () -> Void = {}
+    changed: @escaping @Sendable () -> Void = {},
+    lookup: @escaping @Sendable (NameQuery) -> NameAnswer = { $0.resolve() }
   ) {
     self.duty = duty
+    names = NameRefresh(logger: logger, lookup: lookup)
     self.changed = changed
     self.files = files
     self.routes = routes
@@ -31,6 +35,17 @@ public final class RouteWatch: Sendable {
   /// Follows the files until the task is cancelled.
   public func run() async throws {
     try StateFiles.makeDirectories(files.listeners)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await self.followFiles() }
+      group.addTask { for await update in self.names.updates { self.take(update) } }
+      defer { names.want([]) }
+      try await group.next()
+      group.cancelAll()
+      try await group.waitForAll()
+    }
+  }
+
+  private func followFiles() async throws {
     try await FolderWatch(folders: [files.folder, files.listeners]).run { [self] changes in
       switch changes {
       case .unknown: load()
@@ -59,8 +74,20 @@ public final class RouteWatch: Sendable {
       for number in numbers.sorted() { loadListener(number, &book) }
       routes.replace(with: book.snapshot)
       answer(book.answer)
+      let queries = book.queries
+      book.keepNames(queries)
+      names.want(queries)
     }
     changed()
+  }
+
+  private func take(_ update: NameRefresh.Update) {
+    book.withLock { book in
+      // It may not be asked for any more.
+      guard book.queries.contains(update.query) else { return }
+      book.setName(update.query, update.addresses)
+      routes.replace(with: book.snapshot)
+    }
   }
 
   private func loadEndpoints(_ book: inout RouteBook) {

@@ -19,6 +19,10 @@ public final class RoutedListener: Sendable {
   public let filters: FilterChain?
   /// By the names that routes use.
   let clusters: [String: RoutedCluster]
+  /// Of those, the ones of whose endpoints there is more to say than the files do.
+  let watched: [RoutedCluster]
+  /// The names that are to be resolved for them.
+  let queries: Set<NameQuery>
   /// Requests that no route is for.
   let unrouted: RouteMetrics
   private let targets: [String: ClusterTarget]
@@ -32,7 +36,8 @@ public final class RoutedListener: Sendable {
   ///
   /// - Parameter previous: Of the same number, until now.
   init(
-    _ file: ListenerFile, endpoints: EndpointTable, registry: RouteRegistry, reusing previous: RoutedListener? = nil
+    _ file: ListenerFile, endpoints: EndpointTable, names: ResolvedNames = [:], registry: RouteRegistry,
+    reusing previous: RoutedListener? = nil
   ) throws(FieldError) {
     number = file.number
     object = file.object
@@ -54,20 +59,35 @@ public final class RoutedListener: Sendable {
     unrouted = registry.route(RouteMetrics.Key(object: file.object, virtualHost: "", route: "", cluster: ""))
     slots = RouteSlots(configuration)
     clusters = RoutedListener.clusters(
-      targets, loadAssignments, takesNamesFromRequests ? file.services : [], endpoints, object: file.object, registry,
-      reusing: previous?.clusters ?? [:])
+      targets, loadAssignments, takesNamesFromRequests ? file.services : [], endpoints, names, object: file.object,
+      registry, reusing: previous?.clusters ?? [:])
+    queries = Set(targets.values.flatMap(\.queries))
+    watched = clusters.values.filter { $0.hasHealth || $0.specification.settings.isResolved }
   }
 
   /// The same with other endpoints of some service clusters; itself where none of them is one of its own.
-  func with(_ endpoints: EndpointTable, changes: Set<String>) -> RoutedListener {
+  func with(_ endpoints: EndpointTable, _ names: ResolvedNames, changes: Set<String>) -> RoutedListener {
     let isConcerned =
       targets.contains { name, target in
         target.endpointsName(name).map(changes.contains) ?? false
       } || takesNamesFromRequests && services.contains { service in changes.contains { $0.isCluster(of: service) } }
-    return isConcerned ? RoutedListener(self, endpoints: endpoints) : self
+    return isConcerned ? RoutedListener(self, endpoints, names) : self
   }
 
-  private init(_ previous: RoutedListener, endpoints: EndpointTable) {
+  /// The same with other addresses of a name; itself where it is none of its own.
+  func with(_ endpoints: EndpointTable, _ names: ResolvedNames, changed query: NameQuery) -> RoutedListener {
+    queries.contains(query) ? RoutedListener(self, endpoints, names) : self
+  }
+
+  private convenience init(_ previous: RoutedListener, _ endpoints: EndpointTable, _ names: ResolvedNames) {
+    self.init(
+      previous,
+      clusters: RoutedListener.clusters(
+        previous.targets, previous.loadAssignments, previous.takesNamesFromRequests ? previous.services : [],
+        endpoints, names, object: previous.object, previous.registry, reusing: previous.clusters))
+  }
+
+  private init(_ previous: RoutedListener, clusters: [String: RoutedCluster]) {
     number = previous.number
     object = previous.object
     name = previous.name
@@ -82,15 +102,25 @@ public final class RoutedListener: Sendable {
     takesNamesFromRequests = previous.takesNamesFromRequests
     slots = previous.slots
     registry = previous.registry
-    clusters = RoutedListener.clusters(
-      targets, loadAssignments, takesNamesFromRequests ? services : [], endpoints, object: object, registry,
-      reusing: previous.clusters)
+    queries = previous.queries
+    self.clusters = clusters
+    watched = clusters.values.filter { $0.hasHealth || $0.specification.settings.isResolved }
   }
 
   /// Whether the traffic of a service, `namespace/name`, is led here.
   public func leads(_ service: String, port: UInt16) -> Bool {
     guard let claims else { return services.contains(service) }
     return claims[service].map { $0.isEmpty || $0.contains(port) } ?? false
+  }
+
+  /// The same as the health of its clusters' endpoints is now; itself where nothing has changed.
+  func refreshed() -> RoutedListener {
+    var changed: [String: RoutedCluster] = [:]
+    for cluster in watched {
+      let current = cluster.refreshed()
+      if current !== cluster { changed[cluster.name] = current }
+    }
+    return changed.isEmpty ? self : RoutedListener(self, clusters: clusters.merging(changed) { $1 })
   }
 
   /// nil where there is no cluster of that name: the answer is the route's `cluster_not_found_response_code`.
@@ -122,7 +152,8 @@ public final class RoutedListener: Sendable {
 
   private static func clusters(
     _ targets: [String: ClusterTarget], _ assignments: [String: LoadAssignment], _ services: [String],
-    _ endpoints: EndpointTable, object: String, _ registry: RouteRegistry, reusing previous: [String: RoutedCluster]
+    _ endpoints: EndpointTable, _ names: ResolvedNames, object: String, _ registry: RouteRegistry,
+    reusing previous: [String: RoutedCluster]
   ) -> [String: RoutedCluster] {
     var clusters: [String: RoutedCluster] = [:]
     clusters.reserveCapacity(targets.count)
@@ -137,7 +168,7 @@ public final class RoutedListener: Sendable {
       }
     }
     for (name, target) in targets {
-      if let specification = ClusterSpecification(name, target, assignments, endpoints) { add(specification) }
+      if let specification = ClusterSpecification(name, target, assignments, endpoints, names) { add(specification) }
     }
     for service in services {
       for name in endpoints.names(of: service) where clusters[name] == nil {
@@ -168,23 +199,21 @@ extension String {
 extension ClusterSpecification {
   /// nil for a service that is not there.
   init?(
-    _ name: String, _ target: ClusterTarget, _ assignments: [String: LoadAssignment], _ endpoints: EndpointTable
+    _ name: String, _ target: ClusterTarget, _ assignments: [String: LoadAssignment], _ endpoints: EndpointTable,
+    _ names: ResolvedNames
   ) {
     switch target {
     case .service:
       guard let seats = endpoints.seats(name) else { return nil }
       self.init(name: name, seats: seats)
     case .cluster(let cluster):
-      let assignment = cluster.discovery == .eds ? assignments[cluster.serviceName] : cluster.loadAssignment
-      if let assignment {
-        self.init(
-          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing,
-          breakers: cluster.breakers, assignment: assignment)
-      } else {
-        self.init(
-          name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing, breakers: cluster.breakers,
-          seats: cluster.discovery == .eds ? endpoints.seats(cluster.serviceName) ?? [] : [])
-      }
+      let seats =
+        switch cluster.discovery {
+        case .eds: assignments[cluster.serviceName]?.seats ?? endpoints.seats(cluster.serviceName) ?? []
+        case .fixed: cluster.loadAssignment?.seats ?? []
+        case .strictDNS, .logicalDNS: cluster.resolvedSeats(names)
+        }
+      self.init(name: name, settings: Settings(cluster), seats: seats)
     }
   }
 }

@@ -19,9 +19,12 @@ enum KnownMessages {
     HashPolicy.connectionFields, HashPolicy.parameterFields, RedirectAction.fields, DirectResponse.fields,
     DirectResponse.bodyFields, HeaderAddition.fields, HeaderAddition.headerFields,
     Cluster.fields, Cluster.edsFields, Cluster.ringFields, Cluster.maglevFields, Cluster.leastFields,
-    Cluster.roundRobinFields, CircuitBreakers.fields, CircuitBreakers.thresholdFields, LoadAssignment.fields,
+    Cluster.roundRobinFields, CircuitBreakers.fields, CircuitBreakers.thresholdFields, CommonBalancing.fields,
+    CommonBalancing.percentFields, OutlierDetection.fields, HealthCheck.fields, HTTPHealthCheck.fields,
+    TCPHealthCheck.fields, TCPHealthCheck.payloadFields, NameResolution.refreshFields, LoadAssignment.fields,
     LoadAssignment.localityFields, LoadAssignment.lbEndpointFields,
-    LoadAssignment.endpointFields, LoadAssignment.addressFields, LoadAssignment.socketAddressFields,
+    LoadAssignment.endpointFields, LoadAssignment.checkFields, LoadAssignment.addressFields,
+    LoadAssignment.socketAddressFields,
   ]
 }
 

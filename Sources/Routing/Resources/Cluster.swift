@@ -6,6 +6,12 @@ public struct Cluster: Hashable, Sendable {
     case fixed = "STATIC"
     /// The endpoints of a service, or of a ClusterLoadAssignment among the resources.
     case eds = "EDS"
+    /// Each address of each name is an endpoint.
+    case strictDNS = "STRICT_DNS"
+    /// The first address of the one name is the endpoint.
+    case logicalDNS = "LOGICAL_DNS"
+
+    public var resolvesNames: Bool { self == .strictDNS || self == .logicalDNS }
   }
 
   public enum Balancing: Hashable, Sendable {
@@ -25,7 +31,14 @@ public struct Cluster: Hashable, Sendable {
   public let connectTimeout: Duration
   public let balancing: Balancing
   public let breakers: CircuitBreakers
-  /// For static clusters.
+  public let common: CommonBalancing
+  /// nil where nothing is taken out for what became of its requests.
+  public let outlierDetection: OutlierDetection?
+  /// nil where endpoints are not asked.
+  public let healthCheck: HealthCheck?
+  /// For clusters whose discovery ``Discovery/resolvesNames``.
+  public let resolution: NameResolution
+  /// Of all but EDS.
   public let loadAssignment: LoadAssignment?
   let path: String
 
@@ -34,7 +47,8 @@ public struct Cluster: Hashable, Sendable {
     read: [
       "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_assignment", "ring_hash_lb_config",
       "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config",
-      "circuit_breakers",
+      "circuit_breakers", "outlier_detection", "health_checks", "common_lb_config", "dns_refresh_rate", "dns_jitter",
+      "dns_failure_refresh_rate", "dns_lookup_family",
     ],
     withoutEffect: [
       "alt_stat_name", "stats_matcher", "metadata", "per_connection_buffer_limit_bytes", "wait_for_warm_on_init",
@@ -42,12 +56,12 @@ public struct Cluster: Hashable, Sendable {
     ],
     refused: [
       "transport_socket_matches", "transport_socket_matcher", "cluster_type",
-      "per_connection_buffer_high_watermark_timeout", "health_checks", "max_requests_per_connection",
+      "per_connection_buffer_high_watermark_timeout", "max_requests_per_connection",
       "upstream_http_protocol_options", "common_http_protocol_options", "http_protocol_options",
-      "http2_protocol_options", "typed_extension_protocol_options", "dns_refresh_rate", "dns_jitter",
-      "dns_failure_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "use_tcp_for_dns_lookups",
-      "dns_resolution_config", "typed_dns_resolver_config", "outlier_detection", "upstream_bind_config",
-      "lb_subset_config", "original_dst_lb_config", "common_lb_config", "transport_socket", "protocol_selection",
+      "http2_protocol_options", "typed_extension_protocol_options", "respect_dns_ttl", "dns_resolvers",
+      "use_tcp_for_dns_lookups",
+      "dns_resolution_config", "typed_dns_resolver_config", "upstream_bind_config",
+      "lb_subset_config", "original_dst_lb_config", "transport_socket", "protocol_selection",
       "upstream_connection_options", "close_connections_on_host_health_failure", "ignore_health_on_host_removal",
       "filters", "load_balancing_policy", "lrs_server", "lrs_report_endpoint_metrics", "upstream_config",
       "preconnect_policy", "connection_pool_per_downstream_connection", "queuing_policies",
@@ -72,7 +86,8 @@ public struct Cluster: Hashable, Sendable {
     path = cursor.path
     let type = try message.member("type")?.protobufEnum(["STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"])
     guard let discovery = Discovery(rawValue: type ?? "STATIC") else {
-      throw try message.required("type").error("\(type ?? "") is not supported; STATIC and EDS are")
+      throw try message.required("type").error(
+        "\(type ?? "") is not supported; STATIC, EDS, STRICT_DNS and LOGICAL_DNS are")
     }
     self.discovery = discovery
     let eds = try message.map("eds_cluster_config") { (cursor) throws(FieldError) in
@@ -86,7 +101,19 @@ public struct Cluster: Hashable, Sendable {
     guard connectTimeout > .zero else { throw try message.required("connect_timeout").error("must be more than 0s") }
     balancing = try Cluster.balancing(message)
     breakers = try message.map("circuit_breakers", CircuitBreakers.init) ?? .standard
-    loadAssignment = try message.map("load_assignment", LoadAssignment.init)
+    common = try message.map("common_lb_config", CommonBalancing.init) ?? .standard
+    outlierDetection = try message.map("outlier_detection", OutlierDetection.init)
+    let checks = try message.list("health_checks", HealthCheck.init)
+    guard checks.count < 2 else { throw try message.required("health_checks").error("can not be more than one") }
+    healthCheck = checks.first
+    if case .http(let check)? = healthCheck?.probe, check.host.isEmpty { _ = try message.required("name").authority() }
+    resolution = try NameResolution(message, discovery)
+    loadAssignment = try message.map("load_assignment") { (cursor) throws(FieldError) in
+      try LoadAssignment(cursor, resolvesNames: discovery.resolvesNames)
+    }
+    if discovery == .logicalDNS, loadAssignment?.endpoints.count != 1 {
+      throw try message.required("load_assignment").error("must have one endpoint for a cluster of type LOGICAL_DNS")
+    }
     if discovery == .eds, loadAssignment != nil {
       throw try message.required("load_assignment").error("can not be set for a cluster of type EDS")
     }

@@ -77,7 +77,7 @@ struct RouteExplanationText {
         lines.append("  cluster \(name)\(part): a filter answers \(answer.status)")
         continue
       }
-      lines.append("  cluster \(name)\(part): \(endpoints(cluster))")
+      lines.append("  cluster \(name)\(part): \(endpoints(cluster, destination))")
       addEdits(destination)
     }
     lines.append("  timeout \(action.timeout.words)")
@@ -102,13 +102,21 @@ struct RouteExplanationText {
     }
   }
 
-  private func endpoints(_ cluster: RoutedCluster) -> String {
-    guard !cluster.endpoints.isEmpty else { return "503, for it has no endpoint" }
-    let isWeighted = Set(cluster.weights).count > 1
-    let words = zip(cluster.endpoints, cluster.weights).map { endpoint, weight in
-      isWeighted ? "\(endpoint.address) (weight \(weight))" : "\(endpoint.address)"
+  private func endpoints(_ cluster: RoutedCluster, _ destination: RouteDestination) -> String {
+    let endpoints = destination.endpoints
+    guard !endpoints.isEmpty else { return "503, for it has no endpoint" }
+    let isWeighted = Set(endpoints.map(\.weight)).count > 1
+    let hasPriorities = Set(endpoints.map(\.priority)).count > 1
+    let words = endpoints.map { endpoint in
+      var notes = isWeighted ? ["weight \(endpoint.weight)"] : []
+      if hasPriorities { notes.append("priority \(endpoint.priority)") }
+      if endpoint.health != "healthy" || !endpoint.reasons.isEmpty {
+        notes.append(([endpoint.health] + endpoint.reasons).joined(separator: ": "))
+      }
+      return notes.isEmpty ? endpoint.address : "\(endpoint.address) (\(notes.joined(separator: "; ")))"
     }
-    return "\(list(words)), by \(cluster.balancing)"
+    let panic = destination.isPanicking ? ", all of them, for too few are healthy" : ""
+    return "\(list(words)), by \(cluster.balancing)\(panic)"
   }
 
   private func list(_ words: [String]) -> String {

@@ -29,7 +29,7 @@ struct RouteVerb: ParsableCommand {
             table.add(["\(state.number)", "-", "-", "-", "-", "-", routes.word(state)])
             continue
           }
-          let clusters = listener.allClusters.map { "\($0.name) (\($0.endpoints.count))" }
+          let clusters = listener.allClusters.map { "\($0.name) (\(routes.count($0, listener)))" }
           table.add([
             "\(state.number) \(listener.name)", listener.object, text(listener.services, wide),
             "\(listener.table.configuration.virtualHosts.count)", "\(RouteVerb.routeCount(listener))",
@@ -55,6 +55,7 @@ struct RouteVerb: ParsableCommand {
 /// What the agent and the proxy of an instance have written about routes.
 struct RouteFolder {
   let states: [ListenerState]
+  let health: HealthReport?
   private let answer: ListeningAnswer?
 
   /// Ends the program with exit code 3 where there is no instance, and 1 where its files can not be read.
@@ -68,6 +69,7 @@ struct RouteFolder {
     do {
       states = try RouteBook(directory.proxy).states
       answer = try ListeningAnswer(directory.proxy)
+      health = try HealthReport(directory.proxy)
     } catch {
       complain("\(error)")
       throw Exit.no
@@ -84,6 +86,13 @@ struct RouteFolder {
     return served == state.generation ? "OK" : "the proxy still has an earlier version"
   }
 
+  /// `3`, or `2 of 3` where not all are healthy.
+  func count(_ cluster: RoutedCluster, _ listener: RoutedListener) -> String {
+    let endpoints = cluster.standings(health, of: listener.object)
+    let healthy = endpoints.count { $0.health == "healthy" }
+    return healthy == endpoints.count ? "\(healthy)" : "\(healthy) of \(endpoints.count)"
+  }
+
   func json(_ state: ListenerState) -> JSONValue {
     var document: JSONValue = ["number": .integer(Int64(state.number)), "state": .string(word(state))]
     guard let listener = state.listener else { return document }
@@ -94,10 +103,15 @@ struct RouteFolder {
     document["routes"] = .integer(Int64(RouteVerb.routeCount(listener)))
     document["filters"] = .array(listener.manager.filters.map { .string($0.name) })
     document["clusters"] = .array(
-      listener.allClusters.map {
-        [
-          "name": .string($0.name), "endpoints": .integer(Int64($0.endpoints.count)),
-          "balancing": .string($0.balancing),
+      listener.allClusters.map { cluster in
+        let endpoints = cluster.standings(health, of: listener.object)
+        return [
+          "name": .string(cluster.name), "endpoints": .integer(Int64(endpoints.count)),
+          "healthy": .integer(Int64(endpoints.count { $0.health == "healthy" })),
+          // Those that there is something to say about.
+          "health": .array(endpoints.filter { $0.health != "healthy" || !$0.reasons.isEmpty }.map(\.json)),
+          "panic": .bool(health?.cluster(cluster.name, of: listener.object)?.isPanicking ?? cluster.isPanicking),
+          "balancing": .string(cluster.balancing),
         ]
       })
     return document

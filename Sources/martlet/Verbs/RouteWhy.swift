@@ -52,7 +52,7 @@ struct RouteWhy: ParsableCommand {
     }
     let explanation: RouteExplanation
     do {
-      explanation = try RouteExplanation(question, listener)
+      explanation = try RouteExplanation(question, listener, health: folder.health)
     } catch {
       complain("\(error)")
       throw Exit.no

@@ -112,7 +112,7 @@ extension LoopbackTests {
       for _ in 0..<5 {
         let waiter = ClusterGate.Waiter(mailbox: mailbox, connection: 1, ticket: 1)
         #expect(gate.enter(.unlimited, waiter, wasWoken: false) == .entered)
-        connection.take(RoutedEndpoint(address, hostname: ""), gate)
+        connection.take(RoutedEndpoint(.init(address: address, hostname: "")), gate)
         connection.noteRetry()
       }
       #expect(connection.tried == [address] && connection.retries == 5)

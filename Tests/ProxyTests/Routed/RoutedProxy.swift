@@ -12,7 +12,7 @@ final class RoutedProxy: Sendable {
   let address: SocketAddress
   let server: ProxyServer
   let records = TestProxy.Records()
-  private let book = Mutex(RouteBook())
+  private let book: Mutex<RouteBook>
   private let manager: [String: JSONValue]
   private let resources: [JSONValue]
 
@@ -64,6 +64,8 @@ final class RoutedProxy: Sendable {
     options.workers = 1
     options.timeouts.granularity = .milliseconds(50)
     options.drain = .seconds(1)
+    let store = RouteStore()
+    book = Mutex(RouteBook(registry: store.registry))
     let records = records
     options.accessSink = .callback { all in
       records.add(all.compactMap { if case .http(let record) = $0 { record } else { nil } })
@@ -71,7 +73,7 @@ final class RoutedProxy: Sendable {
     change(&options)
     server = ProxyServer(
       listeners: [taken], resolver: Resolver(listener: listener), dialer: Dialer(),
-      rules: RuleStore(try RuleSetTable(configuration)),
+      rules: RuleStore(try RuleSetTable(configuration)), routes: store,
       judge: Judge(parties: parties, verdict: judge, addresses: addresses),
       options: options)
     try setEndpoints(clusters)
@@ -80,7 +82,7 @@ final class RoutedProxy: Sendable {
   }
 
   /// Puts routes into force: an array of them, or a whole route configuration.
-  func setRoutes(_ routes: JSONValue) throws {
+  func setRoutes(_ routes: JSONValue, resources: [JSONValue]? = nil) throws {
     var configuration = routes
     if case .array = routes {
       configuration = ["name": "routes", "virtual_hosts": [["name": "all", "domains": ["*"], "routes": routes]]]
@@ -99,7 +101,8 @@ final class RoutedProxy: Sendable {
     let file: JSONValue = [
       "number": 7, "generation": .string(configuration.text()),
       "object": ["kind": "CiliumEnvoyConfig", "namespace": "default", "name": "x"], "listener": "l",
-      "services": ["default/one", "default/two", "default/none"], "resources": .array([listener] + resources),
+      "services": ["default/one", "default/two", "default/none"],
+      "resources": .array([listener] + (resources ?? self.resources)),
     ]
     try book.withLock { book in
       book.setListener(7, file.serialized())
@@ -162,13 +165,18 @@ extension Routes {
     return .object(cluster)
   }
 
-  static func endpoint(_ address: SocketAddress, hostname: String? = nil) -> JSONValue {
+  static func endpoint(
+    _ address: SocketAddress, hostname: String? = nil, status: String? = nil, check: JSONValue? = nil
+  ) -> JSONValue {
     let socket: JSONValue = [
       "address": .string(address.address.description), "port_value": .integer(Int64(address.port)),
     ]
     var endpoint: [String: JSONValue] = ["address": ["socket_address": socket]]
     if let hostname { endpoint["hostname"] = .string(hostname) }
-    return ["endpoint": .object(endpoint)]
+    if let check { endpoint["health_check_config"] = check }
+    var whole: JSONValue = ["endpoint": .object(endpoint)]
+    if let status { whole["health_status"] = .string(status) }
+    return whole
   }
 }
 

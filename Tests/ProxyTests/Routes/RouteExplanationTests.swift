@@ -53,7 +53,10 @@ import Testing
     let clusters = try #require(json["clusters"]?.arrayValue)
     #expect(clusters.compactMap { $0["name"]?.stringValue } == ["default/web", "default/b"])
     #expect(clusters.compactMap { $0["share"] } == [JSONValue.number(0.9), .number(0.1)])
-    #expect(clusters[1]["endpoints"] == [["address": "[fd00::1]:81", "weight": 1]])
+    #expect(
+      clusters[1]["endpoints"] == [
+        ["address": "[fd00::1]:81", "weight": 1, "priority": 0, "health": "healthy", "reasons": []]
+      ])
     #expect(clusters[0]["edits"]?["path"] == "/v2/x?y")
     #expect(
       clusters[0]["edits"]?["request"]?["add"]?.arrayValue?.contains(["name": "x-route", "value": "canary"]) == true)

@@ -46,10 +46,12 @@ import Testing
     try write(2, "c", [Documents.listener([])])
     let refused = try await answer(files) { $0.rejected[2] != nil || $0.listeners[2] == "c" }
     #expect(refused.listeners[2] == "c", "a table without virtual hosts is one: \(refused)")
-    try write(2, "d", [Documents.cluster("x", ["type": "STRICT_DNS"])])
+    try write(2, "d", [Documents.cluster("x", ["type": "ORIGINAL_DST"])])
     let names = try await answer(files) { $0.rejected[2] != nil }
     #expect(names.listeners[2] == "c" && names.rejected[2]?.generation == "d")
-    #expect(names.rejected[2]?.reason == "resources[0].type: STRICT_DNS is not supported; STATIC and EDS are")
+    #expect(
+      names.rejected[2]?.reason
+        == "resources[0].type: ORIGINAL_DST is not supported; STATIC, EDS, STRICT_DNS and LOGICAL_DNS are")
 
     try StateFiles.remove(files.listener(1))
     #expect(try await answer(files) { $0.listeners[1] == nil }.listeners == [2: "c"])

@@ -22,7 +22,7 @@ import Testing
       Seat(address: address(index), hostname: "", weight: weight)
     }
     return RoutedCluster(
-      ClusterSpecification(name: "c", balancing: balancing, seats: seats),
+      ClusterSpecification(name: "c", settings: .init(balancing: balancing), seats: seats),
       metrics: ClusterMetrics(.init(object: "o", cluster: "c")), reusing: previous)
   }
 
@@ -137,7 +137,7 @@ import Testing
     #expect(after.endpoints.first { $0.address == first }?.active == 1)
   }
 
-  @Test func `the first priority that has endpoints serves`() throws {
+  @Test func `an address is one endpoint in each priority`() throws {
     func endpoints(_ address: JSONValue, _ priority: JSONValue) -> JSONValue {
       [
         "priority": priority,
@@ -151,12 +151,19 @@ import Testing
         "cluster_name": "c",
         "endpoints": [
           ["priority": 0, "lb_endpoints": []], endpoints("10.0.0.2", 2), endpoints("10.0.0.1", 1),
-          endpoints("fd00::1", 1), endpoints("fd00::1", 1),
+          endpoints("fd00::1", 1), endpoints("fd00::1", 1), endpoints("10.0.0.1", 2),
         ],
       ]))
-    let specification = ClusterSpecification(name: "c", assignment: assignment)
-    #expect(specification.seats.map { "\($0.address)" } == ["10.0.0.1:1", "[fd00::1]:1"])
+    let specification = ClusterSpecification(name: "c", seats: assignment.seats)
+    #expect(
+      specification.seats.map { "\($0.priority) \($0.address)" } == [
+        "1 10.0.0.1:1", "1 [fd00::1]:1", "2 10.0.0.1:1", "2 10.0.0.2:1",
+      ])
     // What is written twice has the weight of both.
-    #expect(specification.seats.map(\.weight) == [1, 2])
+    #expect(specification.seats.map(\.weight) == [1, 2, 1, 1])
+    // The first priority that has endpoints serves, as long as they do.
+    let cluster = RoutedCluster(specification, metrics: ClusterMetrics(.init(object: "o", cluster: "c")))
+    #expect(cluster.endpoints[0] === cluster.endpoints[2])
+    for random in 0..<200 { #expect(cluster.pick(random: UInt64(random))?.address.address != address(2).address) }
   }
 }

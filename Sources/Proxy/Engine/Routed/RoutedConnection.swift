@@ -129,6 +129,9 @@ final class RoutedConnection {
     left?.leave()
   }
 
+  /// What became of the attempt, for who looks for outliers.
+  func note(_ outcome: AttemptOutcome) { endpoint?.note(outcome) }
+
   func endRetry() {
     retryGate?.endRetry()
     retryGate = nil

@@ -14,6 +14,7 @@ extension Worker {
       return true
     }
     let status = UInt16(truncatingIfNeeded: responseHead.status)
+    connection.note(.answered(status))
     if connection.hasRetries, let retry = connection.retry, canRewind(c, connection) {
       let headers = fields.facts(base + c.pointee.upstream.validated, facts)
       if retry.retries(status: status, headers: headers), beginRetry(connection) {
@@ -55,6 +56,8 @@ extension Worker {
     _ c: ConnectionPointer, _ connection: RoutedConnection, _ failure: RetryRules.Failure, status: Int,
     reason: StaticString
   ) {
+    let isConnected = c.pointee.isConnected
+    connection.note(failure == .timeout ? .timedOut(isConnected: isConnected) : .failed(isConnected: isConnected))
     // Nothing can follow the half of an interim response.
     guard c.pointee.upstream.pending == 0 else { return abort(c, resets: true) }
     if connection.hasRetries, let retry = connection.retry, retry.retries(failure), canRewind(c, connection),

@@ -25,6 +25,7 @@ extension Worker {
     if isDue(deadlines.route) {
       counters.timeouts.add()
       connection.cluster?.metrics.timedOut()
+      if c.pointee.response == .head { connection.note(.timedOut(isConnected: c.pointee.isConnected)) }
       give(c, status: 504, reason: "the server did not answer in the route's time")
     } else if isDue(deadlines.request) {
       give(c, status: 408, reason: "the request did not end in time")

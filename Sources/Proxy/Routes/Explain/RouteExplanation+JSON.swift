@@ -93,10 +93,8 @@ extension RouteDestination {
     if let cluster {
       document["balancing"] = .string(cluster.balancing)
       document["connectTimeout"] = .string(cluster.connectTimeout.words)
-      document["endpoints"] = .array(
-        zip(cluster.endpoints, cluster.weights).map { endpoint, weight in
-          ["address": .string("\(endpoint.address)"), "weight": .integer(Int64(weight))]
-        })
+      document["panic"] = .bool(isPanicking)
+      document["endpoints"] = .array(endpoints.map(\.json))
     } else {
       document["status"] = .integer(Int64(action.clusterNotFoundStatus))
     }

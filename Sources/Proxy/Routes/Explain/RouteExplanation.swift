@@ -33,11 +33,15 @@ public struct RouteExplanation: Sendable {
   public let outcome: Outcome
 
   /// Throws for an expression that is too large to be looked at by itself.
-  public init(_ question: RouteQuestion, _ listener: RoutedListener) throws(FieldError) {
+  ///
+  /// - Parameter health: How the proxy says that endpoints are; nil where it has said nothing.
+  public init(
+    _ question: RouteQuestion, _ listener: RoutedListener, health: HealthReport? = nil
+  ) throws(FieldError) {
     self.question = question
     self.listener = listener
     let answer = question.withView { view in
-      Swift.Result { () throws(FieldError) in try RouteExplanation.Answer(view, listener) }
+      Swift.Result { () throws(FieldError) in try RouteExplanation.Answer(view, listener, health) }
     }
     let parts = try answer.get()
     host = parts.host
@@ -56,7 +60,7 @@ public struct RouteExplanation: Sendable {
     var filters: [FilterTrial] = []
     var outcome = Outcome.noHost
 
-    init(_ request: RequestView, _ listener: RoutedListener) throws(FieldError) {
+    init(_ request: RequestView, _ listener: RoutedListener, _ health: HealthReport?) throws(FieldError) {
       let table = listener.table
       let result = table.choose(request, random: 0)
       let seen = listener.filters?.trials(result, request, now: Clock.monotonic())
@@ -76,7 +80,7 @@ public struct RouteExplanation: Sendable {
         if let response = choice.localResponse(request) {
           outcome = .answer(response)
         } else {
-          outcome = .forward(RouteDestination.all(choice, request, listener))
+          outcome = .forward(RouteDestination.all(choice, request, listener, health))
         }
         // Of several clusters, each may have something else to say to the filters.
         if choice.weightedIndex != nil { return }
@@ -103,7 +107,7 @@ public struct RouteExplanation: Sendable {
     case .redirectToTLS, .answer: true
     case .filtered(let response, _): response.status < 400
     case .forward(let destinations):
-      destinations.contains { $0.answer == nil && !($0.cluster?.endpoints.isEmpty ?? true) }
+      destinations.contains { $0.answer == nil && $0.isServed }
     }
   }
 }
@@ -121,20 +125,31 @@ public struct RouteDestination: Sendable {
   public let answer: LocalResponse?
   /// Of an answer with status 200 and no headers.
   public let response: HeaderEdits
+  /// How the cluster's endpoints are.
+  public let endpoints: [EndpointStanding]
+  /// Requests go to endpoints that do not serve, as too few do.
+  public let isPanicking: Bool
 
-  static func all(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener) -> [RouteDestination] {
+  /// Whether a request gets to an endpoint.
+  var isServed: Bool { endpoints.contains { isPanicking || $0.health != EndpointHealth.Verdict.unhealthy.rawValue } }
+
+  static func all(
+    _ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, _ health: HealthReport?
+  ) -> [RouteDestination] {
     guard case .forward(let action) = choice.route.action else { return [] }
     guard case .weighted(let weighted) = action.destination else {
-      return RouteDestination(choice, request, listener, share: 1).map { [$0] } ?? []
+      return RouteDestination(choice, request, listener, health, share: 1).map { [$0] } ?? []
     }
     return weighted.clusters.indices.compactMap { index in
       RouteDestination(
-        choice.choosing(weighted: index), request, listener,
+        choice.choosing(weighted: index), request, listener, health,
         share: Double(weighted.clusters[index].weight) / Double(weighted.totalWeight))
     }
   }
 
-  private init?(_ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, share: Double) {
+  private init?(
+    _ choice: RouteChoice, _ request: RequestView, _ listener: RoutedListener, _ health: HealthReport?, share: Double
+  ) {
     let seen = listener.filters?.trials(.route(choice), request, now: Clock.monotonic())
     let forwarding = choice.forwarding(
       request, edits: seen?.pass.edits ?? HeaderEdits(), marksOriginal: listener.manager.marksOriginal)
@@ -142,6 +157,8 @@ public struct RouteDestination: Sendable {
     name = forwarding.cluster
     self.share = share
     cluster = forwarding.cluster.flatMap(listener.cluster)
+    endpoints = cluster?.standings(health, of: listener.object) ?? []
+    isPanicking = cluster.map { health?.cluster($0.name, of: listener.object)?.isPanicking ?? $0.isPanicking } ?? false
     self.forwarding = forwarding
     answer = seen?.answer?.response
     response = choice.responseEdits(
