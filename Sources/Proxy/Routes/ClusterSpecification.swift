@@ -12,6 +12,7 @@ struct ClusterSpecification: Hashable, Sendable {
   let connectTimeout: Duration
   let balancing: Cluster.Balancing
   let breakers: CircuitBreakers
+  var version = Cluster.Version.http1
   /// Those that serve, each address once, sorted.
   let seats: [Seat]
 
@@ -53,9 +54,11 @@ struct ClusterSpecification: Hashable, Sendable {
 
   /// The same with the endpoints of one family.
   func ofFamily(isIPv4: Bool) -> ClusterSpecification {
-    ClusterSpecification(
+    var family = ClusterSpecification(
       name: name, connectTimeout: connectTimeout, balancing: balancing, breakers: breakers,
       seats: seats.filter { $0.address.address.isIPv4 == isIPv4 })
+    family.version = version
+    return family
   }
 
   /// Where nothing else is written, as for a Cluster.

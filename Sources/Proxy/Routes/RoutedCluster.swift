@@ -17,6 +17,8 @@ public final class RoutedCluster: Sendable {
 
   public var name: String { specification.name }
   public var breakers: CircuitBreakers { specification.breakers }
+  /// What is spoken to the endpoints.
+  public var version: Cluster.Version { specification.version }
   /// For a connection to an endpoint.
   public var connectTimeout: Duration { specification.connectTimeout }
 
@@ -151,11 +153,6 @@ private final class Turns: Sendable {
 }
 
 extension UInt64 {
-  /// Another random number: the finalizer of SplitMix64 (Steele et al., OOPSLA 2014).
-  fileprivate func scrambled(_ number: UInt64) -> UInt64 {
-    var value = self &+ number &* 0x9E37_79B9_7F4A_7C15
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
+  /// Another random number.
+  fileprivate func scrambled(_ number: UInt64) -> UInt64 { SplitMix64.mix(self &+ number &* SplitMix64.increment) }
 }

@@ -141,7 +141,10 @@ public final class RoutedListener: Sendable {
     }
     for service in services {
       for name in endpoints.names(of: service) where clusters[name] == nil {
-        if let seats = endpoints.seats(name) { add(ClusterSpecification(name: name, seats: seats)) }
+        guard let seats = endpoints.seats(name) else { continue }
+        var specification = ClusterSpecification(name: name, seats: seats)
+        specification.version = endpoints.version(name)
+        add(specification)
       }
     }
     return clusters
@@ -174,6 +177,7 @@ extension ClusterSpecification {
     case .service:
       guard let seats = endpoints.seats(name) else { return nil }
       self.init(name: name, seats: seats)
+      version = endpoints.version(name)
     case .cluster(let cluster):
       let assignment = cluster.discovery == .eds ? assignments[cluster.serviceName] : cluster.loadAssignment
       if let assignment {
@@ -185,6 +189,7 @@ extension ClusterSpecification {
           name: name, connectTimeout: cluster.connectTimeout, balancing: cluster.balancing, breakers: cluster.breakers,
           seats: cluster.discovery == .eds ? endpoints.seats(cluster.serviceName) ?? [] : [])
       }
+      version = cluster.version
     }
   }
 }

@@ -19,7 +19,9 @@ enum KnownMessages {
     HashPolicy.connectionFields, HashPolicy.parameterFields, RedirectAction.fields, DirectResponse.fields,
     DirectResponse.bodyFields, HeaderAddition.fields, HeaderAddition.headerFields,
     Cluster.fields, Cluster.edsFields, Cluster.ringFields, Cluster.maglevFields, Cluster.leastFields,
-    Cluster.roundRobinFields, CircuitBreakers.fields, CircuitBreakers.thresholdFields, LoadAssignment.fields,
+    Cluster.roundRobinFields, Cluster.protocolFields, Cluster.explicitFields, Cluster.downstreamFields,
+    Cluster.http1Fields, Cluster.http2Fields, CircuitBreakers.fields, CircuitBreakers.thresholdFields,
+    LoadAssignment.fields,
     LoadAssignment.localityFields, LoadAssignment.lbEndpointFields,
     LoadAssignment.endpointFields, LoadAssignment.addressFields, LoadAssignment.socketAddressFields,
   ]

@@ -25,6 +25,7 @@ public struct Cluster: Hashable, Sendable {
   public let connectTimeout: Duration
   public let balancing: Balancing
   public let breakers: CircuitBreakers
+  public let version: Version
   /// For static clusters.
   public let loadAssignment: LoadAssignment?
   let path: String
@@ -34,7 +35,7 @@ public struct Cluster: Hashable, Sendable {
     read: [
       "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_assignment", "ring_hash_lb_config",
       "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config",
-      "circuit_breakers",
+      "circuit_breakers", "http2_protocol_options", "typed_extension_protocol_options",
     ],
     withoutEffect: [
       "alt_stat_name", "stats_matcher", "metadata", "per_connection_buffer_limit_bytes", "wait_for_warm_on_init",
@@ -44,7 +45,7 @@ public struct Cluster: Hashable, Sendable {
       "transport_socket_matches", "transport_socket_matcher", "cluster_type",
       "per_connection_buffer_high_watermark_timeout", "health_checks", "max_requests_per_connection",
       "upstream_http_protocol_options", "common_http_protocol_options", "http_protocol_options",
-      "http2_protocol_options", "typed_extension_protocol_options", "dns_refresh_rate", "dns_jitter",
+      "dns_refresh_rate", "dns_jitter",
       "dns_failure_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "use_tcp_for_dns_lookups",
       "dns_resolution_config", "typed_dns_resolver_config", "outlier_detection", "upstream_bind_config",
       "lb_subset_config", "original_dst_lb_config", "common_lb_config", "transport_socket", "protocol_selection",
@@ -85,6 +86,7 @@ public struct Cluster: Hashable, Sendable {
     connectTimeout = try message.member("connect_timeout")?.protobufTimeout() ?? .seconds(5)
     guard connectTimeout > .zero else { throw try message.required("connect_timeout").error("must be more than 0s") }
     balancing = try Cluster.balancing(message)
+    version = try Cluster.version(message)
     breakers = try message.map("circuit_breakers", CircuitBreakers.init) ?? .standard
     loadAssignment = try message.map("load_assignment", LoadAssignment.init)
     if discovery == .eds, loadAssignment != nil {
