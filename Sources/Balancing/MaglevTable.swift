@@ -57,11 +57,8 @@ public enum MaglevTable {
     }
   }
 
-  /// A word more, through the finalizer of SplitMix64 (Steele et al., OOPSLA 2014).
+  /// A word more.
   private static func mix(_ state: UInt64, _ word: UInt64) -> UInt64 {
-    var value = (state ^ word) &+ 0x9e37_79b9_7f4a_7c15
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
+    SplitMix64.mix((state ^ word) &+ SplitMix64.increment)
   }
 }

@@ -36,6 +36,6 @@ public struct Shares: Sendable {
   /// The index whose turn it is. Equal shares take turns one after the other; others by the golden ratio's multiples, which
   /// spread every share evenly over any stretch of turns (Weyl).
   public func index(ofTurn turn: UInt64) -> Int {
-    isEqual ? Int(turn % UInt64(count)) : index(at: turn &* 0x9E37_79B9_7F4A_7C15)
+    isEqual ? Int(turn % UInt64(count)) : index(at: turn &* SplitMix64.increment)
   }
 }

@@ -68,6 +68,13 @@ public struct ServiceBook: Sendable {
     return families.values.flatMap { EndpointSelection.cluster($0, node).map(\.backend) }.sorted()
   }
 
+  /// What a port of a Service says is spoken there, as `appProtocol`.
+  ///
+  /// - Parameter port: as of ``endpoints(of:port:)``.
+  public func application(of name: ServiceName, port: String?) -> String? {
+    services[name]?.spec?.target(port)?.application
+  }
+
   public mutating func apply(_ delta: ReflectorDelta<Service>) {
     switch delta {
     case .replaced(let all, let invalid):

@@ -17,6 +17,8 @@ struct ServiceSpec: Sendable {
     let id: PortID
     /// As in the EndpointSlices; empty where it has none.
     let name: String
+    /// `appProtocol`: what is spoken there.
+    let application: String?
   }
 
   /// The annotations that choose an algorithm; of two, the first.
@@ -55,7 +57,9 @@ struct ServiceSpec: Sendable {
     let hasHealthCheck = service.type == .loadBalancer && service.externalTrafficPolicy == .local
     healthCheckPort = hasHealthCheck ? service.healthCheckNodePort : nil
     targets = service.ports.filter { $0.protocol.rawValue == TransportProtocol.tcp.description }.map {
-      Port(id: PortID(service: ServiceName(service.metadata), port: $0.port, protocol: .tcp), name: $0.name ?? "")
+      Port(
+        id: PortID(service: ServiceName(service.metadata), port: $0.port, protocol: .tcp),
+        name: $0.name ?? "", application: $0.appProtocol)
     }
     // Without an address of the cluster there is nothing that clients could send to: headless, or not allocated yet.
     guard service.type != .externalName, !service.isHeadless, !service.clusterIPs.isEmpty,
@@ -91,7 +95,7 @@ struct ServiceSpec: Sendable {
       return
     }
     let id = PortID(service: name, port: port.port, protocol: transport)
-    ports.append(Port(id: id, name: port.name ?? ""))
+    ports.append(Port(id: id, name: port.name ?? "", application: port.appProtocol))
     func wish(_ address: IPAddress, _ number: UInt16, _ kinds: FrontendKinds, _ path: String, allocated: Bool = false) {
       let key = FrontendKey(address: address, port: number, protocol: transport)
       if wishes[key]?.port == id {

@@ -8,6 +8,11 @@ struct RoutedClusters: Hashable, Sendable {
   static let everyPort = "*"
 
   private(set) var endpoints: [String: [BackendAddress]] = [:]
+  /// Those to whom HTTP/2 is spoken.
+  private(set) var http2: Set<String> = []
+
+  /// What a Service's port calls HTTP/2 without TLS.
+  private static let http2Names: Set<String> = ["kubernetes.io/h2c", "grpc"]
 
   /// - Parameter names: `namespace/service` or `namespace/service:port`, where a port is a number, a name or ``everyPort``.
   ///   What is no such name, or names a port that is not there, is left out.
@@ -16,13 +21,19 @@ struct RoutedClusters: Hashable, Sendable {
       guard let cluster = ServiceClusterName(name) else { continue }
       let service = ServiceName(namespace: cluster.namespace, name: cluster.service)
       guard cluster.port == RoutedClusters.everyPort else {
-        endpoints[name] = book.endpoints(of: service, port: cluster.port)
+        add(name, service, cluster.port, book)
         continue
       }
-      endpoints["\(service)"] = book.endpoints(of: service, port: nil)
-      for port in book.portNames(of: service) {
-        endpoints["\(service):\(port)"] = book.endpoints(of: service, port: port)
-      }
+      add("\(service)", service, nil, book)
+      for port in book.portNames(of: service) { add("\(service):\(port)", service, port, book) }
+    }
+  }
+
+  private mutating func add(_ name: String, _ service: ServiceName, _ port: String?, _ book: ServiceBook) {
+    guard let found = book.endpoints(of: service, port: port) else { return }
+    endpoints[name] = found
+    if let application = book.application(of: service, port: port), Self.http2Names.contains(application) {
+      http2.insert(name)
     }
   }
 
@@ -35,7 +46,7 @@ struct RoutedClusters: Hashable, Sendable {
 
   func json(generation: UInt64) -> JSONValue {
     [
-      "generation": .integer(Int64(clamping: generation)),
+      "generation": .integer(Int64(clamping: generation)), "http2": .array(http2.sorted().map { .string($0) }),
       "clusters": .object(
         endpoints.mapValues { backends in
           .array(

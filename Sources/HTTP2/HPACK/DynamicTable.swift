@@ -34,6 +34,9 @@ struct DynamicTable {
   private var added = 0
   private var end = 0
 
+  /// What holds where nothing else was said (RFC 9113, 6.5.2).
+  static let standardCapacity = 4096
+
   /// - Parameter capacity: the largest size, by RFC 7541's count, that the table will ever be given.
   init(capacity: Int) {
     self.capacity = capacity
@@ -84,6 +87,12 @@ struct DynamicTable {
     count &+= 1
     end &+= length
     size &+= length &+ Self.overhead
+  }
+
+  /// For another connection: nothing was said yet.
+  mutating func reset() {
+    removeAll()
+    setLimit(capacity)
   }
 
   mutating func removeAll() {

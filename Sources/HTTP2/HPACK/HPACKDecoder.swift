@@ -10,10 +10,10 @@ public struct HPACKDecoder {
   private var table: DynamicTable
   private let tables = HPACKTables.shared
 
-  /// - Parameter tableSize: what the peer was told as SETTINGS_HEADER_TABLE_SIZE, or 4096.
-  public init(tableSize: Int = 4096) {
-    table = DynamicTable(capacity: tableSize)
-  }
+  /// Decodes what a peer says that was told no other SETTINGS_HEADER_TABLE_SIZE.
+  public init() { self.init(tableSize: DynamicTable.standardCapacity) }
+
+  init(tableSize: Int) { table = DynamicTable(capacity: tableSize) }
 
   public func deallocate() { table.deallocate() }
 
@@ -21,10 +21,7 @@ public struct HPACKDecoder {
   var dynamicTableSize: Int { table.size }
 
   /// Forgets all that was said: for another connection.
-  public mutating func reset() {
-    table.removeAll()
-    table.setLimit(table.capacity)
-  }
+  public mutating func reset() { table.reset() }
 
   /// Decodes a whole header block into `list`, which is emptied first. A list that is larger than its limit is no fault:
   /// it is decoded for the table's sake, and says so.

@@ -9,10 +9,10 @@ public struct HPACKEncoder {
   private var smallest: Int?
   private var isResized = false
 
-  /// - Parameter tableSize: the most that the table will hold, whatever the peer allows.
-  public init(tableSize: Int = 4096) {
-    table = DynamicTable(capacity: tableSize)
-  }
+  /// The table never holds more than the standard size, whatever the peer allows.
+  public init() { self.init(tableSize: DynamicTable.standardCapacity) }
+
+  init(tableSize: Int) { table = DynamicTable(capacity: tableSize) }
 
   public func deallocate() { table.deallocate() }
 
@@ -21,8 +21,7 @@ public struct HPACKEncoder {
 
   /// For another connection.
   public mutating func reset() {
-    table.removeAll()
-    table.setLimit(table.capacity)
+    table.reset()
     smallest = nil
     isResized = false
   }

@@ -91,11 +91,18 @@ public struct HeaderList {
   }
 
   /// Adds a copy of a field.
+  ///
+  /// - Parameter lowercasing: The name may be in any case, as in HTTP/1.
   public mutating func add(
-    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, indexing: FieldIndexing = .plain
+    _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, indexing: FieldIndexing = .plain,
+    lowercasing: Bool = false
   ) {
     guard let at = place(name.count &+ value.count) else { return }
-    if let from = name.baseAddress { memcpy(at, from, name.count) }
+    if lowercasing {
+      for index in 0..<name.count { at[index] = Octet.lowercase(name[index]) }
+    } else if let from = name.baseAddress {
+      memcpy(at, from, name.count)
+    }
     if let from = value.baseAddress { memcpy(at + name.count, from, value.count) }
     _ = keep(
       nameCount: name.count, valueCount: value.count,

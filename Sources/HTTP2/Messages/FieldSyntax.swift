@@ -35,8 +35,9 @@ extension HeaderList {
   @inline(__always)
   func isPseudo(_ index: Int) -> Bool { nameCount(index) > 0 && namePointer(index)[0] == Octet.colon }
 
-  @inline(__always)
-  func isNamed(_ index: Int, _ name: StaticString) -> Bool { Octet.isEqual(namePointer(index), nameCount(index), name) }
+  public func isNamed(_ index: Int, _ name: StaticString) -> Bool {
+    Octet.isEqual(namePointer(index), nameCount(index), name)
+  }
 
   /// Checks a trailer section (RFC 9113, 8.1): no pseudo fields, and nothing that a recipient who merges it into the head
   /// must not find there (RFC 9110, 6.5.1).
@@ -56,6 +57,9 @@ public struct BodyLength {
   private var rest: Int?
 
   public init() {}
+
+  /// Whether the message says how long its body is.
+  public var isKnown: Bool { rest != nil }
 
   mutating func read(_ list: HeaderList, _ index: Int) -> HTTP2Fault? {
     let value = list.valuePointer(index)

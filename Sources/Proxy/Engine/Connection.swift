@@ -26,6 +26,9 @@ enum ResponsePhase: UInt8 {
 
 /// Everything about one client connection, in memory that the worker recycles. A trivial type: the engine copies and
 /// drops it without counting references.
+///
+/// Two kinds have no client's socket: that of one stream of a routed HTTP/2 connection, which lives as long as the stream,
+/// and that whose upstream is an HTTP/2 connection in the pool.
 struct Connection {
   var client = Endpoint()
   var upstream = Endpoint()
@@ -115,5 +118,5 @@ struct Connection {
 }
 
 extension Connection: LoggedExchange {
-  var isHTTP2: Bool { false }
+  var isHTTP2: Bool { client.stream != nil }
 }

@@ -31,12 +31,20 @@ struct ConnectionList {
     dead = c
   }
 
+  /// Those that wait in a queue stay as they are until they have left it.
   mutating func recycleDead() {
+    var waiting: ConnectionPointer?
     while let c = dead {
       dead = c.pointee.next
-      c.pointee.next = free
-      free = c
+      if c.pointee.isQueued {
+        c.pointee.next = waiting
+        waiting = c
+      } else {
+        c.pointee.next = free
+        free = c
+      }
     }
+    dead = waiting
   }
 
   func deallocate() {

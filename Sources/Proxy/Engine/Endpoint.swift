@@ -4,13 +4,17 @@
   import Musl
 #endif
 
-/// One side of a proxied connection: a socket, what epoll said about it, and the octets read from it that have not left
-/// for the other side yet.
+/// One side of a proxied connection: a socket, or a stream of HTTP/2 that takes its place; what is known about it; and the
+/// octets read from it that have not left for the other side yet.
 ///
 /// `start..<validated` have been examined and may be sent; `validated..<end` are still to be examined. Most reads go
 /// to the worker's scratch memory and leave it at once, so that an idle connection holds no buffer.
 struct Endpoint {
   var fd: Int32 = -1
+  /// What is read from it and sent to it is HTTP/1 here.
+  var stream: StreamPointer?
+  /// The server has done nothing with the request, and says so (RFC 9113, 8.7).
+  var isRefused = false
   var isReadable = false
   var isWritable = false
   /// A hang-up was announced: a short read no longer means that the socket is empty.
@@ -29,6 +33,7 @@ struct Endpoint {
   /// Room behind them, for what a head gets longer by when it is rewritten.
   static let slack = 16384
 
+  @inline(__always) var isOpen: Bool { fd >= 0 || stream != nil }
   @inline(__always) var pending: Int { validated &- start }
   @inline(__always) var unexamined: Int { end &- validated }
 

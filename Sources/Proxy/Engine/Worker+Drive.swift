@@ -92,6 +92,22 @@ extension Worker {
     return base
   }
 
+  // MARK: Sockets, and streams in their place
+
+  /// As recv(2); memory is there and has room.
+  @inline(__always)
+  private func receive(_ side: inout Endpoint, _ memory: UnsafeMutablePointer<UInt8>) -> Endpoint.Receipt {
+    guard let stream = side.stream else { return side.receive(memory) }
+    return receive(stream, &side, memory)
+  }
+
+  /// As send(2).
+  @inline(__always)
+  private func send(_ side: inout Endpoint, _ bytes: UnsafePointer<UInt8>, _ count: Int, isLast: Bool) -> Int {
+    guard let stream = side.stream else { return Socket.send(side.fd, bytes, count, isLast: isLast) }
+    return send(stream, bytes, count)
+  }
+
   // MARK: Client to server
 
   private func pumpRequest(_ c: ConnectionPointer) -> Bool {
@@ -118,7 +134,7 @@ extension Worker {
       }
       guard c.pointee.client.isReadable, let memory = room(&c.pointee.client, clientScratch) else { return progress }
       budget &-= 1
-      switch c.pointee.client.receive(memory) {
+      switch receive(&c.pointee.client, memory) {
       case .octets: progress = true
       case .nothing: return progress
       case .ended: progress = true
@@ -132,15 +148,15 @@ extension Worker {
 
   /// `.needsMore` tells that the server's side has failed and the state has changed.
   private func sendUpstream(_ c: ConnectionPointer) -> Step {
-    guard c.pointee.upstream.fd >= 0, c.pointee.upstream.isWritable, let base = c.pointee.client.base else {
+    guard c.pointee.upstream.isOpen, c.pointee.upstream.isWritable, let base = c.pointee.client.base else {
       return .blocked
     }
     let wanted = c.pointee.client.pending
-    let count = Socket.send(c.pointee.upstream.fd, base + c.pointee.client.start, wanted)
+    let count = send(&c.pointee.upstream, base + c.pointee.client.start, wanted, isLast: false)
     if count > 0 {
       c.pointee.client.start &+= count
       c.pointee.requestOctets &+= UInt64(count)
-      c.pointee.isConnected = true
+      if c.pointee.upstream.stream == nil { c.pointee.isConnected = true }
       // A short write is followed by an event when there is room again.
       if count < wanted { c.pointee.upstream.isWritable = false }
       return .moved
@@ -227,13 +243,13 @@ extension Worker {
       case .blocked: return progress
       case .needsMore: break
       }
-      if c.pointee.request == .closed || c.pointee.upstream.fd < 0 { return progress }
+      if c.pointee.request == .closed || !c.pointee.upstream.isOpen { return progress }
       if c.pointee.upstream.hasEnded { return upstreamEnded(c) || progress }
       guard c.pointee.upstream.isReadable, let memory = room(&c.pointee.upstream, upstreamScratch) else {
         return progress
       }
       budget &-= 1
-      switch c.pointee.upstream.receive(memory) {
+      switch receive(&c.pointee.upstream, memory) {
       case .octets:
         c.pointee.isConnected = true
         progress = true
@@ -248,7 +264,7 @@ extension Worker {
     guard c.pointee.client.isWritable, let base = c.pointee.upstream.base else { return .blocked }
     let wanted = c.pointee.upstream.pending
     let isLast = c.pointee.response == .complete && c.pointee.request == .complete && endsWithExchange(c)
-    let count = Socket.send(c.pointee.client.fd, base + c.pointee.upstream.start, wanted, isLast: isLast)
+    let count = send(&c.pointee.client, base + c.pointee.upstream.start, wanted, isLast: isLast)
     if count > 0 {
       c.pointee.upstream.start &+= count
       c.pointee.responseOctets &+= UInt64(count)
@@ -271,13 +287,19 @@ extension Worker {
     case .idle:
       // Octets that no request asked for can only confuse what comes after them.
       if unexamined > 0 { closeUpstream(c) }
-      return c.pointee.upstream.fd < 0 ? .blocked : .needsMore
+      return c.pointee.upstream.isOpen ? .needsMore : .blocked
     case .head: return unexamined > 0 ? readResponseHead(c) : .needsMore
     case .body: return readResponseBody(c)
     case .complete:
       if c.pointee.request != .complete {
         // An answer that came before the request's end: the rest goes on, unless the server will not read it.
-        guard c.pointee.request == .body, c.pointee.responseCloses else { return .blocked }
+        // Of a stream the rest need not be read to find the next request.
+        let isReset = c.pointee.upstream.stream != nil && c.pointee.upstream.isHangingUp
+        let isUnwanted =
+          c.pointee.request == .body && (c.pointee.responseCloses || isReset)
+          || c.pointee.request == .discard && c.pointee.client.stream != nil
+        guard isUnwanted else { return .blocked }
+        c.pointee.closesAfter = c.pointee.closesAfter || isReset
         c.pointee.request = .complete
         c.pointee.client.start = c.pointee.client.validated
       }

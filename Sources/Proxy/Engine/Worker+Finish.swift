@@ -15,8 +15,8 @@ extension Worker {
       linger(c)
       return
     }
-    // Octets behind a complete response would be taken for the answer to the next request.
-    if c.pointee.upstream.unexamined > 0 { closeUpstream(c) }
+    // Octets behind a complete response would be taken for the answer to the next request; a stream is for one.
+    if c.pointee.upstream.unexamined > 0 || c.pointee.upstream.stream != nil { closeUpstream(c) }
     c.pointee.context = ResponseContext()
     c.pointee.requestReader = RequestReader()
     c.pointee.request = .head
@@ -27,6 +27,7 @@ extension Worker {
   @inline(__always)
   func endsWithExchange(_ c: ConnectionPointer) -> Bool {
     c.pointee.closesAfter || c.pointee.requestCloses || c.pointee.responseCloses || isDraining
+      || c.pointee.client.stream != nil
   }
 
   func finishTunnel(_ c: ConnectionPointer) {
@@ -66,6 +67,10 @@ extension Worker {
   /// Ends the sending side and waits for the client's: closing with octets unread would reset the connection, and the
   /// reset may overtake the response (RFC 9112, 9.6).
   func linger(_ c: ConnectionPointer) {
+    if c.pointee.client.fd < 0 {
+      if let stream = c.pointee.client.stream { endOutput(stream) }
+      return closeConnection(c)
+    }
     c.pointee.response = .idle
     c.pointee.request = .linger
     c.pointee.discarded = 0
@@ -93,13 +98,15 @@ extension Worker {
     if !park(c) { closeUpstream(c) }
     if c.pointee.routed != 0 { forgetRouted(c) }
     release(&c.pointee.client)
-    close(c.pointee.client.fd)
+    if let stream = c.pointee.client.stream { leave(stream) }
     c.pointee.request = .closed
     if let block = c.pointee.block { blocks.give(block) }
     c.pointee.block = nil
+    connections.remove(c)
+    guard c.pointee.client.fd >= 0 else { return }
+    close(c.pointee.client.fd)
     counters.closed.add()
     mailbox.load.subtract(1, ordering: .relaxed)
-    connections.remove(c)
   }
 
   /// Ends what has waited too long.
@@ -127,7 +134,7 @@ extension Worker {
       case .linger:
         if rest >= lingering { self.closeConnection(c) }
       case .body, .complete, .discard:
-        if c.pointee.upstream.fd >= 0 && !c.pointee.isConnected && c.pointee.response == .head {
+        if c.pointee.upstream.isOpen && !c.pointee.isConnected && c.pointee.response == .head {
           if self.now &- c.pointee.connectStartedAt >= connect {
             self.counters.upstreamFailures.add()
             self.expire(c, status: 504, reason: "the server did not take the connection in time")

@@ -40,7 +40,8 @@ extension Worker {
 
   /// Starts an exchange.
   private func begin(_ c: ConnectionPointer) {
-    counters.requests.add()
+    // Those of HTTP/2 are counted when they come.
+    if c.pointee.client.stream == nil { counters.requests.add() }
     c.pointee.hasExchange = true
     c.pointee.startedAt = now
     c.pointee.closesAfter = isDraining

@@ -205,6 +205,7 @@ extension Worker {
   func closeUpstream(_ c: ConnectionPointer) {
     release(&c.pointee.upstream)
     if c.pointee.upstream.fd >= 0 { close(c.pointee.upstream.fd) }
+    if let stream = c.pointee.upstream.stream { leave(stream) }
     c.pointee.upstream = Endpoint()
     c.pointee.upstreamRequests = 0
   }

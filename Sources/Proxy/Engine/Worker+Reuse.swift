@@ -64,7 +64,7 @@ extension Worker {
     head.isIdempotent && head.framing == .none && c.pointee.headCount == head.length
   }
 
-  private func key(_ c: ConnectionPointer) -> ParkedConnections.Key {
+  func key(_ c: ConnectionPointer) -> ParkedConnections.Key {
     ParkedConnections.Key(
       client: c.pointee.clientAddress.address, server: c.pointee.serverAddress, policy: c.pointee.policy)
   }

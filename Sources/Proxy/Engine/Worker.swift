@@ -54,7 +54,9 @@ final class Worker {
   private var isAccepting = false
   private var resumeAcceptAt: UInt64 = 0
   private var nextSweep: UInt64 = .max
-  private var firstQueued: ConnectionPointer?
+  private var queue = ConnectionQueue()
+  /// Connections of HTTP/2, whose turn comes when those that write to them had theirs.
+  private var sessionQueue = ConnectionQueue()
 
   /// Room for the copy of a request's head.
   static let blockSize = 4096
@@ -113,8 +115,7 @@ final class Worker {
     log.flush(now: now)
   }
 
-  /// Does what is to be done after the events of a batch. Whatever may end connections comes before those that wait in the
-  /// queue: their memory is recycled only when they have left it.
+  /// Does what is to be done after the events of a batch.
   func endBatch() {
     if routing != nil { fireTimers() }
     if now >= nextSweep { sweepAll() }
@@ -124,7 +125,7 @@ final class Worker {
   }
 
   private func timeout() -> Int32 {
-    if firstQueued != nil { return 0 }
+    if !queue.isEmpty || !sessionQueue.isEmpty { return 0 }
     let isEmpty = connections.first == nil && parked.isEmpty
     var next = isEmpty ? resumeAcceptAt == 0 ? UInt64.max : nextSweep : nextSweep
     if !isEmpty && nextSweep == .max {
@@ -283,17 +284,17 @@ final class Worker {
   /// Lets a connection that has used up its steps go on after the others.
   func enqueue(_ c: ConnectionPointer) {
     guard !c.pointee.isQueued else { return }
-    c.pointee.isQueued = true
-    c.pointee.nextQueued = firstQueued
-    firstQueued = c
+    if c.pointee.request == .http2 { sessionQueue.add(c) } else { queue.add(c) }
   }
 
   private func runQueued() {
-    var next = firstQueued
-    firstQueued = nil
-    while let c = next {
-      next = c.pointee.nextQueued
-      c.pointee.isQueued = false
+    run(queue.takeAll())
+    run(sessionQueue.takeAll())
+  }
+
+  private func run(_ waiting: ConnectionQueue) {
+    var waiting = waiting
+    while let c = waiting.next() {
       if c.pointee.request != .closed { drive(c) }
     }
   }

@@ -35,7 +35,7 @@ extension Worker {
     forEachConnection { c in
       if c.pointee.request == .http2 { return self.drainHTTP2(c) }
       if self.outbox != nil { return self.passIfAtRest(c) }
-      if !c.pointee.hasExchange && c.pointee.request == .head { self.closeConnection(c) }
+      if !c.pointee.hasExchange && c.pointee.request == .head && c.pointee.client.fd >= 0 { self.closeConnection(c) }
     }
   }
 
@@ -44,7 +44,7 @@ extension Worker {
   func passIfAtRest(_ c: ConnectionPointer) {
     guard c.pointee.request == .head, c.pointee.response == .idle, !c.pointee.hasExchange, !c.pointee.isPrivate,
       c.pointee.headStartedAt == 0, c.pointee.client.unexamined == 0, c.pointee.client.pending == 0,
-      !c.pointee.client.hasEnded, let outbox
+      !c.pointee.client.hasEnded, c.pointee.client.fd >= 0, let outbox
     else { return }
     // The socket lives on elsewhere, so closing it here would not take it out of the set.
     epoll_ctl(epoll, EPOLL_CTL_DEL, c.pointee.client.fd, nil)

@@ -1,12 +1,16 @@
 import Addressing
 import JSON
+import Routing
 
 /// The endpoints of service clusters: `DIR/proxy/endpoints.json`.
 ///
 ///     {"generation": 12, "clusters": {"default/reviews:9080": [{"address": "10.0.0.1", "port": 9080}]}}
+///
+/// `"http2": ["default/reviews:9080"]` beside them names those to whom HTTP/2 is spoken.
 public struct EndpointTable: Sendable {
   public let generation: Int64
   private let clusters: [String: [ClusterSpecification.Seat]]
+  private let http2: Set<String>
   /// The clusters of each service, by `namespace/name`.
   private let names: [String: [String]]
   private let text: [UInt8]
@@ -18,6 +22,7 @@ public struct EndpointTable: Sendable {
   private init() {
     generation = 0
     clusters = [:]
+    http2 = []
     names = [:]
     text = []
     ranges = [:]
@@ -29,6 +34,7 @@ public struct EndpointTable: Sendable {
   public init(_ content: [UInt8], reusing previous: EndpointTable = .empty) throws(RouteFileError) {
     var number: Int64?
     var lists: [String: [ClusterSpecification.Seat]]?
+    var http2: Set<String> = []
     var ranges: [String: Range<Int>] = [:]
     for member in try EndpointTable.members(content, content.indices) {
       switch member.key {
@@ -40,6 +46,11 @@ public struct EndpointTable: Sendable {
           found[cluster.key] = try EndpointTable.seats(content, cluster, reusing: previous)
         }
         lists = found
+      case "http2":
+        for name in try EndpointTable.value(content, member).arrayValue ?? [] {
+          guard let text = name.stringValue else { throw RouteFileError("http2: must hold strings") }
+          http2.insert(text)
+        }
       default: break
       }
     }
@@ -47,6 +58,7 @@ public struct EndpointTable: Sendable {
     guard let lists else { throw RouteFileError("clusters: required") }
     generation = number
     clusters = lists
+    self.http2 = http2
     self.ranges = ranges
     text = content
     names = Dictionary(grouping: lists.keys.sorted(), by: { String($0.prefix { $0 != ":" }) })
@@ -99,6 +111,8 @@ public struct EndpointTable: Sendable {
   /// nil for a service that is not there.
   func seats(_ name: String) -> [ClusterSpecification.Seat]? { clusters[name] }
 
+  func version(_ name: String) -> Cluster.Version { http2.contains(name) ? .http2 : .http1 }
+
   /// The clusters of a service: `namespace/name`, and that with its ports.
   func names(of service: String) -> [String] { names[service] ?? [] }
 
@@ -106,7 +120,7 @@ public struct EndpointTable: Sendable {
   func changes(since previous: EndpointTable) -> Set<String> {
     var changes = Set(previous.clusters.keys.filter { clusters[$0] == nil })
     for (name, seats) in clusters where previous.clusters[name] != seats { changes.insert(name) }
-    return changes
+    return changes.union(http2.symmetricDifference(previous.http2))
   }
 }
 

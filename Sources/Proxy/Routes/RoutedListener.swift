@@ -172,7 +172,8 @@ public final class RoutedListener: Sendable {
     }
     for service in services {
       for name in endpoints.names(of: service) where clusters[name] == nil {
-        if let seats = endpoints.seats(name) { add(ClusterSpecification(name: name, seats: seats)) }
+        guard let seats = endpoints.seats(name) else { continue }
+        add(ClusterSpecification(name: name, settings: .init(version: endpoints.version(name)), seats: seats))
       }
     }
     return clusters
@@ -205,7 +206,7 @@ extension ClusterSpecification {
     switch target {
     case .service:
       guard let seats = endpoints.seats(name) else { return nil }
-      self.init(name: name, seats: seats)
+      self.init(name: name, settings: Settings(version: endpoints.version(name)), seats: seats)
     case .cluster(let cluster):
       let seats =
         switch cluster.discovery {

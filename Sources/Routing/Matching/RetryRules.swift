@@ -15,6 +15,8 @@ public final class RetryRules: Sendable {
     case reset
     /// As `reset`, with nothing of the request sent.
     case resetBeforeRequest
+    /// The server said that it has done nothing with the request.
+    case refused
     /// The time of one attempt was over.
     case timeout
   }
@@ -44,6 +46,7 @@ public final class RetryRules: Sendable {
     return switch failure {
     case .connect: conditions.contains(.connectFailure) || conditions.contains(.resetBeforeRequest)
     case .resetBeforeRequest: conditions.contains(.resetBeforeRequest)
+    case .refused: conditions.contains(.refusedStream)
     case .reset, .timeout: false
     }
   }

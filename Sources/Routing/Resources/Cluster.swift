@@ -31,6 +31,7 @@ public struct Cluster: Hashable, Sendable {
   public let connectTimeout: Duration
   public let balancing: Balancing
   public let breakers: CircuitBreakers
+  public let version: Version
   public let common: CommonBalancing
   /// nil where nothing is taken out for what became of its requests.
   public let outlierDetection: OutlierDetection?
@@ -47,8 +48,8 @@ public struct Cluster: Hashable, Sendable {
     read: [
       "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_assignment", "ring_hash_lb_config",
       "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config",
-      "circuit_breakers", "outlier_detection", "health_checks", "common_lb_config", "dns_refresh_rate", "dns_jitter",
-      "dns_failure_refresh_rate", "dns_lookup_family",
+        "circuit_breakers", "outlier_detection", "health_checks", "common_lb_config", "dns_refresh_rate", "dns_jitter",
+        "dns_failure_refresh_rate", "dns_lookup_family", "http2_protocol_options", "typed_extension_protocol_options",
     ],
     withoutEffect: [
       "alt_stat_name", "stats_matcher", "metadata", "per_connection_buffer_limit_bytes", "wait_for_warm_on_init",
@@ -58,8 +59,7 @@ public struct Cluster: Hashable, Sendable {
       "transport_socket_matches", "transport_socket_matcher", "cluster_type",
       "per_connection_buffer_high_watermark_timeout", "max_requests_per_connection",
       "upstream_http_protocol_options", "common_http_protocol_options", "http_protocol_options",
-      "http2_protocol_options", "typed_extension_protocol_options", "respect_dns_ttl", "dns_resolvers",
-      "use_tcp_for_dns_lookups",
+      "respect_dns_ttl", "dns_resolvers", "use_tcp_for_dns_lookups",
       "dns_resolution_config", "typed_dns_resolver_config", "upstream_bind_config",
       "lb_subset_config", "original_dst_lb_config", "transport_socket", "protocol_selection",
       "upstream_connection_options", "close_connections_on_host_health_failure", "ignore_health_on_host_removal",
@@ -100,6 +100,7 @@ public struct Cluster: Hashable, Sendable {
     connectTimeout = try message.member("connect_timeout")?.protobufTimeout() ?? .seconds(5)
     guard connectTimeout > .zero else { throw try message.required("connect_timeout").error("must be more than 0s") }
     balancing = try Cluster.balancing(message)
+    version = try Cluster.version(message)
     breakers = try message.map("circuit_breakers", CircuitBreakers.init) ?? .standard
     common = try message.map("common_lb_config", CommonBalancing.init) ?? .standard
     outlierDetection = try message.map("outlier_detection", OutlierDetection.init)

@@ -18,6 +18,8 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   /// Those before the router, in their order.
   public let filters: [HTTPFilter]
   public let router: HTTPRouter
+  /// Whether clients may speak HTTP/2 (`codec_type`).
+  public let takesHTTP2: Bool
   /// Protocols that a connection may change to, in lower case: `websocket`.
   public let upgrades: [String]
   /// Zero for no limit.
@@ -76,9 +78,11 @@ public struct HTTPConnectionManager: Hashable, Sendable {
 
   init(_ cursor: JSONCursor, hosts: HostTexts? = nil) throws(FieldError) {
     let message = try Message(cursor, Self.fields, isAny: true)
-    if let codec = message.member("codec_type"), try codec.protobufEnum(["AUTO", "HTTP1", "HTTP2"]) == "HTTP2" {
-      throw codec.error("HTTP2 is not supported yet; AUTO and HTTP1 are")
+    let codec = try message.member("codec_type")?.protobufEnum(["AUTO", "HTTP1", "HTTP2"]) ?? "AUTO"
+    guard codec != "HTTP2" else {
+      throw try message.required("codec_type").error("HTTP2 is not supported; AUTO and HTTP1 are")
     }
+    takesHTTP2 = codec == "AUTO"
     switch try message.choice("route_config", "rds") {
     case ("route_config", let member)?: routes = .inline(try RouteConfiguration(member, hosts: hosts))
     case (_, let member)?:

@@ -109,31 +109,47 @@ extension LoopbackTests {
         }
       }
       let proxy = try TestProxy(server.address)
-      for example in Self.cases {
-        let client = HTTP2Peer(client: proxy.connect())
-        client.request(1, "/ok/1")
-        #expect(client.response()?.status == "204")
-        client.request(3, "/ok/3")
-        client.request(5, "/ok/5", method: "POST", end: false)
-        client.socket.write(example.octets)
-        client.write(6, payload: [1, 2, 3, 4, 5, 6, 7, 8])
-        var outcome: Outcome?
-        while outcome == nil, let frame = client.readAny() {
-          switch frame.type {
-          case 3: outcome = .stream(frame.stream, HTTP2ErrorCode(rawValue: frame.code) ?? .noError)
-          case 6: outcome = .nothing
-          case 7: outcome = .connection([HTTP2ErrorCode(rawValue: frame.code) ?? .noError])
-          default: continue
-          }
+      for example in Self.cases { Self.run(example) { proxy.connect() } }
+      await proxy.stop()
+    }
+
+    /// The same where each stream becomes a request of HTTP/1.
+    @Test func `what clients may not do on a routed connection`() async throws {
+      let server = try TestServer { socket, _ in
+        guard let message = socket.readMessage(), message.head.hasPrefix("GET /ok/1 ") else {
+          _ = socket.readToEnd()
+          return
         }
-        #expect(outcome == example.outcome, "\(example.testDescription)")
-        if case .connection = example.outcome { #expect(client.socket.drain() >= 0) }
+        socket.write("HTTP/1.1 204 No Content\r\n\r\n")
       }
-      // Others are unharmed.
-      let client = HTTP2Peer(client: proxy.connect())
+      let proxy = try RoutedProxy([Routes.to("default/one")], ["default/one": [server.address]])
+      for example in Self.cases { Self.run(example) { proxy.connect() } }
+      await proxy.stop()
+    }
+
+    private static func run(_ example: Case, _ connect: () -> TestSocket) {
+      let client = HTTP2Peer(client: connect())
       client.request(1, "/ok/1")
       #expect(client.response()?.status == "204")
-      await proxy.stop()
+      client.request(3, "/ok/3")
+      client.request(5, "/ok/5", method: "POST", end: false)
+      client.socket.write(example.octets)
+      client.write(6, payload: [1, 2, 3, 4, 5, 6, 7, 8])
+      var outcome: Outcome?
+      while outcome == nil, let frame = client.readAny() {
+        switch frame.type {
+        case 3: outcome = .stream(frame.stream, HTTP2ErrorCode(rawValue: frame.code) ?? .noError)
+        case 6: outcome = .nothing
+        case 7: outcome = .connection([HTTP2ErrorCode(rawValue: frame.code) ?? .noError])
+        default: continue
+        }
+      }
+      #expect(outcome == example.outcome, "\(example.testDescription)")
+      if case .connection = example.outcome { #expect(client.socket.drain() >= 0) }
+      // Others are unharmed.
+      let other = HTTP2Peer(client: connect())
+      other.request(1, "/ok/1")
+      #expect(other.response()?.status == "204")
     }
 
     @Test func `3.4 settings come first`() async throws {

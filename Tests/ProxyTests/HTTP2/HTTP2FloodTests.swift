@@ -41,9 +41,29 @@ extension LoopbackTests {
     @Test func floods() async throws {
       let server = try TestServer.http2Echo()
       let proxy = try TestProxy(server.address)
-      let neighbour = HTTP2Peer(client: proxy.connect())
+      try await Self.flood { proxy.connect() }
+      await proxy.stop()
+    }
+
+    @Test func `floods of a routed connection`() async throws {
+      let server = try TestServer { socket, _ in
+        while let message = socket.readMessage() {
+          if message.head.hasPrefix("POST") {
+            _ = socket.readToEnd()
+            return
+          }
+          socket.write(response("200 OK"))
+        }
+      }
+      let proxy = try RoutedProxy([Routes.to("default/one")], ["default/one": [server.address]])
+      try await Self.flood { proxy.connect() }
+      await proxy.stop()
+    }
+
+    private static func flood(_ connect: () -> TestSocket) async throws {
+      let neighbour = HTTP2Peer(client: connect())
       for (index, flood) in Self.floods.enumerated() {
-        let client = HTTP2Peer(client: proxy.connect())
+        let client = HTTP2Peer(client: connect())
         client.request(1, "/ok", method: "POST", end: false)
         let reader = Mutex<UInt32?>(nil)
         let done = Mutex(false)
@@ -62,7 +82,6 @@ extension LoopbackTests {
         neighbour.request(UInt32(2 * index + 1), "/ok")
         #expect(neighbour.response()?.status == "200")
       }
-      await proxy.stop()
     }
 
     /// Go's client says every few kilobytes that it has read them.

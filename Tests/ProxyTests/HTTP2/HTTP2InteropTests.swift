@@ -110,6 +110,33 @@ extension LoopbackTests {
       await proxy.stop()
     }
 
+    /// Both sides of a routed connection, with bodies of many windows.
+    @Test(arguments: ["127.0.0.1", "::1"]) func `routes between curl, h2load and nghttpd`(_ host: String) async throws {
+      let server = try Server(host)
+      let proxy = try RoutedHTTP2UpstreamTests.proxy([server.address], host: host)
+      let base = "http://\(proxy.address)"
+      let upload = try TemporaryDirectory("upload")
+      let file = "\(upload.path)/body"
+      try Data(repeating: 0x62, count: 5_000_000).write(to: URL(fileURLWithPath: file))
+      for version in ["--http2-prior-knowledge", "--http1.1"] {
+        let large = try Peer.run(
+          "curl", "-gs", version, "-o", "/dev/null", "-w", "%{http_code} %{size_download}", base + "/ok-large")
+        #expect(large == "200 20000000")
+        let sent = try Peer.run(
+          "curl", "-gs", version, "-H", "expect:", "--data-binary", "@\(file)", "-o", "/dev/null", "-w",
+          "%{http_code} %{size_upload}", base + "/ok")
+        #expect(sent == "200 5000000")
+      }
+      let output = try Peer.run("h2load", "-n", "5000", "-c", "10", "-m", "50", base + "/ok")
+      let counts = "5000 total, 5000 started, 5000 done, 5000 succeeded, 0 failed, 0 errored"
+      #expect(output.contains(counts), "\(output)")
+      let trailers = try Peer.run("nghttp", "-v", "--no-dep", "-m", "5", base + "/ok")
+      #expect(trailers.components(separatedBy: "x-end: 1").count == 6)
+      let records = await proxy.records.wait(5009)
+      #expect(records.count == 5009 && records.allSatisfy { $0.status == 200 && !$0.isAborted })
+      await proxy.stop()
+    }
+
     @Test(arguments: ["127.0.0.1", "::1"]) func `h2load`(_ host: String) async throws {
       let server = try Server(host)
       let proxy = try TestProxy(server.address, host: host)

@@ -111,13 +111,15 @@ final class RoutedProxy: Sendable {
     }
   }
 
-  func setEndpoints(_ clusters: [String: [SocketAddress]]) throws {
+  func setEndpoints(_ clusters: [String: [SocketAddress]], http2: [String] = []) throws {
     let endpoints = clusters.mapValues { addresses in
       JSONValue.array(
         addresses.map { ["address": .string($0.address.description), "port": .integer(Int64($0.port))] })
     }
     let generation = Int64.random(in: 1...Int64.max / 2)
-    let file: JSONValue = ["generation": .integer(generation), "clusters": .object(endpoints)]
+    let file: JSONValue = [
+      "generation": .integer(generation), "clusters": .object(endpoints), "http2": .array(http2.map { .string($0) }),
+    ]
     try book.withLock { book in
       try book.setEndpoints(file.serialized())
       server.routes.replace(with: book.snapshot)

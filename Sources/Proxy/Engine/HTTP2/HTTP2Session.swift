@@ -17,8 +17,13 @@ enum Role: Int {
 /// Frames are handled whole, and only while what they make the proxy say has room in the buffers of both sides. So a side
 /// that does not read stops the other one from being read, by TCP; and a stream that does not get on is held by its window
 /// alone, which is given back as its octets leave: what waits here is never more than the windows.
+///
+/// A session may also have one of the two ends alone, and carry `Connection`s: each of its streams then stands in the place of
+/// a socket of one.
 struct HTTP2Session {
   let connection: ConnectionPointer
+  /// The end that there is, of a session that carries connections.
+  let carried: Role?
   /// Two.
   let sides: UnsafeMutablePointer<HTTP2Side>
   /// The streams that live, in no order, and their numbers: those at the client first, then those at the server.
@@ -40,6 +45,9 @@ struct HTTP2Session {
   var failure: (status: Int, reason: StaticString)?
   /// What the client was last told.
   var streamLimit = HTTP2Session.maximumStreams
+  /// Carried streams that wait for room or for a window, and how often room was made for them.
+  var blockedCount = 0
+  var round: UInt32 = 0
   /// Since when the client owes the rest of a frame, or its settings; 0: it owes nothing.
   var owesSince: UInt64 = 0
 
@@ -50,8 +58,9 @@ struct HTTP2Session {
   static let window = 1_048_576
   static let recentCount = 64
 
-  init(_ connection: ConnectionPointer, reusing other: HTTP2Session?) {
+  init(_ connection: ConnectionPointer, carrying carried: Role?, reusing other: HTTP2Session?) {
     self.connection = connection
+    self.carried = carried
     sides = other?.sides ?? .allocate(capacity: 2)
     streams = other?.streams ?? .allocate(capacity: Self.maximumStreams)
     numbers = other?.numbers ?? .allocate(capacity: 2 * Self.maximumStreams)

@@ -5,8 +5,13 @@ struct HTTP2Stream {
   let connection: ConnectionPointer
   /// Two: what the stream is at the client, and at the server, where its number is 0 while it has none.
   let legs: UnsafeMutablePointer<HTTP2Leg>
-  /// Where it stands in its session.
-  var place = 0
+  /// Where it stands in its session; below zero: it is not there any more, or not yet.
+  var place = -1
+  /// The connection for which it stands in the place of a socket; it then is that one's, and has the leg of `role` alone.
+  var exchange: ConnectionPointer?
+  var role = Role.client
+  var input = StreamInput()
+  var output = StreamOutput()
   var isHEAD = false
   /// The client has been sent the head of the final response.
   var hasHead = false

@@ -6,7 +6,10 @@ final class HTTP2Work {
   var list: HeaderList
   /// For responses of the proxy's own.
   var answer: HeaderList
-  var chunks = BufferPool(size: ChunkQueue.chunkSize, reserve: 64)
+  /// For what was HTTP/1: it holds the fields of the largest head there is.
+  var output: HeaderList
+  var chunks = BufferPool(size: ChunkQueue.chunkSize, reserve: 256)
+  var pool = HTTP2Pool()
   private var freeSessions: [SessionPointer] = []
   /// Places for a stream, with its legs behind it.
   private var freeStreams: [UnsafeMutableRawPointer] = []
@@ -18,6 +21,7 @@ final class HTTP2Work {
   init(limits: HTTPLimits) {
     list = HeaderList(limit: limits.head)
     answer = HeaderList(limit: 4096)
+    output = HeaderList(limit: Endpoint.capacity + Endpoint.slack + 32 * HeaderList.fieldCapacity)
   }
 
   deinit {
@@ -29,15 +33,16 @@ final class HTTP2Work {
     chunks.unmapAll()
     list.deallocate()
     answer.deallocate()
+    output.deallocate()
   }
 
-  func makeSession(_ c: ConnectionPointer) -> SessionPointer {
+  func makeSession(_ c: ConnectionPointer, carrying carried: Role?) -> SessionPointer {
     if let session = freeSessions.popLast() {
-      session.pointee = HTTP2Session(c, reusing: session.pointee)
+      session.pointee = HTTP2Session(c, carrying: carried, reusing: session.pointee)
       return session
     }
     let session = SessionPointer.allocate(capacity: 1)
-    session.initialize(to: HTTP2Session(c, reusing: nil))
+    session.initialize(to: HTTP2Session(c, carrying: carried, reusing: nil))
     return session
   }
 

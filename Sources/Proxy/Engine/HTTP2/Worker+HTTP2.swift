@@ -10,7 +10,7 @@ import HTTP2
 extension Worker {
   /// Octets that any frame may make the proxy say beyond what it passes on: updates of windows, a GOAWAY, a reset of each
   /// stream.
-  private static let replyRoom = 4096
+  static let replyRoom = 4096
 
   private static let preface: StaticString = OctetWriter.preface
 
@@ -24,7 +24,7 @@ extension Worker {
   /// Tells by its first octets whether a connection speaks HTTP/2, and begins to.
   /// - Returns: nil when it speaks something else.
   func beginHTTP2(_ c: ConnectionPointer) -> Step? {
-    guard c.pointee.policy.listener == 0, let base = c.pointee.client.base else { return nil }
+    guard c.pointee.client.stream == nil, let base = c.pointee.client.base else { return nil }
     let length = Self.preface.utf8CodeUnitCount
     let count = min(length, c.pointee.client.unexamined)
     guard memcmp(base + c.pointee.client.validated, Self.preface.utf8Start, count) == 0 else { return nil }
@@ -32,11 +32,13 @@ extension Worker {
       if c.pointee.headStartedAt == 0 { c.pointee.headStartedAt = now }
       return .needsMore
     }
+    let number = c.pointee.policy.listener
+    if number != 0, listener(number)?.manager.takesHTTP2 == false { return nil }
     c.pointee.headStartedAt = 0
     c.pointee.client.validated &+= length
     c.pointee.client.start = c.pointee.client.validated
     c.pointee.request = .http2
-    let session = http2Work().makeSession(c)
+    let session = http2Work().makeSession(c, carrying: c.pointee.policy.listener == 0 ? nil : .client)
     c.pointee.http2 = session
     session.pointee.owesSince = now
     let headLimit = UInt32(truncatingIfNeeded: limits.head)
@@ -75,6 +77,7 @@ extension Worker {
     settle(&c.pointee.upstream, c)
     settleOutput(session, .client)
     settleOutput(session, .server)
+    if session.pointee.blockedCount > 0 { wakeBlocked(session) }
   }
 
   /// Whether everything was said that there is to say.
@@ -82,7 +85,8 @@ extension Worker {
     let client = session.pointee.side(.client)
     guard client.pointee.outStart == client.pointee.outEnd else { return false }
     if session.pointee.isClosing { return true }
-    return session.pointee.lastServed != .max && session.pointee.count == 0
+    let isLeaving = session.pointee.lastServed != .max || mode >= .departing && session.pointee.carried == .server
+    return isLeaving && session.pointee.count == 0
   }
 
   // MARK: Reading
@@ -107,7 +111,7 @@ extension Worker {
       budget &-= 1
       switch endpoint.pointee.receive(memory) {
       case .octets:
-        if role == .server { c.pointee.isConnected = true }
+        if role == .server, !c.pointee.isConnected { noteConnected(session) }
         moved = true
       case .nothing: return moved
       case .ended, .failed: moved = true
@@ -166,6 +170,7 @@ extension Worker {
   }
 
   private func hasRoom(_ session: SessionPointer, for header: FrameHeader) -> Bool {
+    if let role = session.pointee.carried { return hasRoom(session, role, Self.replyRoom) }
     let isHead = header.type == .headers || header.type == .continuation
     let passedOn = isHead ? OctetWriter.headersBound(limits.head) : FrameHeader.size &+ header.length
     return hasRoom(session, .client, passedOn &+ Self.replyRoom)
@@ -182,7 +187,8 @@ extension Worker {
     } else if c.pointee.isConnected {
       lose(session, status: 502, reason: "the server closed the connection before it answered")
     } else {
-      counters.upstreamFailures.add()
+      // Each of the requests that it carries counts it.
+      if session.pointee.carried == nil { counters.upstreamFailures.add() }
       lose(session, status: 503, reason: Self.reason(ofConnect: error))
     }
   }
@@ -201,12 +207,15 @@ extension Worker {
     let side = session.pointee.side(role)
     _ = flush(session, role)
     guard session.pointee.connection.pointee.request == .http2 else { return false }
-    if let out = side.pointee.out, side.pointee.outStart > 0 {
-      memmove(out, out + side.pointee.outStart, side.pointee.outEnd &- side.pointee.outStart)
-      side.pointee.outEnd &-= side.pointee.outStart
-      side.pointee.outStart = 0
-    }
+    compactOutput(side)
     return side.pointee.outEnd &+ count <= buffers.size
+  }
+
+  func compactOutput(_ side: UnsafeMutablePointer<HTTP2Side>) {
+    guard let out = side.pointee.out, side.pointee.outStart > 0 else { return }
+    memmove(out, out + side.pointee.outStart, side.pointee.outEnd &- side.pointee.outStart)
+    side.pointee.outEnd &-= side.pointee.outStart
+    side.pointee.outStart = 0
   }
 
   /// Adds to what a side is sent. Who calls has seen to it that there is room.
@@ -243,8 +252,9 @@ extension Worker {
     }
     let count = Socket.send(endpoint.pointee.fd, out + side.pointee.outStart, wanted)
     if count > 0 {
-      if role == .server { c.pointee.isConnected = true }
+      if role == .server, !c.pointee.isConnected { noteConnected(session) }
       side.pointee.outStart &+= count
+      session.pointee.round &+= 1
       if count < wanted {
         endpoint.pointee.isWritable = false
       } else {

@@ -58,6 +58,7 @@ extension Worker {
   func deliver(
     _ session: SessionPointer, _ stream: StreamPointer, from role: Role, _ bytes: UnsafePointer<UInt8>, _ count: Int
   ) {
+    if stream.pointee.exchange != nil { return take(session, stream, bytes, count) }
     let leg = stream.pointee.leg(role)
     let to = role.other
     let other = stream.pointee.leg(to)

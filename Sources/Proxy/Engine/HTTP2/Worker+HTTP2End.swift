@@ -9,6 +9,8 @@ extension Worker {
   }
 
   func finishIfDone(_ session: SessionPointer, _ stream: StreamPointer) {
+    // What is carried ends when its connection leaves it.
+    guard stream.pointee.exchange == nil else { return }
     let client = stream.pointee.leg(.client)
     switch client.pointee.state {
     case .closed:
@@ -49,7 +51,7 @@ extension Worker {
   /// What came on a stream from a side is no good.
   func fail(_ session: SessionPointer, _ role: Role, _ stream: StreamPointer, _ fault: HTTP2Fault) {
     reset(session, role, stream, fault.code)
-    if role == .server, !stream.pointee.hasHead {
+    if role == .server, stream.pointee.exchange == nil, !stream.pointee.hasHead {
       return answer(session, stream, status: 502, reason: fault.reason)
     }
     stream.pointee.failure = fault.reason
@@ -78,6 +80,7 @@ extension Worker {
       return
     }
     stream.pointee.leg(role).pointee.state = .closed
+    if role == .server, stream.pointee.exchange != nil { return takeReset(session, stream, code: code) }
     if role == .server, code == HTTP2ErrorCode.noError.rawValue, stream.pointee.leg(.server).pointee.hasEnded {
       // The response is whole; only the rest of the request is not wanted.
       stream.pointee.isAnswered = true
@@ -92,6 +95,7 @@ extension Worker {
 
   /// Takes a stream out and tells of it.
   func end(_ session: SessionPointer, _ stream: StreamPointer, isAborted: Bool) {
+    if stream.pointee.exchange != nil { return cut(session, stream) }
     dropQueue(session, stream, from: .client)
     dropQueue(session, stream, from: .server)
     report(stream, isAborted: isAborted)
@@ -132,6 +136,7 @@ extension Worker {
       if let out = side.pointee.out { buffers.give(out) }
       side.pointee.out = nil
     }
+    if session.pointee.carried == .server { http2Work().pool.remove(c, key(c)) }
     http2Work().recycle(session)
   }
 
@@ -156,8 +161,15 @@ extension Worker {
       session.pointee.isClosing = true
       return driveHTTP2(c)
     }
+    if session.pointee.carried == .server, session.pointee.count == 0 {
+      let isOld = c.pointee.policy.revision != shared.resolver.revision
+      if isOld || isOver(c.pointee.activeAt, timeouts.upstreamIdle) { closeConnection(c) }
+      return
+    }
     if session.pointee.count == 0 {
-      guard isOver(c.pointee.activeAt, timeouts.idle) else { return }
+      let idle = timeouts.idle.nanoseconds
+      let limit = c.pointee.policy.listener == 0 ? idle : limitsBetweenRequests(c, 0, idle).idle
+      guard now &- min(now, c.pointee.activeAt) >= limit else { return }
       goAway(session, last: session.pointee.side(.client).pointee.lastStream)
       return driveHTTP2(c)
     }
@@ -171,7 +183,9 @@ extension Worker {
     var index = session.pointee.count
     while index > 0 {
       index &-= 1
-      guard index < session.pointee.count, isOver(session.pointee.streams[index].pointee.activeAt, timeouts.stall),
+      // What it carries has timers of its own.
+      guard index < session.pointee.count, session.pointee.streams[index].pointee.exchange == nil,
+        isOver(session.pointee.streams[index].pointee.activeAt, timeouts.stall),
         hasRoom(session, .client, 1024), hasRoom(session, .server, 1024), c.pointee.request == .http2
       else { continue }
       expire(session, session.pointee.streams[index])

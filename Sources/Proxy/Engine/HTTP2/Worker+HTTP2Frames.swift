@@ -114,15 +114,27 @@ extension Worker {
     stream.pointee.activeAt = now
     count(stream, role, octets)
     if stream.pointee.isAnswered, role == .client { return finishIfDone(session, stream) }
-    guard leg.pointee.queue.count == 0 else {
-      guard work.list.keptSize <= buffers.size, let memory = buffers.take() else {
+    if stream.pointee.exchange != nil {
+      guard work.list.count == 0 || keepTrailers(work, leg) else {
         return fail(session, role, stream, .headerBlockTooLarge)
       }
-      work.list.keep(in: memory)
-      leg.pointee.trailers = memory
+      return wakeToRead(stream)
+    }
+    guard leg.pointee.queue.count == 0 else {
+      guard keepTrailers(work, leg) else {
+        return fail(session, role, stream, .headerBlockTooLarge)
+      }
       return
     }
     pass(session, stream, to: role.other, &work.list, endStream: true)
+  }
+
+  /// - Returns: false when there is no memory for them.
+  private func keepTrailers(_ work: HTTP2Work, _ leg: UnsafeMutablePointer<HTTP2Leg>) -> Bool {
+    guard work.list.keptSize <= buffers.size, let memory = buffers.take() else { return false }
+    work.list.keep(in: memory)
+    leg.pointee.trailers = memory
+    return true
   }
 
   /// Sends a header section on.

@@ -50,13 +50,15 @@ extension Worker {
     }
     var fields = RequestFields()
     let malformed = fields.read(work.list)
-    note(stream, work.list, fields)
+    let isCarried = session.pointee.carried != nil && malformed == nil
+    if !isCarried { note(stream, work.list, fields) }
     leg.pointee.length = fields.length
     if let fault = malformed ?? (endStream ? leg.pointee.length.take(0, isLast: true) : nil) {
       counters.malformed.add()
       return fail(session, .client, stream, fault)
     }
     stream.pointee.isHEAD = fields.isHEAD
+    if isCarried { return carry(session, work, stream, fields, endStream: endStream) }
     guard judge(session, work, stream, &fields) else { return }
     guard session.pointee.side(.server).pointee.endpoint.pointee.fd >= 0 || dial(session, stream) else { return }
     forward(session, work, stream, endStream: endStream)
@@ -64,17 +66,22 @@ extension Worker {
 
   private func forward(_ session: SessionPointer, _ work: HTTP2Work, _ stream: StreamPointer, endStream: Bool) {
     let server = session.pointee.side(.server)
-    let number = server.pointee.lastStream == 0 ? 1 : server.pointee.lastStream &+ 2
-    guard number < 0x7FFF_FFFF else {
+    guard server.pointee.lastStream < 0x7FFF_FFFD else {
       refuse(session, stream.pointee.leg(.client).pointee.number, .tooManyStreams)
       passGoAway(session, last: server.pointee.lastStream)
       return end(session, stream, isAborted: true)
     }
+    assignNumber(session, stream)
+    pass(session, stream, to: .server, &work.list, endStream: endStream)
+  }
+
+  /// Gives a stream the next number at the server, to whom its head goes now.
+  func assignNumber(_ session: SessionPointer, _ stream: StreamPointer) {
+    let server = session.pointee.side(.server)
+    let number = server.pointee.lastStream == 0 ? 1 : server.pointee.lastStream &+ 2
     server.pointee.lastStream = number
     session.pointee.setServerNumber(stream, number)
-    let leg = stream.pointee.leg(.server)
-    leg.pointee.sendWindow = SendWindow(Int(server.pointee.settings.initialWindowSize))
-    pass(session, stream, to: .server, &work.list, endStream: endStream)
+    stream.pointee.leg(.server).pointee.sendWindow = SendWindow(Int(server.pointee.settings.initialWindowSize))
   }
 
   /// Keeps what the access record says.

@@ -21,6 +21,7 @@ extension Worker {
     if fields.isInterim {
       if endStream { return fail(session, .server, stream, .unendedTrailers) }
       guard spend(session, .server) else { return }
+      if stream.pointee.exchange != nil { return takeHead(work, stream, fields, endStream: false) }
       counters.responses1xx.add()
       return pass(session, stream, to: .client, &work.list, endStream: false)
     }
@@ -36,6 +37,7 @@ extension Worker {
     }
     leg.pointee.hasEnded = endStream
     stream.pointee.hasHead = true
+    if stream.pointee.exchange != nil { return takeHead(work, stream, fields, endStream: endStream) }
     stream.pointee.statusCode = UInt16(truncatingIfNeeded: fields.status)
     pass(session, stream, to: .client, &work.list, endStream: endStream)
   }

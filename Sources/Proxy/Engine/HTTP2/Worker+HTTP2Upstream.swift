@@ -12,6 +12,12 @@ extension Worker {
       answer(session, stream, status: 503, reason: Self.reason(ofConnect: error))
       return false
     }
+    greetServer(session)
+    return true
+  }
+
+  /// Begins to speak to the server.
+  func greetServer(_ session: SessionPointer) {
     let headLimit = UInt32(truncatingIfNeeded: limits.head)
     write(session, .server) {
       $0.put(OctetWriter.preface)
@@ -20,11 +26,11 @@ extension Worker {
       ])
       $0.putWindowUpdate(stream: 0, increment: UInt32(HTTP2Session.window - 65535))
     }
-    return true
   }
 
   /// The server's connection is of no more use. What its streams are told, `answerLost` tells them.
   func lose(_ session: SessionPointer, status: Int, reason: StaticString) {
+    if session.pointee.carried == .server { return closeConnection(session.pointee.connection) }
     closeServer(session)
     session.pointee.failure = (status, reason)
     _ = answerLost(session)
@@ -77,6 +83,7 @@ extension Worker {
 
   /// The server takes no streams above `last`. The client is told which of its own that are, and sends them elsewhere.
   func passGoAway(_ session: SessionPointer, last: UInt32) {
+    if session.pointee.carried == .server { return refuseStreams(session, above: last) }
     let client = session.pointee.side(.client)
     guard session.pointee.lastServed == .max else { return }
     // The first of two: the server says that it will stop, and takes what is on its way until it says so again.

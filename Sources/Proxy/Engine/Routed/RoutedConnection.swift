@@ -92,6 +92,11 @@ final class RoutedConnection {
     frontend = c.pointee.serverAddress
     policy = c.pointee.policy
     revision = policy.revision
+    // Streams of one client follow one another.
+    guard
+      facts.remote != c.pointee.clientAddress.address || facts.remotePort != c.pointee.clientAddress.port
+        || facts.local != frontend.address || facts.localPort != frontend.port
+    else { return }
     facts.remoteAddress = c.pointee.clientAddress.address.description
     facts.remote = c.pointee.clientAddress.address
     facts.local = frontend.address

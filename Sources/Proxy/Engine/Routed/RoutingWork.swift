@@ -1,3 +1,4 @@
+import Balancing
 import ProxyRules
 
 #if canImport(Glibc)
@@ -16,7 +17,7 @@ final class RoutingWork {
   private var version: UInt64 = 0
   /// The listener that was asked last, which most often is asked again.
   private var recent: RoutedListener?
-  private var seed: UInt64
+  private var generator = SplitMix64(seed: .random(in: .min ... .max))
   private let hostname: String
 
   /// Where heads are written anew.
@@ -30,7 +31,6 @@ final class RoutingWork {
   init() {
     scratch = .allocate(capacity: Self.scratchSize)
     facts = .allocate(capacity: FieldSection.capacity)
-    seed = UInt64.random(in: .min ... .max)
     var name = [CChar](repeating: 0, count: 256)
     gethostname(&name, name.count - 1)
     hostname = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -75,12 +75,5 @@ final class RoutingWork {
     return recent
   }
 
-  /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
-  func random() -> UInt64 {
-    seed &+= 0x9E37_79B9_7F4A_7C15
-    var z = seed
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  func random() -> UInt64 { generator.next() }
 }

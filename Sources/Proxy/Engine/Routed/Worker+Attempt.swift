@@ -58,13 +58,22 @@ extension Worker {
     c.pointee.request = framing == .none ? .complete : .body
     c.pointee.response = .head
     c.pointee.responseReader = ResponseReader()
-    if c.pointee.upstream.fd < 0 && (again || !takeParked(c)) && !dial(c) { return }
+    if !c.pointee.upstream.isOpen, !reach(c, cluster, isNew: again) { return }
     c.pointee.isReplayable =
       c.pointee.upstreamRequests > 0 && head.isIdempotent && framing == .none && canRewind(c, connection)
     c.pointee.upstreamRequests &+= 1
     if !c.pointee.isConnected { connection.deadlines.connect = now.later(by: cluster.connectTimeout.nanoseconds) }
     if let idle = connection.retry?.policy.perTryIdleTimeout { connection.deadlines.attemptIdle = idle.nanoseconds }
     if framing == .none { requestEnded(c) } else { setTimer(c, connection) }
+  }
+
+  /// Gets a connection to the endpoint, or a stream of one.
+  /// - Returns: false when that failed at once, and the request waits for another attempt or was answered.
+  private func reach(_ c: ConnectionPointer, _ cluster: RoutedCluster, isNew: Bool) -> Bool {
+    guard cluster.version.isHTTP2(client: c.pointee.isHTTP2) else { return !isNew && takeParked(c) || dial(c) }
+    let error = join(c)
+    if error != 0 { routedEnded(c, error: error) }
+    return error == 0
   }
 
   /// What the datapath says about the client and an endpoint; what it said last, if that was about the same.

@@ -74,7 +74,7 @@ extension Worker {
     guard !(head.isCONNECT || head.wantsUpgrade) || allowsUpgrade(listener.manager, bytes) else {
       return answer(c, status: 403, failure: "the listener does not allow this upgrade")
     }
-    connection.facts.protocol = head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
+    connection.facts.protocol = c.pointee.isHTTP2 ? "HTTP/2" : head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
     let request = RequestView(requestFacts(bytes), connection: connection.facts)
     let result = listener.table.choose(request, random: work.random())
     if case .route(let choice) = result { connection.choice = choice }

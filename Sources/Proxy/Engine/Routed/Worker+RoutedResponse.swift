@@ -36,6 +36,9 @@ extension Worker {
   /// The server's connection ended, or did not come about, before the response began.
   func routedEnded(_ c: ConnectionPointer, error: Int32) {
     guard let connection = routed(c) else { return }
+    if c.pointee.upstream.isRefused {
+      return fail(c, connection, .refused, status: 503, reason: "the server refused the request")
+    }
     // What was not sent at all may be sent again, whatever it is.
     let isUnsent = c.pointee.upstreamRequests > 1 && c.pointee.requestOctets == 0
     if !c.pointee.sawResponse, c.pointee.isReplayable || isUnsent, let bytes = rewind(c, connection) {

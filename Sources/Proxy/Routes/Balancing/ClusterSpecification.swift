@@ -16,6 +16,7 @@ struct ClusterSpecification: Hashable, Sendable {
     var connectTimeout = ClusterSpecification.connectTimeout
     var balancing = Cluster.Balancing.roundRobin
     var breakers = CircuitBreakers.unlimited
+    var version = Cluster.Version.http1
     var panicThreshold = CommonBalancing.standard.panicThreshold
     var outlierDetection: OutlierDetection?
     var healthCheck: HealthCheck?
@@ -83,6 +84,7 @@ extension ClusterSpecification.Settings {
     connectTimeout = cluster.connectTimeout
     balancing = cluster.balancing
     breakers = cluster.breakers
+    version = cluster.version
     panicThreshold = cluster.common.panicThreshold
     outlierDetection = cluster.outlierDetection
     healthCheck = cluster.healthCheck

@@ -103,11 +103,6 @@ final class Turns: Sendable {
 }
 
 extension UInt64 {
-  /// Another random number: the finalizer of SplitMix64 (Steele et al., OOPSLA 2014).
-  func scrambled(_ number: UInt64) -> UInt64 {
-    var value = self &+ number &* 0x9E37_79B9_7F4A_7C15
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
-  }
+  /// Another random number.
+  func scrambled(_ number: UInt64) -> UInt64 { SplitMix64.mix(self &+ number &* SplitMix64.increment) }
 }

@@ -16,6 +16,8 @@ public final class RoutedCluster: Sendable {
 
   public var name: String { specification.name }
   public var breakers: CircuitBreakers { specification.breakers }
+  /// What is spoken to the endpoints.
+  public var version: Cluster.Version { specification.settings.version }
   /// For a connection to an endpoint.
   public var connectTimeout: Duration { specification.connectTimeout }
 
