@@ -56,6 +56,10 @@ public struct BackendParties: Hashable, Sendable {
     self.server = server
     self.epoch = epoch
   }
+
+  /// Whether neither is a pod of this node: what a backend sends to the client's own address does not come by here, so that
+  /// it must be asked from the node's.
+  var meetAtNode: Bool { client.endpoint == 0 && server.endpoint == 0 }
 }
 
 /// What the policies of both ends say about a client and a backend.

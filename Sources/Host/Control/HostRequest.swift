@@ -5,7 +5,11 @@ struct HostRequest: Hashable, Sendable {
   /// How long the old proxy may go on with connections that do not come to rest.
   var drain: Duration
 
-  init(drain: Duration) { self.drain = drain }
+  /// - Parameter drain: Rounded up to seconds.
+  init(drain: Duration) {
+    let (seconds, rest) = drain.components
+    self.drain = .seconds(rest > 0 ? seconds + 1 : seconds)
+  }
 
   var json: JSONValue { ["restart": "proxy", "drainSeconds": .integer(drain.components.seconds)] }
 

@@ -98,6 +98,8 @@ struct Connection {
   var isConnected = false
   var connectStartedAt: UInt64 = 0
   var upstreamRequests: UInt32 = 0
+  /// The server is asked from the node's address, as neither end is a pod of this node.
+  var dialsAsNode = false
   /// The server's connection is for this client's one alone: credentials were said that hold for all of it.
   var isPrivate = false
 

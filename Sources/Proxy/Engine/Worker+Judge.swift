@@ -79,6 +79,7 @@ extension Worker {
   /// Takes what the resolver has just found for a connection.
   func adopt(_ policy: ConnectionPolicy?, _ c: ConnectionPointer) {
     c.pointee.policy = policy ?? .denied
+    c.pointee.dialsAsNode = false
     c.pointee.isResolved = c.pointee.policy != .denied
     c.pointee.generation = tableVersion
   }

@@ -190,7 +190,8 @@ extension Worker {
     c.pointee.isConnected = false
     c.pointee.upstreamRequests = 0
     c.pointee.connectStartedAt = now
-    let fd = shared.dialer.dial(client: c.pointee.clientAddress, server: c.pointee.serverAddress)
+    let client = c.pointee.dialsAsNode ? c.pointee.clientAddress.ofNode : c.pointee.clientAddress
+    let fd = shared.dialer.dial(client: client, server: c.pointee.serverAddress)
     guard fd >= 0 else { return -fd }
     counters.upstreamConnections.add()
     Socket.setNoDelay(fd)

@@ -105,7 +105,11 @@ final class Worker {
       if mailbox.present != mode { follow(mailbox.present) }
       if now >= drainEnd { forEachConnection { self.abort($0, resets: true) } }
       // What another worker has accepted for this one may still be on its way.
-      if mode >= .departing && connections.first == nil && mailbox.load.load(ordering: .relaxed) == 0 { break }
+      if mode >= .departing && connections.first == nil
+        && (mailbox.load.load(ordering: .relaxed) == 0 || now >= drainEnd)
+      {
+        break
+      }
       let count = epoll_wait(epoll, events, Int32(Self.eventCapacity), timeout())
       now = Clock.monotonic()
       for index in 0..<max(0, Int(count)) { dispatch(events[index]) }

@@ -73,5 +73,9 @@ struct Predecessor: Sendable {
 }
 
 extension Duration {
-  fileprivate var wholeSeconds: UInt32 { UInt32(clamping: components.seconds) }
+  /// Rounded up.
+  fileprivate var wholeSeconds: UInt32 {
+    let (seconds, rest) = components
+    return UInt32(clamping: rest > 0 ? seconds + 1 : seconds)
+  }
 }

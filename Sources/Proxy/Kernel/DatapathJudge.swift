@@ -88,9 +88,13 @@ public final class DatapathJudge: BackendJudge {
       revision: revision)
     // A pod reaches itself, whatever the policies say.
     if client.address == server.address { return .allowed(policy) }
-    // The node's own programs are known by the address that they would have.
-    let source = client.address.isLoopback ? DatapathJudge.ownAddress(towards: server) : client.address
-    guard let source, let programs = openedPrograms else { return .unknown }
+    // The node's own programs are known by the address that they would have, and so is the proxy where it asks for clients
+    // outside. The node itself is to know who they are.
+    let isOfNode = client.address.isLoopback || (parties.meetAtNode && !ends.isForNode)
+    let source = isOfNode ? DatapathJudge.ownAddress(towards: server) : client.address
+    guard let source, !server.address.isLoopback || client.address.isLoopback, let programs = openedPrograms else {
+      return .unknown
+    }
     return programs.ask(source, server, ends, policy)
   }
 

@@ -65,6 +65,12 @@ struct JudgedEnds {
   var clientIdentity: UInt32
   var serverIdentity: UInt32
 
+  /// Whether somebody else asks for the node itself: its own policy holds for what comes in.
+  var isForNode: Bool {
+    sender == nil && receiver == nil && clientIdentity != MARTLET_IDENTITY_HOST.rawValue
+      && serverIdentity == MARTLET_IDENTITY_HOST.rawValue
+  }
+
   func parties(_ epoch: UInt32) -> BackendParties {
     func party(_ identity: UInt32, _ pod: martlet_endpoint?) -> BackendParties.Party {
       guard let pod else { return BackendParties.Party(identity: identity) }

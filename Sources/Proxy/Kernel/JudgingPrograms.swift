@@ -13,13 +13,15 @@ import KernelABI
 struct JudgingPrograms: Sendable {
   private let fromContainer: Program
   private let toContainer: Program
-  /// What the node sends by its own devices; nil where nobody named one.
+  /// What comes to the node by its own devices, and what it sends there; nil where nobody named one.
+  private let fromDevice: Program?
   private let toDevice: Program?
 
   /// - Parameter pins: the folder with the pinned programs.
   init(pins: String) throws(BPFError) {
     fromContainer = try .fromPin(pins + "/from_container")
     toContainer = try .fromPin(pins + "/to_container")
+    fromDevice = try? Program.fromPin(pins + "/from_netdev")
     toDevice = try? Program.fromPin(pins + "/to_netdev")
   }
 
@@ -55,7 +57,7 @@ struct JudgingPrograms: Sendable {
       return (toContainer, receiver.ifindex, packet)
     }
     // Any device will do: a run that only asks does not look at it.
-    return toDevice.map { ($0, 1, packet) }
+    return (ends.isForNode ? fromDevice : toDevice).map { ($0, 1, packet) }
   }
 }
 

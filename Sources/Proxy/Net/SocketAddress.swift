@@ -19,6 +19,11 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
 
   public var description: String { "\(address.bracketed):\(port)" }
 
+  /// What stands for the node itself, in the same family.
+  var ofNode: SocketAddress {
+    SocketAddress(address.isIPv4 ? IPAddress(v4: 0x7F00_0001) : IPAddress(high: 0, low: 1), port: port)
+  }
+
   /// Calls `body` with the `sockaddr` of the address' own family.
   func withSockAddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     if let v4 = address.v4 {

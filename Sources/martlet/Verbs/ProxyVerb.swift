@@ -7,7 +7,8 @@ import Proxy
 
 struct ProxyVerb: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "proxy", abstract: "This node's HTTP proxy: run it, or put a new one in its place.",
+    commandName: "proxy", abstract: "Run this node's HTTP proxy, or put a new one in its place.",
+    discussion: "Example: martlet proxy restart --state-dir /tmp/mesh",
     subcommands: [ProxyRun.self, ProxyRestart.self], defaultSubcommand: ProxyRun.self)
 }
 
@@ -17,7 +18,7 @@ struct ProxyRun: AsyncParsableCommand {
     discussion: """
       Beside a proxy that runs already it takes over that one's listening sockets and connections.
 
-      Example: martlet proxy --state-dir /tmp/mesh
+      Example: martlet proxy run --state-dir /tmp/mesh
       """)
 
   @OptionGroup var instance: InstanceOptions

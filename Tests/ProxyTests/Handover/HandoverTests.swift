@@ -181,7 +181,9 @@ import Testing
   }
 
   @Test(
-    arguments: [[1], Array("GET / HTTP/1.1\r\n".utf8), [1, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0]] as [[UInt8]])
+    arguments: [
+      [1], Array("GET / HTTP/1.1\r\n".utf8), [1, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0, 0],
+    ] as [[UInt8]])
   func `garbage changes nothing`(_ octets: [UInt8]) throws {
     try with { stage in
       for begins in [false, true] {

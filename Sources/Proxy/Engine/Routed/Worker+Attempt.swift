@@ -41,6 +41,7 @@ extension Worker {
       policy.listener = connection.policy.listener
       policy.service = connection.policy.service
       turn(c, to: endpoint.address, policy, isNew: again)
+      c.pointee.dialsAsNode = connection.parties?.meetAtNode ?? false
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
