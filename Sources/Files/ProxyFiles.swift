@@ -23,6 +23,8 @@ public struct ProxyFiles: Hashable, Sendable {
   public var endpoints: String { "\(folder)/\(ProxyFiles.endpointsName)" }
   /// Which listeners the proxy serves, and which it can not, by the proxy.
   public var listening: String { folder + "/listening.json" }
+  /// Where access logs lie, in a folder for each namespace, by the proxy.
+  public var accessLogs: String { folder + "/access-logs" }
   /// The identities of names that the proxy may use, by the agent.
   public var nameTable: String { folder + "/names.json" }
   /// What names were answered with while there was no agent, by the proxy.

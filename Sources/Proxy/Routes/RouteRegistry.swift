@@ -12,6 +12,10 @@ final class RouteRegistry: Sendable {
   }
 
   private let state = Mutex(State())
+  /// Where what is told of requests goes.
+  let outlets: Outlets
+
+  init(outlets: Outlets = Outlets()) { self.outlets = outlets }
 
   func route(_ key: RouteMetrics.Key) -> RouteMetrics {
     state.withLock { state in
