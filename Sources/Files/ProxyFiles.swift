@@ -25,6 +25,8 @@ public struct ProxyFiles: Hashable, Sendable {
   public var listening: String { folder + "/listening.json" }
   /// How the endpoints are that it watches, by the proxy.
   public var health: String { folder + "/health.json" }
+  /// Where access logs lie, in a folder for each namespace, by the proxy.
+  public var accessLogs: String { folder + "/access-logs" }
   /// The identities of names that the proxy may use, by the agent.
   public var nameTable: String { folder + "/names.json" }
   /// What names were answered with while there was no agent, by the proxy.

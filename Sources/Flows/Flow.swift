@@ -151,6 +151,8 @@ public struct Flow: Hashable, Sendable {
   public var dns: DNS?
   /// The name that a TLS client asks for (SNI), where a rule read it; empty when it asked for none.
   public var serverName: String?
+  /// Of the trace that a request belongs to: 32 hexadecimal digits; empty for none.
+  public var traceID = ""
   public var nodeName = ""
 
   public init(

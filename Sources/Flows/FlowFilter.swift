@@ -18,6 +18,8 @@ public struct FlowFilter: Hashable, Sendable {
   public var addresses: [CIDR] = []
   public var httpMethods: [String] = []
   public var httpStatus: [HTTPStatusRange] = []
+  /// 32 hexadecimal digits, in any case.
+  public var traceIDs: [String] = []
   /// Nanoseconds since the epoch.
   public var since: UInt64?
   public var until: UInt64?
@@ -41,6 +43,7 @@ public struct FlowFilter: Hashable, Sendable {
       && any(addresses) { block in ends.contains { block.contains($0.address) } }
       && any(httpMethods) { $0.uppercased() == flow.http?.method }
       && any(httpStatus) { range in flow.http.map { range.contains($0.code) } ?? false }
+      && any(traceIDs) { $0.lowercased() == flow.traceID }
       && since.map { flow.time >= $0 } ?? true
       && until.map { flow.time <= $0 } ?? true
   }

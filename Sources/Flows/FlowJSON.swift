@@ -34,6 +34,7 @@ extension Flow {
     if let serverName, !serverName.isEmpty { flow["destination_names"] = [.string(serverName)] }
     if let http { flow["l7"] = http.json }
     if let dns { flow["l7"] = dns.json }
+    if !traceID.isEmpty { flow["trace_context"] = ["parent": ["trace_id": .string(traceID)]] }
     func cite(_ key: String, _ policies: [PolicyReference]) {
       if !policies.isEmpty { flow[key] = .array(policies.map(\.json)) }
     }

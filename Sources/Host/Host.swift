@@ -129,12 +129,21 @@ public struct Host: Sendable {
     return arguments
   }
 
+  private var proxyArguments: [String] {
+    var arguments = [
+      "proxy", "--state-dir", configuration.directory.path, "--metrics-address", "\(share.proxyMetrics)",
+    ]
+    if let endpoint = configuration.otlpEndpoint { arguments += ["--otlp-endpoint", endpoint] }
+    if let percent = configuration.traceSampling { arguments += ["--trace-sampling", "\(percent)"] }
+    return arguments
+  }
+
   /// `apiEnd` finishes when the API server does.
   private func runNode(apiEnd: AsyncStream<Void>) async throws {
     let directory = configuration.directory
     let client = try KubernetesClient(configuration: .kubeconfig(path: directory.kubeconfig))
     let addresses = try await registerNode(client)
-    let proxy = child("proxy", ["proxy", "--state-dir", directory.path, "--metrics-address", "\(share.proxyMetrics)"])
+    let proxy = child("proxy", proxyArguments)
     let control = try HostControl(path: directory.hostSocket, logger: logger) { request in
       await ProxyReplacement(proxy, files: directory.proxy).answer(request)
     }

@@ -38,6 +38,10 @@ public struct HostConfiguration: Sendable {
   public var acceleration: Acceleration?
   /// Entries of a Maglev table; nil: the agent's default.
   public var maglevSize: Int?
+  /// Where the proxy's spans go, as `http://HOST:PORT`, and the percentage of requests without a trace that get one; nil: no
+  /// spans but those that listeners ask for, and all requests.
+  public var otlpEndpoint: String?
+  public var traceSampling: Double?
   public var mapSizes = MapSizes()
   /// Seconds that an address stays after the answer that named it has expired; nil: the agent's default.
   public var fqdnGrace: Int?

@@ -76,6 +76,13 @@ extension HostSettings {
         var names: [String] = []
         for element in try cursor.elements() { names.append(try element.string()) }
         devices = names
+      case "otlpEndpoint": otlpEndpoint = try cursor.string()
+      case "traceSampling":
+        switch cursor.value {
+        case .integer(let percent): traceSampling = Double(percent)
+        case .number(let percent): traceSampling = percent
+        default: throw cursor.error("must be a number, is \(cursor.value.typeName)")
+        }
       case "maps": mapSizes = try HostSettings.sizes(cursor)
       default: throw cursor.error("unknown field")
       }

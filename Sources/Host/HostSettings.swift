@@ -19,6 +19,9 @@ public struct HostSettings: Hashable, Sendable {
   public var loadBalancerMode: LoadBalancerMode?
   public var acceleration: Acceleration?
   public var maglevSize: Int?
+  public var otlpEndpoint: String?
+  /// Percent.
+  public var traceSampling: Double?
   public var mapSizes: MapSizes?
 
   public init() {}

@@ -25,6 +25,7 @@ public struct ProxyService: Sendable {
   private let programs: String
   private let mark: ProxyMark
   private let options: ProxyOptions
+  private let tracing: NodeTracing?
   private let metricsAddress: MetricsAddress
   private let predecessorDrain: Duration
   private let logger: Logger
@@ -34,11 +35,13 @@ public struct ProxyService: Sendable {
   ///   - pins: the folder with the datapath's pinned maps.
   ///   - programs: that with its pinned programs.
   ///   - mark: by which the datapath knows its packets.
+  ///   - tracing: where spans go of listeners that do not say it themselves; nil: they have none.
   ///   - metricsAddress: where Prometheus finds it.
   ///   - predecessorDrain: how long a proxy whose place it takes may go on with connections that do not come to rest.
   public init(
     files: ProxyFiles, pins: String, programs: String, mark: ProxyMark, options: ProxyOptions? = nil,
-    metricsAddress: MetricsAddress = .proxy, predecessorDrain: Duration = ProxyService.usualDrain,
+    tracing: NodeTracing? = nil, metricsAddress: MetricsAddress = .proxy,
+    predecessorDrain: Duration = ProxyService.usualDrain,
     logger: Logger
   ) {
     self.predecessorDrain = predecessorDrain
@@ -46,6 +49,7 @@ public struct ProxyService: Sendable {
     self.pins = pins
     self.programs = programs
     self.mark = mark
+    self.tracing = tracing
     self.metricsAddress = metricsAddress
     self.logger = logger
     if let options {
@@ -70,7 +74,9 @@ public struct ProxyService: Sendable {
       ?? TransparentListeners(mark: mark)
     let duty = ProxyDuty(isOn: false)
     let rules = RuleStore()
-    let routes = RouteStore()
+    try StateFiles.makeDirectories(files.accessLogs, mode: 0o750)
+    let routes = RouteStore(accessLogs: files.accessLogs, tracing: tracing)
+    defer { routes.finish() }
     let names = AddressWrites()
     let judge = DatapathJudge(maps: pins, programs: programs, names: names) {
       resolver.revision

@@ -25,6 +25,8 @@ import Testing
         loadBalancerMode: hybrid
         loadBalancerAcceleration: best-effort
         maglevTableSize: 251
+        otlpEndpoint: http://127.0.0.1:4318
+        traceSampling: 12.5
         maps: {connections: 1000, events: 65536}
         """, path: "up.yaml")
     var expected = HostSettings()
@@ -44,6 +46,8 @@ import Testing
     expected.loadBalancerMode = .hybrid
     expected.acceleration = .bestEffort
     expected.maglevSize = 251
+    expected.otlpEndpoint = "http://127.0.0.1:4318"
+    expected.traceSampling = 12.5
     expected.mapSizes = MapSizes([.connections: 1000, .events: 65536])
     #expect(settings == expected)
     #expect(settings.podCIDRs?.first?.isIPv4 == true && settings.apiAddress?.address == "::1")
@@ -66,6 +70,7 @@ import Testing
     ("natPortRange: 0-8", "up.yaml:1: natPortRange: is not FIRST-LAST"),
     ("maglevTableSize: 250", "up.yaml:1: maglevTableSize: is none of [251, "),
     ("loadBalancerAcceleration: fast", "up.yaml:1: loadBalancerAcceleration: is none of disabled, best-effort"),
+    ("traceSampling: all", "up.yaml:1: traceSampling: must be a number, is string"),
     ("apiAddress: localhost", "up.yaml:1: apiAddress: is not ADDRESS:PORT"),
     ("a: b: c", "up.yaml:1: "),
     ("- a", "up.yaml:1: "),

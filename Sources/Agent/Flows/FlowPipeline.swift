@@ -92,6 +92,7 @@ struct FlowPipeline: Sendable {
       case .http(let record):
         var flow = flow(Common(record), record.time, record.client)
         flow.http = Flow.HTTP(record)
+        flow.traceID = record.traceID.isNone ? "" : record.traceID.text
         if !record.failure.isEmpty { flow.verdict = .error }
         return flow
       case .dns(let record):

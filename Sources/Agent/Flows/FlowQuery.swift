@@ -16,6 +16,7 @@ enum FlowQuery {
       case "service": filter.services = items
       case "protocol": filter.protocols = items
       case "method": filter.httpMethods = items
+      case "traceID": filter.traceIDs = items
       case "verdict":
         filter.verdicts = try items.map { item throws(FieldError) in try parse(item, name, Flow.Verdict.init) }
       case "dropReason":

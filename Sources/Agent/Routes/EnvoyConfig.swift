@@ -110,14 +110,16 @@ struct EnvoyConfig: Sendable {
     var clusters: [String: Set<String>] = [:]
     for listener in decoded.listeners {
       guard let routes = decoded.routes(of: listener) else { continue }
-      clusters[listener.name] = try EnvoyConfig.clusters(of: routes, names, decoded, services)
+      clusters[listener.name] = try EnvoyConfig.clusters(
+        of: routes, collector: listener.http?.tracing?.collector.cluster, names, decoded, services)
       if let manager = listener.http { _ = try FilterChain.make(manager, routes) }
     }
     self.clusters = clusters
   }
 
   private static func clusters(
-    of routes: RouteConfiguration, _ names: ClusterNames, _ resources: EnvoyResources, _ services: [ServiceName]
+    of routes: RouteConfiguration, collector: ClusterReference?, _ names: ClusterNames, _ resources: EnvoyResources,
+    _ services: [ServiceName]
   ) throws(FieldError) -> Set<String> {
     var found: Set<String> = []
     func add(_ cluster: Cluster) {
@@ -125,7 +127,7 @@ struct EnvoyConfig: Sendable {
         found.insert(cluster.serviceName)
       }
     }
-    for (name, target) in try names.targets(of: routes) {
+    for (name, target) in try names.targets(of: routes, collector: collector) {
       switch target {
       case .service: found.insert(name)
       case .cluster(let cluster): add(cluster)

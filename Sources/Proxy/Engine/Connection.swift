@@ -1,4 +1,5 @@
 import Addressing
+import Routing
 
 typealias ConnectionPointer = UnsafeMutablePointer<Connection>
 
@@ -93,6 +94,7 @@ struct Connection {
   var method = ByteRange()
   var path = ByteRange()
   var host = ByteRange()
+  var traceID = TraceID.none
 
   // The upstream connection.
   var isConnected = false

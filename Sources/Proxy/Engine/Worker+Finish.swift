@@ -46,7 +46,7 @@ extension Worker {
       let notes = c.pointee.routed == 0 ? nil : routingNotes(c)
       log.append(c.pointee, now: Clock.monotonic(), isAborted: isAborted, routing: notes)
     }
-    if c.pointee.routed != 0 { endRouted(c) }
+    if c.pointee.routed != 0 { endRouted(c, isAborted: isAborted) }
     if let block = c.pointee.block {
       blocks.give(block)
       c.pointee.block = nil

@@ -1,4 +1,5 @@
 import ProxyRules
+import Routing
 
 #if canImport(Glibc)
   import Glibc
@@ -64,6 +65,7 @@ extension Worker {
     c.pointee.discarded = 0
     c.pointee.maximumBody = .max
     c.pointee.headCount = 0
+    c.pointee.traceID = .none
     c.pointee.method = ByteRange()
     c.pointee.path = ByteRange()
     c.pointee.host = ByteRange()
@@ -115,6 +117,7 @@ extension Worker {
 
   /// Keeps what the access record and a second attempt need: the head leaves its buffer before the exchange ends.
   private func note(_ c: ConnectionPointer, _ bytes: UnsafeMutablePointer<UInt8>) {
+    c.pointee.traceID = fields.traceID(bytes)
     if c.pointee.block == nil { c.pointee.block = blocks.take() }
     guard let block = c.pointee.block else { return }
     if head.length <= Self.blockSize {

@@ -117,6 +117,7 @@ final class Worker {
       log.flushIfDue(now: now)
     }
     log.flush(now: now)
+    routing?.lines.flush()
   }
 
   /// Does what is to be done after the events of a batch.
@@ -137,7 +138,7 @@ final class Worker {
       next = nextSweep
     }
     if let deadline = log.deadline { next = min(next, deadline) }
-    if let deadline = routing?.timers.first { next = min(next, deadline) }
+    if let deadline = routing?.deadline { next = min(next, deadline) }
     next = min(next, drainEnd)
     if next == .max { return -1 }
     return next <= now ? 0 : Int32(clamping: (next &- now) / 1_000_000 &+ 1)

@@ -1,3 +1,5 @@
+import Routing
+
 /// One field of a head, as ranges of the head's octets; the value without the white space around it.
 public struct FieldLine {
   public var name: ByteRange
@@ -16,6 +18,15 @@ struct FieldSection {
   }
 
   func deallocate() { storage.deallocate() }
+
+  /// The trace that the head's `traceparent` names.
+  func traceID(_ bytes: UnsafePointer<UInt8>) -> TraceID {
+    for line in lines where line.name.count == 11 && line.name.equalsIgnoringCase("traceparent", in: bytes) {
+      return TraceContext.traceID(
+        ofParent: UnsafeRawBufferPointer(start: bytes + line.value.start, count: line.value.count))
+    }
+    return .none
+  }
 
   var lines: UnsafeBufferPointer<FieldLine> { UnsafeBufferPointer(start: storage, count: count) }
 

@@ -82,6 +82,9 @@ struct AccessLog {
     put(72, exchange.clientAddress.address.low.byteSwapped)
     put(80, server.address.high.byteSwapped)
     put(88, server.address.low.byteSwapped)
+    let trace = routing?.traceID ?? exchange.traceID
+    put(116, trace.high)
+    put(124, trace.low)
     put(104, routing?.listener ?? 0)
     put(112, routing?.dropReason ?? 0)
     put(114, routing?.retries ?? 0)

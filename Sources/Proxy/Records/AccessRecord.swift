@@ -1,10 +1,11 @@
 import Addressing
+public import Routing
 
 /// One request and what became of it.
 ///
 /// On the wire, little-endian, addresses in network byte order:
 ///
-///     0  u16 length of the record     2  u8 layout (9)       3  u8 flags
+///     0  u16 length of the record     2  u8 layout (10)       3  u8 flags
 ///     4  u32 rule                     8  u64 time            16  u64 latency
 ///    24  u64 request octets          32  u64 response octets
 ///    40  u32 http rules              44  u32 source identity 48  u32 destination identity
@@ -14,7 +15,8 @@ import Addressing
 ///    96  u16 mismatches              98  u16 failure length 100  u32 service
 ///   104  u32 listener             108  u16 route length   110  u16 cluster length
 ///   112  u16 drop reason          114  u16 retries
-///   116  method, path, host, failure, route, cluster
+///   116  u64 trace's high half    124  u64 its low half; both 0 for none
+///   132  method, path, host, failure, route, cluster
 public struct AccessRecord: Hashable, Sendable {
   /// When the request's head was complete: nanoseconds since 1970.
   public var time: UInt64
@@ -63,9 +65,11 @@ public struct AccessRecord: Hashable, Sendable {
   public var dropReason: UInt16
   /// Attempts beyond the first.
   public var retries: UInt16
+  /// The trace that the request belongs to, by the client's `traceparent` or by the proxy's own span; none without one.
+  public var traceID: TraceID
 
-  static let headerSize = 116
-  static let layout: UInt8 = 9
+  static let headerSize = 132
+  static let layout: UInt8 = 10
   static let deniedFlag: UInt8 = 1
   static let abortedFlag: UInt8 = 2
   static let auditedFlag: UInt8 = 4
@@ -116,5 +120,6 @@ public struct AccessRecord: Hashable, Sendable {
     listener = number(104, UInt32.self)
     dropReason = number(112, UInt16.self)
     retries = number(114, UInt16.self)
+    traceID = TraceID(high: number(116, UInt64.self), low: number(124, UInt64.self))
   }
 }

@@ -1,3 +1,5 @@
+import Routing
+
 /// A request and its response, as far as an access record tells of them.
 protocol LoggedExchange {
   var clientAddress: SocketAddress { get }
@@ -21,4 +23,6 @@ protocol LoggedExchange {
   var method: ByteRange { get }
   var path: ByteRange { get }
   var host: ByteRange { get }
+  /// Of the client's `traceparent`; none without a good one.
+  var traceID: TraceID { get }
 }

@@ -12,6 +12,8 @@ public struct ListenerFile: Sendable {
   public let generation: String
   /// `CiliumEnvoyConfig default/x`; a clusterwide one has no namespace.
   public let object: String
+  /// nil for a clusterwide object.
+  let namespace: String?
   public let listener: String
   /// `namespace/name`: those that are led here, and those that routes may name.
   public let services: [String]
@@ -43,6 +45,7 @@ public struct ListenerFile: Sendable {
       number = try member("number").listenerNumber()
       generation = try member("generation").string()
       object = try member("object").objectName()
+      namespace = try member("object").member("namespace")?.string()
       listener = try member("listener").string()
       services = try member("services").strings()
       claims = try ranges["claims"] == nil ? nil : member("claims").claims()

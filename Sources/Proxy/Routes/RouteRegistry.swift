@@ -14,6 +14,10 @@ final class RouteRegistry: Sendable {
   private let state = Mutex(State())
   /// Endpoints that fail too often.
   let suspects = HealthSuspects()
+  /// Where what is told of requests goes.
+  let outlets: Outlets
+
+  init(outlets: Outlets = Outlets()) { self.outlets = outlets }
 
   func route(_ key: RouteMetrics.Key) -> RouteMetrics {
     state.withLock { state in

@@ -7,7 +7,7 @@ extension RouteStore {
   public var metrics: [MetricFamily] {
     let routes = registry.routes.sorted { $0.key < $1.key }
     let clusters = registry.clusters.sorted { $0.key < $1.key }
-    return routeMetrics(routes) + clusterMetrics(clusters) + [filterMetrics()]
+    return routeMetrics(routes) + clusterMetrics(clusters) + [filterMetrics()] + registry.outlets.metrics
   }
 
   private func filterMetrics() -> MetricFamily {

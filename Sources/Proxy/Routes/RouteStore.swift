@@ -8,12 +8,22 @@ public final class RouteStore: Sendable {
   /// Held by who replaces the snapshot, so that it is made without keeping the workers from the one in force.
   private let writer = Mutex<@Sendable () -> Void>({})
   /// Where what becomes of requests is counted.
-  let registry = RouteRegistry()
+  let registry: RouteRegistry
 
   /// Starts without listeners, so that no request is routed.
-  public init(_ snapshot: RouteSnapshot = RouteSnapshot()) {
+  ///
+  /// - Parameters:
+  ///   - accessLogs: The folder for the files of access logs; nil: none are written.
+  ///   - tracing: For listeners that say nothing of traces.
+  public init(
+    _ snapshot: RouteSnapshot = RouteSnapshot(), accessLogs: String? = nil, tracing: NodeTracing? = nil
+  ) {
     self.snapshot = Mutex(snapshot)
+    registry = RouteRegistry(outlets: Outlets(folder: accessLogs, tracing: tracing))
   }
+
+  /// Writes and sends what access logs and spans still have to tell.
+  public func finish() { registry.outlets.finish() }
 
   /// Puts `new` into force: it routes every request whose head is complete after this returns.
   public func replace(with new: RouteSnapshot) {

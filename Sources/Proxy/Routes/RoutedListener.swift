@@ -17,6 +17,8 @@ public final class RoutedListener: Sendable {
   public let table: RouteTable
   /// nil where nothing is between the listener and the routes.
   public let filters: FilterChain?
+  /// nil where nobody is told of its requests.
+  let observer: ExchangeObserver?
   /// By the names that routes use.
   let clusters: [String: RoutedCluster]
   /// Of those, the ones of whose endpoints there is more to say than the files do.
@@ -50,11 +52,12 @@ public final class RoutedListener: Sendable {
     else { throw FieldError(path: "listener", message: "no Listener \"\(file.listener)\" among the resources") }
     self.manager = manager
     targets = try ClusterNames(resources, services: file.services.compactMap { ServiceClusterName($0) })
-      .targets(of: configuration).merging(resources.clusters.mapValues { .cluster($0) }) { named, _ in named }
+      .targets(of: configuration, collector: manager.tracing?.collector.cluster).merging(resources.clusters.mapValues { .cluster($0) }) { named, _ in named }
     loadAssignments = resources.loadAssignments
     takesNamesFromRequests = configuration.virtualHosts.contains { $0.routes.contains(where: \.takesNameFromRequest) }
     table = try RouteTable(configuration, reusing: previous?.table)
     filters = try FilterChain.make(manager, configuration, reusing: previous?.filters)
+    observer = try ExchangeObserver.make(file, manager, registry.outlets)
     self.registry = registry
     unrouted = registry.route(RouteMetrics.Key(object: file.object, virtualHost: "", route: "", cluster: ""))
     slots = RouteSlots(configuration)
@@ -63,6 +66,7 @@ public final class RoutedListener: Sendable {
       registry, reusing: previous?.clusters ?? [:])
     queries = Set(targets.values.flatMap(\.queries))
     watched = clusters.values.filter { $0.hasHealth || $0.specification.settings.isResolved }
+    observer?.follow(manager.tracing, clusters, registry.outlets)
   }
 
   /// The same with other endpoints of some service clusters; itself where none of them is one of its own.
@@ -96,6 +100,7 @@ public final class RoutedListener: Sendable {
     manager = previous.manager
     table = previous.table
     filters = previous.filters
+    observer = previous.observer
     unrouted = previous.unrouted
     targets = previous.targets
     loadAssignments = previous.loadAssignments
@@ -105,6 +110,7 @@ public final class RoutedListener: Sendable {
     queries = previous.queries
     self.clusters = clusters
     watched = clusters.values.filter { $0.hasHealth || $0.specification.settings.isResolved }
+    observer?.follow(manager.tracing, clusters, registry.outlets)
   }
 
   /// Whether the traffic of a service, `namespace/name`, is led here.

@@ -55,9 +55,11 @@ public struct ClusterNames: Sendable {
     service.map { services.contains("\($0.namespace)/\($0.service)") } ?? false
   }
 
-  /// Every cluster that the routes name, or the first that stands for nothing as an error at its path; a Cluster that asks for
-  /// the endpoints of a service that the object does not list is one at its own.
-  public func targets(of routes: RouteConfiguration) throws(FieldError) -> [String: ClusterTarget] {
+  /// Every cluster that the routes name, and that of their listener's collector of spans, or the first that stands for nothing
+  /// as an error at its path; a Cluster that asks for the endpoints of a service that the object does not list is one at its own.
+  public func targets(
+    of routes: RouteConfiguration, collector: ClusterReference? = nil
+  ) throws(FieldError) -> [String: ClusterTarget] {
     for cluster in resources.clusters.values.sorted(by: { $0.name < $1.name }) {
       guard cluster.discovery == .eds, resources.loadAssignments[cluster.serviceName] == nil else { continue }
       guard isListed(ServiceClusterName(cluster.serviceName)) else {
@@ -68,7 +70,8 @@ public struct ClusterNames: Sendable {
       }
     }
     var targets: [String: ClusterTarget] = [:]
-    for reference in routes.clusterReferences where targets[reference.name] == nil {
+    let references = routes.clusterReferences + (collector.map { [$0] } ?? [])
+    for reference in references where targets[reference.name] == nil {
       guard let target = target(reference.name) else {
         throw FieldError(
           path: reference.path,

@@ -30,12 +30,15 @@ public struct HTTPConnectionManager: Hashable, Sendable {
   public let requestHeadersTimeout: Duration
   /// nil for an hour, zero for no limit.
   public let idleTimeout: Duration?
+  public let accessLoggers: [AccessLogger]
+  /// nil: as the node wants it.
+  public let tracing: TracingConfig?
 
   static let fields = MessageFields(
     "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
     read: [
       "codec_type", "rds", "route_config", "http_filters", "common_http_protocol_options", "stream_idle_timeout",
-      "request_timeout", "request_headers_timeout", "upgrade_configs",
+      "request_timeout", "request_headers_timeout", "upgrade_configs", "access_log", "tracing",
     ],
     withoutEffect: [
       // Statistics and their names.
@@ -49,10 +52,10 @@ public struct HTTPConnectionManager: Hashable, Sendable {
       "drain_timeout", "delayed_close_timeout", "internal_address_config",
     ],
     refused: [
-      "scoped_routes", "add_user_agent", "tracing", "http1_safe_max_connection_duration", "http_protocol_options",
+      "scoped_routes", "add_user_agent", "http1_safe_max_connection_duration", "http_protocol_options",
       "http2_protocol_options", "http3_protocol_options", "server_name", "server_header_transformation",
       "scheme_header_transformation", "max_request_headers_kb", "stream_flush_timeout", "drain_timeout_jitter",
-      "access_log", "access_log_flush_interval", "flush_access_log_on_new_request", "access_log_options",
+      "access_log_flush_interval", "flush_access_log_on_new_request", "access_log_options",
       "original_ip_detection_extensions", "early_header_mutation_extensions", "via",
       "always_set_request_id_in_response", "forward_client_cert_details", "set_current_client_cert_details",
       "forward_client_cert_matcher", "proxy_100_continue", "normalize_path", "merge_slashes",
@@ -108,5 +111,7 @@ public struct HTTPConnectionManager: Hashable, Sendable {
       try Message(options, Self.commonFields)
     }
     idleTimeout = try common?.member("idle_timeout")?.protobufTimeout()
+    accessLoggers = try message.list("access_log", AccessLogger.init)
+    tracing = try message.map("tracing", TracingConfig.init)
   }
 }

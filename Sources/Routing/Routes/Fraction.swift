@@ -11,6 +11,14 @@ public struct Fraction: Hashable, Sendable {
 
   /// Nothing of them.
   static let empty = Fraction(numerator: 0, denominator: 100)
+  /// All of them.
+  public static let full = Fraction(numerator: 100, denominator: 100)
+
+  /// To a hundredth of a percent; nil for what is not from 0 to 100.
+  public init?(percent: Double) {
+    guard percent >= 0, percent <= 100 else { return nil }
+    self.init(numerator: UInt32((percent * 100).rounded()), denominator: 10_000)
+  }
 
   private init(numerator: UInt32, denominator: UInt32) {
     self.numerator = numerator

@@ -54,6 +54,9 @@ struct Observe: ParsableCommand {
   @Option(help: "Status of an HTTP answer: 404, 5+, 500-599.")
   var httpStatus: [String] = []
 
+  @Option(name: .customLong("trace-id"), help: "Trace of an HTTP request: the 32 digits of its traceparent.")
+  var traceID: [String] = []
+
   @Option(name: [.short, .customLong("output")], help: "compact, json or jsonpb.")
   var output = "compact"
 
@@ -66,6 +69,7 @@ struct Observe: ParsableCommand {
       ("service", service),
       ("verdict", verdict.map { $0.uppercased() }), ("dropReason", dropReason), ("protocol", self.protocol),
       ("port", port), ("address", ip), ("method", httpMethod), ("httpStatus", httpStatus),
+      ("traceID", traceID),
     ]
     var query = lists.filter { !$0.1.isEmpty }
       .map { "\($0.0)=\(NodeClient.escaped($0.1.joined(separator: ",")))" }

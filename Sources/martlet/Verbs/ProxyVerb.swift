@@ -32,8 +32,11 @@ struct ProxyRun: AsyncParsableCommand {
     transform: parseDuration)
   var predecessorDrain = ProxyService.usualDrain
 
+  @OptionGroup var tracing: TracingOptions
+
   func run() async throws {
     let directory = instance.directory
+    let tracing = try tracing.settings()
     let logger = startLogging("proxy")
     do {
       try directory.create()
@@ -41,8 +44,8 @@ struct ProxyRun: AsyncParsableCommand {
       let service = ProxyService(
         files: directory.proxy, pins: pins.maps, programs: pins.programs,
         mark: ProxyMark(instance: directory.instance),
-        metricsAddress: try MetricsOption.proxy.address(metricsAddress), predecessorDrain: predecessorDrain,
-        logger: logger)
+        tracing: tracing, metricsAddress: try MetricsOption.proxy.address(metricsAddress),
+        predecessorDrain: predecessorDrain, logger: logger)
       try await runUntilSignalled { try await service.run() }
     } catch {
       complain("proxy: \(error)")

@@ -31,7 +31,7 @@ struct Up: AsyncParsableCommand {
         maps: {connections: 500000, ipcache: 1000000}
 
       Its other fields are stateDir, apiAddress, serviceCIDR, serviceNodePortRange, loadBalancerCIDR, keepDatapath, \
-      devices, masquerade, nativeCIDR, natPortRange, loadBalancerMode, loadBalancerAcceleration and maglevTableSize; the maps are \
+      devices, masquerade, nativeCIDR, natPortRange, loadBalancerMode, loadBalancerAcceleration, maglevTableSize, otlpEndpoint and traceSampling; the maps are \
       \(SizedMap.allCases.map(\.rawValue).joined(separator: ", ")) (events in bytes).
       """)
 
@@ -117,6 +117,8 @@ struct Up: AsyncParsableCommand {
   @Option(name: .customLong("fqdn-min-ttl"), help: "Seconds that a DNS answer holds at least (default: 0).")
   var fqdnMinimumTTL: Int?
 
+  @OptionGroup var tracing: TracingOptions
+
   @Flag(help: "Leave links and pins in place at the end.")
   var keepDatapath = false
 
@@ -169,6 +171,10 @@ struct Up: AsyncParsableCommand {
     configuration.loadBalancerMode = loadBalancerMode ?? file.loadBalancerMode
     configuration.acceleration = loadBalancerAcceleration ?? file.acceleration
     configuration.maglevSize = try maglevTableSize.map(maglevSize) ?? file.maglevSize
+    if try tracing.settings(endpoint: file.otlpEndpoint, sampling: file.traceSampling) != nil {
+      configuration.otlpEndpoint = tracing.otlpEndpoint ?? file.otlpEndpoint
+      configuration.traceSampling = tracing.traceSampling ?? file.traceSampling
+    }
     configuration.mapSizes = file.mapSizes ?? configuration.mapSizes
     return configuration
   }

@@ -48,6 +48,7 @@ final class RoutedProxy: Sendable {
   init(
     _ routes: JSONValue, _ clusters: [String: [SocketAddress]], host: String = "127.0.0.1",
     manager: [String: JSONValue] = [:], resources: [JSONValue] = [], listener: UInt32 = 7,
+    outlets: Outlets = Outlets(),
     configuration: ProxyConfiguration = TestProxy.configuration,
     judge: @escaping @Sendable (SocketAddress, SocketAddress) -> BackendVerdict = { _, _ in
       .allowed(RoutedProxy.policy)
@@ -58,6 +59,7 @@ final class RoutedProxy: Sendable {
   ) throws {
     let taken = try Listener(SocketAddress(IPAddress(host)!, port: 0))
     address = taken.address
+    book = Mutex(RouteBook(registry: RouteRegistry(outlets: outlets)))
     self.manager = manager
     self.resources = resources
     var options = ProxyOptions()

@@ -1,4 +1,5 @@
 import HTTP2
+import Routing
 
 /// A request and its response on their way through a session: a trivial type in memory that the worker recycles.
 struct HTTP2Stream {
@@ -34,6 +35,7 @@ struct HTTP2Stream {
   var method = ByteRange()
   var path = ByteRange()
   var host = ByteRange()
+  var traceID = TraceID.none
 
   init(_ connection: ConnectionPointer, legs: UnsafeMutablePointer<HTTP2Leg>, now: UInt64) {
     self.connection = connection

@@ -1,5 +1,6 @@
 import HTTP2
 import ProxyRules
+import Routing
 
 #if canImport(Glibc)
   import Glibc
@@ -86,6 +87,9 @@ extension Worker {
 
   /// Keeps what the access record says.
   private func note(_ stream: StreamPointer, _ list: HeaderList, _ fields: RequestFields) {
+    if let parent = list.first(named: TraceContext.parentName) {
+      stream.pointee.traceID = TraceContext.traceID(ofParent: parent)
+    }
     guard let block = blocks.take() else { return }
     stream.pointee.block = block
     var at = 0
@@ -189,5 +193,12 @@ extension Worker {
       }
     }
     return !work.list.isTooLarge && fields.read(work.list) == nil
+  }
+}
+
+extension HeaderList {
+  /// The value of the first field of a name, in lower case.
+  fileprivate func first(named name: [UInt8]) -> UnsafeRawBufferPointer? {
+    (0..<count).first { self.name($0).elementsEqual(name) }.map { value($0) }
   }
 }

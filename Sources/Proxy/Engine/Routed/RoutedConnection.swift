@@ -73,6 +73,9 @@ final class RoutedConnection {
   var retryGate: ClusterGate?
   var isHighPriority = false
 
+  /// For who tells of the exchange.
+  var notes = ExchangeNotes()
+
   /// What is still to be said of the proxy's own answer.
   var answer: ArraySlice<UInt8> = []
 
@@ -179,6 +182,7 @@ final class RoutedConnection {
     timeout = 0
     retry = nil
     mayRetry = false
+    notes.clear()
     retries = 0
     tried.removeAll(keepingCapacity: true)
     answer = []

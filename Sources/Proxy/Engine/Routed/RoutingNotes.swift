@@ -11,6 +11,8 @@ struct RoutingNotes {
   var cluster: String
   var dropReason: UInt16
   var retries: UInt16
+  /// Of the span that the proxy has made; nil for none.
+  var traceID: TraceID?
 
   /// Writes the names of route and cluster, one behind the other, each cut to `AccessLog.maximumText` octets.
   /// - Returns: how many octets of each.

@@ -11,6 +11,7 @@ import ProxyRules
 final class RoutingWork {
   var timers = TimerHeap()
   var verdicts = VerdictMemory()
+  var lines = LineBatches()
   private var connections: [RoutedConnection] = []
   private var free: [RoutedConnection] = []
   private var routes = RouteSnapshot()
@@ -40,6 +41,12 @@ final class RoutingWork {
     scratch.deallocate()
     facts.deallocate()
     fields.deallocate()
+  }
+
+  /// When there is something to do next; nil for never.
+  var deadline: UInt64? {
+    guard let first = timers.first, let waiting = lines.deadline else { return timers.first ?? lines.deadline }
+    return min(first, waiting)
   }
 
   subscript(number: UInt32) -> RoutedConnection { connections[Int(number) - 1] }

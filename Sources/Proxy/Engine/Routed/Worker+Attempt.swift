@@ -24,6 +24,7 @@ extension Worker {
         let endpoint = reachable?.pick(random: work.random(), hash: connection.hash, avoiding: connection.tried)
       else {
         cluster.metrics.hadNoEndpoint()
+        connection.notes.cause = .noEndpoint
         return answerRouted(c, status: 503, reason: "the route's cluster has no endpoint")
       }
       guard let gate = enter(c, connection, cluster) else { return }
@@ -45,6 +46,7 @@ extension Worker {
     }
     let framing = head.framing
     guard var bytes = rewriteHead(c, received, connection, endpoint) else { return }
+    observeSent(bytes, connection)
     if c.pointee.policy.egressProxyRules != 0 {
       guard let passed = passEgress(c, bytes) else { return leaveUnsent(c, connection) }
       bytes = passed
@@ -105,6 +107,7 @@ extension Worker {
   func requestEnded(_ c: ConnectionPointer) {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
+    connection.notes.requestEnd = Clock.monotonic()
     if connection.deadlines.route == 0, connection.timeout > 0 {
       connection.deadlines.route = now.later(by: connection.timeout)
     }
@@ -116,6 +119,8 @@ extension Worker {
 
   private func refuse(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     refuse(c)
+    connection.notes.cause = .policyDenied
+    connection.notes.ownBody = Self.deniedBody.utf8CodeUnitCount
     leaveUnsent(c, connection)
   }
 

@@ -13,10 +13,12 @@ extension Worker {
     case .proceed: return true
     case .wait(let duration):
       c.pointee.request = .paused
+      connection.notes.flags.insert(ResponseFlags(.delayInjected))
       connection.deadlines = RoutedDeadlines()
       connection.deadlines.resume = now &+ duration.nanoseconds
       setTimer(c, connection)
     case .answer(let answer):
+      connection.notes.cause = pass.cause(of: answer)
       let isFailure = answer.response.status >= 400
       self.answer(c, answer.response, pass.edits(request, answer), failure: isFailure ? answer.reason : nil)
     }
@@ -38,6 +40,7 @@ extension Worker {
     c.pointee.maximumBody = maximum
     guard case .length(let count) = head.framing, count > maximum else { return true }
     pass.noteTooLarge()
+    routed(c)?.notes.cause = .tooLarge
     answerRouted(c, status: 413, reason: Self.tooLarge)
     return false
   }
@@ -45,6 +48,7 @@ extension Worker {
   /// A body whose length was not said has become larger than it may.
   func bodyExceeded(_ c: ConnectionPointer) -> Step {
     routed(c)?.filters?.noteTooLarge()
+    routed(c)?.notes.cause = .tooLarge
     guard c.pointee.response == .head else {
       abort(c, resets: true)
       return .blocked

@@ -25,6 +25,7 @@ extension Worker {
       setTimer(c, connection)
     case .full:
       cluster.metrics.overflowed()
+      connection.notes.cause = .overflow
       answerRouted(c, status: 503, reason: "the route's cluster has as many requests as it may")
     }
     return nil

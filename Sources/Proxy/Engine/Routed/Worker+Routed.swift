@@ -71,11 +71,13 @@ extension Worker {
     }
     connection.listener = listener
     connection.deadlines.idle = listener.manager.streamIdleTimeout.nanoseconds
-    guard !(head.isCONNECT || head.wantsUpgrade) || allowsUpgrade(listener.manager, bytes) else {
-      return answer(c, status: 403, failure: "the listener does not allow this upgrade")
-    }
     connection.facts.protocol = c.pointee.isHTTP2 ? "HTTP/2" : head.isHTTP11 ? "HTTP/1.1" : "HTTP/1.0"
     let request = RequestView(requestFacts(bytes), connection: connection.facts)
+    observe(request, connection)
+    guard !(head.isCONNECT || head.wantsUpgrade) || allowsUpgrade(listener.manager, bytes) else {
+      connection.notes.cause = .upgradeRefused
+      return answer(c, status: 403, failure: "the listener does not allow this upgrade")
+    }
     let result = listener.table.choose(request, random: work.random())
     if case .route(let choice) = result { connection.choice = choice }
     if let chain = listener.filters {
@@ -92,12 +94,15 @@ extension Worker {
   ) {
     switch result {
     case .notFound:
+      connection.notes.cause = .routeNotFound
       answer(c, .notFound, connection.edits(request, to: .notFound), failure: "no route is for the request")
     case .redirectToTLS:
       let response = LocalResponse.redirectToTLS(request)
+      connection.notes.cause = .directResponse
       answer(c, response, connection.edits(request, to: response))
     case .route(let choice):
       if let response = choice.localResponse(request) {
+        connection.notes.cause = .directResponse
         return answer(c, response, connection.edits(request, to: response))
       }
       forward(c, bytes, request, choice, connection)
@@ -112,8 +117,9 @@ extension Worker {
     guard case .forward(let action) = choice.route.action, let listener = connection.listener,
       let forwarding = choice.forwarding(request, edits: edits, marksOriginal: listener.manager.marksOriginal)
     else { return answer(c, status: 500, failure: "the route has no action") }
-    connection.forwarding = forwarding
+    connection.forwarding = connection.notes.trace.map(forwarding.with) ?? forwarding
     guard let cluster = forwarding.cluster.flatMap(listener.cluster) else {
+      connection.notes.cause = .clusterNotFound
       let response = LocalResponse.noCluster(action)
       return answer(
         c, response, connection.edits(request, to: response), failure: "the route's cluster is not there")
@@ -161,8 +167,9 @@ extension Worker {
   func hasRoutedExchange(_ c: ConnectionPointer) -> Bool { routed(c)?.listener != nil }
 
   /// The exchange is over; called once for each that was begun.
-  func endRouted(_ c: ConnectionPointer) {
+  func endRouted(_ c: ConnectionPointer, isAborted: Bool) {
     guard let connection = routed(c) else { return }
+    tell(c, connection, isAborted: isAborted)
     if let listener = connection.listener {
       let metrics = connection.choice.map { listener.metrics($0, cluster: connection.cluster) } ?? listener.unrouted
       metrics.ended(status: c.pointee.statusCode, nanoseconds: Clock.monotonic() &- c.pointee.startedAt)
@@ -189,7 +196,8 @@ extension Worker {
       sourceIdentity: connection.parties?.client.identity ?? connection.policy.sourceIdentity,
       destinationIdentity: connection.parties?.server.identity ?? 0,
       choice: connection.choice, cluster: connection.forwarding?.cluster ?? "",
-      dropReason: connection.dropReason, retries: UInt16(clamping: connection.retries))
+      dropReason: connection.dropReason, retries: UInt16(clamping: connection.retries),
+      traceID: connection.notes.trace?.traceID)
   }
 
   /// How long a routed connection may take for a head, and wait for the next one; nanoseconds.

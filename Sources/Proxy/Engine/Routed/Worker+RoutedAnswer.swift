@@ -93,6 +93,7 @@ extension Worker {
     writer.putAdded(edits)
     if c.pointee.closesAfter || c.pointee.requestCloses { writer.put("connection: close\r\n") }
     writer.put("\r\n")
+    if let connection = routed(c) { observeResponse(memory, writer.count, connection) }
     guard !writer.hasOverflown else {
       return respond(c, status: 500, reason: "the head of the route's answer is too large", closes: true)
     }
@@ -106,6 +107,7 @@ extension Worker {
     c.pointee.response = rest.isEmpty ? .complete : .local
     guard let connection = routed(c) else { return }
     connection.answer = rest
+    connection.notes.ownBody = sends ? body.count : 0
     leaveUnsent(c, connection)
   }
 

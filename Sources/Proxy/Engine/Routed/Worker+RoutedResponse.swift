@@ -25,6 +25,7 @@ extension Worker {
     if connection.changesResponses || !connection.cookies.isEmpty, !rewriteResponse(c, connection, choice) {
       return false
     }
+    noteResponse(c, connection)
     connection.deadlines.endAttempt()
     connection.endRetry()
     // What is a tunnel from here on ends when its ends want it to.
@@ -68,6 +69,7 @@ extension Worker {
     {
       scheduleRetry(c, connection, retry)
     } else {
+      connection.note(failure, hasProtocolError: status == 502)
       failUpstream(c, status: status, reason: reason)
     }
   }

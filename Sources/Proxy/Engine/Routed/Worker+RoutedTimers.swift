@@ -9,6 +9,7 @@ extension Worker {
   /// Does what is due.
   func fireTimers() {
     guard let work = routing else { return }
+    work.lines.flushIfDue(now: now)
     while let timer = work.timers.take(until: now) {
       let connection = work[timer.number]
       guard let c = connection.connection else { continue }
@@ -26,8 +27,10 @@ extension Worker {
       counters.timeouts.add()
       connection.cluster?.metrics.timedOut()
       if c.pointee.response == .head { connection.note(.timedOut(isConnected: c.pointee.isConnected)) }
+      connection.notes.cause = .routeTimeout
       give(c, status: 504, reason: "the server did not answer in the route's time")
     } else if isDue(deadlines.request) {
+      connection.notes.cause = .requestTimeout
       give(c, status: 408, reason: "the request did not end in time")
     } else if isDue(deadlines.resume) {
       resume(c, connection)
@@ -40,6 +43,7 @@ extension Worker {
       connection.cluster?.metrics.timedOut()
       fail(c, connection, .timeout, status: 504, reason: "the server did not answer in the time of an attempt")
     } else if isIdle(for: deadlines.idle) {
+      connection.notes.cause = .idleTimeout
       let hasRequest = c.pointee.request != .body && c.pointee.request != .discard
       give(
         c, status: hasRequest ? 504 : 408,
