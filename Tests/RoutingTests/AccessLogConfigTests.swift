@@ -56,7 +56,9 @@ import Testing
   ]) func `operators that are not known are refused by their path`(_ text: String, _ message: String) {
     let format: JSONValue = ["json_format": ["a": ["b": .array([.string(text)])]]]
     let found = error(logger(["@type": .string(Self.stdout), "log_format": format]))
-    #expect(found?.hasPrefix("access_log[0].typed_config.log_format.json_format.a.b[0]: \(message)") == true, "\(found ?? "")")
+    #expect(
+      found?.hasPrefix("access_log[0].typed_config.log_format.json_format.a.b[0]: \(message)") == true, "\(found ?? "")"
+    )
     let plain = error(
       logger(["@type": .string(Self.stdout), "log_format": ["text_format_source": ["inline_string": .string(text)]]]))
     #expect(
@@ -66,15 +68,23 @@ import Testing
   static let badFilters: [(JSONValue, String)] = [
     ([:], "access_log[0].filter: needs one of its filters"),
     (["grpc_status_filter": ["statuses": ["OK"]]], "access_log[0].filter.grpc_status_filter: not supported"),
-    (["and_filter": ["filters": [["not_health_check_filter": [:]]]]],
-      "access_log[0].filter.and_filter.filters: must be two filters at least"),
-    (["response_flag_filter": ["flags": ["XX"]]],
-      "access_log[0].filter.response_flag_filter.flags[0]: \"XX\" is no response flag"),
-    (["status_code_filter": ["comparison": ["op": "GT", "value": ["default_value": 1]]]],
-      "access_log[0].filter.status_code_filter.comparison.op: must be one of EQ, GE, LE, NE"),
+    (
+      ["and_filter": ["filters": [["not_health_check_filter": [:]]]]],
+      "access_log[0].filter.and_filter.filters: must be two filters at least"
+    ),
+    (
+      ["response_flag_filter": ["flags": ["XX"]]],
+      "access_log[0].filter.response_flag_filter.flags[0]: \"XX\" is no response flag"
+    ),
+    (
+      ["status_code_filter": ["comparison": ["op": "GT", "value": ["default_value": 1]]]],
+      "access_log[0].filter.status_code_filter.comparison.op: must be one of EQ, GE, LE, NE"
+    ),
   ]
 
-  @Test(arguments: badFilters) func `filters that are not good are refused by their path`(_ filter: JSONValue, _ message: String) {
+  @Test(arguments: badFilters) func `filters that are not good are refused by their path`(
+    _ filter: JSONValue, _ message: String
+  ) {
     #expect(error(logger(["@type": .string(Self.stdout)], filter: filter)) == message)
   }
 
@@ -107,7 +117,8 @@ import Testing
       tracing {
         $0["random_sampling"] = ["value": 12.5]
         $0["custom_tags"] = [
-          ["tag": "a", "literal": ["value": "b"]], ["tag": "c", "request_header": ["name": "X-C", "default_value": "d"]],
+          ["tag": "a", "literal": ["value": "b"]],
+          ["tag": "c", "request_header": ["name": "X-C", "default_value": "d"]],
         ]
       })
     let tracing = try #require(manager.tracing)
@@ -127,7 +138,9 @@ import Testing
     }
     for (members, message) in [
       (typed("grpc_service", ["envoy_grpc": ["cluster_name": "x"]]), "\(config).grpc_service: not supported"),
-      (typed("@type", "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig"), "\(config)[@type]: envoy.config.trace"),
+      (
+        typed("@type", "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig"), "\(config)[@type]: envoy.config.trace"
+      ),
       (uri("uri", "https://collector/v1/traces"), "\(config).http_service.http_uri.uri: must begin with http://"),
       (uri("uri", "http://a@b/"), "\(config).http_service.http_uri.uri: is not http://HOST/PATH"),
       (uri("timeout", "0s"), "\(config).http_service.http_uri.timeout: must be more than zero"),

@@ -1,5 +1,5 @@
-import NodeMetrics
 import Addressing
+import NodeMetrics
 import Routing
 import Synchronization
 

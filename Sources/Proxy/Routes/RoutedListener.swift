@@ -52,7 +52,9 @@ public final class RoutedListener: Sendable {
     else { throw FieldError(path: "listener", message: "no Listener \"\(file.listener)\" among the resources") }
     self.manager = manager
     targets = try ClusterNames(resources, services: file.services.compactMap { ServiceClusterName($0) })
-      .targets(of: configuration, collector: manager.tracing?.collector.cluster).merging(resources.clusters.mapValues { .cluster($0) }) { named, _ in named }
+      .targets(of: configuration, collector: manager.tracing?.collector.cluster).merging(
+        resources.clusters.mapValues { .cluster($0) }
+      ) { named, _ in named }
     loadAssignments = resources.loadAssignments
     takesNamesFromRequests = configuration.virtualHosts.contains { $0.routes.contains(where: \.takesNameFromRequest) }
     table = try RouteTable(configuration, reusing: previous?.table)

@@ -10,6 +10,7 @@ public enum ResponseCause: Hashable, Sendable {
   case overflow
   case connectFailure
   case reset
+  case refusedStream
   case upstreamProtocolError
   case routeTimeout
   case attemptTimeout
@@ -38,6 +39,7 @@ public enum ResponseCause: Hashable, Sendable {
     case .overflow: "upstream_reset_before_response_started{overflow}"
     case .connectFailure: "upstream_reset_before_response_started{remote_connection_failure}"
     case .reset: "upstream_reset_before_response_started{connection_termination}"
+    case .refusedStream: "upstream_reset_before_response_started{remote_refused_stream_reset}"
     case .upstreamProtocolError: "upstream_reset_before_response_started{protocol_error}"
     case .routeTimeout: "response_timeout"
     case .attemptTimeout: "upstream_per_try_timeout"
@@ -63,6 +65,7 @@ public enum ResponseCause: Hashable, Sendable {
     case .overflow: ResponseFlags(.upstreamOverflow)
     case .connectFailure: ResponseFlags(.upstreamConnectionFailure)
     case .reset: ResponseFlags(.upstreamConnectionTermination)
+    case .refusedStream: ResponseFlags(.upstreamRemoteReset)
     case .upstreamProtocolError: ResponseFlags(.upstreamProtocolError)
     case .routeTimeout, .attemptTimeout: ResponseFlags(.upstreamRequestTimeout)
     case .idleTimeout: ResponseFlags(.streamIdleTimeout)
@@ -93,6 +96,7 @@ extension RetryRules.Failure {
     switch self {
     case .connect: .connectFailure
     case .reset, .resetBeforeRequest: .reset
+    case .refused: .refusedStream
     case .timeout: .attemptTimeout
     }
   }

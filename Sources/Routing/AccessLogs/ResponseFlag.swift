@@ -6,6 +6,7 @@ public enum ResponseFlag: Int, Hashable, Sendable, CaseIterable {
   case noRoute
   case upstreamRequestTimeout
   case upstreamConnectionTermination
+  case upstreamRemoteReset
   case upstreamProtocolError
   case upstreamRetryLimitExceeded
   case noClusterFound
@@ -24,6 +25,7 @@ public enum ResponseFlag: Int, Hashable, Sendable, CaseIterable {
     case .noRoute: "NR"
     case .upstreamRequestTimeout: "UT"
     case .upstreamConnectionTermination: "UC"
+    case .upstreamRemoteReset: "UR"
     case .upstreamProtocolError: "UPE"
     case .upstreamRetryLimitExceeded: "URX"
     case .noClusterFound: "NC"
@@ -44,6 +46,7 @@ public enum ResponseFlag: Int, Hashable, Sendable, CaseIterable {
     case .noRoute: "NoRouteFound"
     case .upstreamRequestTimeout: "UpstreamRequestTimeout"
     case .upstreamConnectionTermination: "UpstreamConnectionTermination"
+    case .upstreamRemoteReset: "UpstreamRemoteReset"
     case .upstreamProtocolError: "UpstreamProtocolError"
     case .upstreamRetryLimitExceeded: "UpstreamRetryLimitExceeded"
     case .noClusterFound: "NoClusterFound"

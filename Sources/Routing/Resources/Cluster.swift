@@ -48,8 +48,8 @@ public struct Cluster: Hashable, Sendable {
     read: [
       "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_assignment", "ring_hash_lb_config",
       "maglev_lb_config", "least_request_lb_config", "round_robin_lb_config",
-        "circuit_breakers", "outlier_detection", "health_checks", "common_lb_config", "dns_refresh_rate", "dns_jitter",
-        "dns_failure_refresh_rate", "dns_lookup_family", "http2_protocol_options", "typed_extension_protocol_options",
+      "circuit_breakers", "outlier_detection", "health_checks", "common_lb_config", "dns_refresh_rate", "dns_jitter",
+      "dns_failure_refresh_rate", "dns_lookup_family", "http2_protocol_options", "typed_extension_protocol_options",
     ],
     withoutEffect: [
       "alt_stat_name", "stats_matcher", "metadata", "per_connection_buffer_limit_bytes", "wait_for_warm_on_init",

@@ -22,20 +22,27 @@ extension LoopbackTests {
     ]
 
     static let loggers: [JSONValue] = {
-      var document: [String: JSONValue] = ["n": 1.5, "t": true, "z": .null, "s": "plain", "l": ["%PROTOCOL%", ["%REQ(x-none)%"]]]
+      var document: [String: JSONValue] = [
+        "n": 1.5, "t": true, "z": .null, "s": "plain", "l": ["%PROTOCOL%", ["%REQ(x-none)%"]],
+      ]
       for (index, name) in operators.enumerated() {
         document["v\(index)"] = .string(name)
         document["m\(index)"] = .string("<\(name)|\(name)>")
       }
       let nested: JSONValue = [
-        "a": ["b": "%REQ(x-none)%", "c": "%RESPONSE_CODE%"], "d": "%REQ(x-none)%", "e": "-%REQ(x-none)%-", "f": ["%REQ(x-none)%"],
+        "a": ["b": "%REQ(x-none)%", "c": "%RESPONSE_CODE%"], "d": "%REQ(x-none)%", "e": "-%REQ(x-none)%-",
+        "f": ["%REQ(x-none)%"],
         "g": ["h": "%REQ(x-none)%"],
       ]
       func filtered(_ name: String, _ filter: JSONValue) -> JSONValue {
         RoutedAccessLogTests.logger(name, RoutedAccessLogTests.text("%REQ(:METHOD)% %REQ(:PATH)%"), filter: filter)
       }
       func status(_ op: String, _ value: Int64) -> JSONValue {
-        ["status_code_filter": ["comparison": ["op": .string(op), "value": ["default_value": .integer(value), "runtime_key": "k"]]]]
+        [
+          "status_code_filter": [
+            "comparison": ["op": .string(op), "value": ["default_value": .integer(value), "runtime_key": "k"]]
+          ]
+        ]
       }
       let header: JSONValue = ["header_filter": ["header": ["name": "x-a", "string_match": ["prefix": "a"]]]]
       return [
@@ -44,7 +51,10 @@ extension LoopbackTests {
         RoutedAccessLogTests.logger("omitting", ["json_format": nested, "omit_empty_values": true]),
         RoutedAccessLogTests.logger(
           "omitting-text",
-          ["text_format_source": ["inline_string": "%REQ(x-none)%|%REQ(x-a)%|%RESPONSE_FLAGS%\n"], "omit_empty_values": true]),
+          [
+            "text_format_source": ["inline_string": "%REQ(x-none)%|%REQ(x-a)%|%RESPONSE_FLAGS%\n"],
+            "omit_empty_values": true,
+          ]),
         RoutedAccessLogTests.logger(
           "bytes", RoutedAccessLogTests.text("%BYTES_SENT% %RESPONSE_CODE_DETAILS%"), filter: status("LE", 418)),
         filtered("ge", status("GE", 400)), filtered("eq", status("EQ", 404)), filtered("ne", status("NE", 200)),
@@ -55,13 +65,16 @@ extension LoopbackTests {
         filtered("health", ["not_health_check_filter": [:]]), filtered("trace", ["traceable_filter": [:]]),
         filtered("none", ["runtime_filter": ["runtime_key": "k", "percent_sampled": ["numerator": 0]]]),
         filtered("all", ["runtime_filter": ["runtime_key": "k", "percent_sampled": ["numerator": 100]]]),
-        filtered("slow", ["duration_filter": ["comparison": ["op": "GE", "value": ["default_value": 100_000, "runtime_key": "k"]]]]),
+        filtered(
+          "slow",
+          ["duration_filter": ["comparison": ["op": "GE", "value": ["default_value": 100_000, "runtime_key": "k"]]]]),
       ]
     }()
 
     static let routes: JSONValue = [
       [
-        "name": "rewritten", "match": ["prefix": "/old"], "route": ["cluster": "default/one", "prefix_rewrite": "/new"],
+        "name": "rewritten", "match": ["prefix": "/old"],
+        "route": ["cluster": "default/one", "prefix_rewrite": "/new"],
         "response_headers_to_add": [["header": ["key": "x-added", "value": "%REQ(x-a)%"]]],
         "request_headers_to_add": [["header": ["key": "x-b", "value": "added"]]],
         "request_headers_to_remove": ["cookie"],
@@ -157,7 +170,8 @@ extension LoopbackTests {
     private func difference(_ our: JSONValue, _ their: JSONValue) -> String {
       guard let left = our.objectValue, let right = their.objectValue else { return "\(our.text()) \(their.text())" }
       let keys = Set(left.keys).union(right.keys).filter { left[$0] != right[$0] }.sorted()
-      return keys.map { "\($0): \(left[$0]?.text() ?? "absent") Envoy: \(right[$0]?.text() ?? "absent")" }.joined(separator: ", ")
+      return keys.map { "\($0): \(left[$0]?.text() ?? "absent") Envoy: \(right[$0]?.text() ?? "absent")" }.joined(
+        separator: ", ")
     }
   }
 }

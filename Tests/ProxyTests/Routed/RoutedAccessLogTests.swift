@@ -44,7 +44,8 @@ extension LoopbackTests {
         + "%UPSTREAM_REQUEST_ATTEMPT_COUNT% %REQ(x-none)% %REQ(x-long):3% %RESP(x-server)% %RESP(x-added)% %TRACE_ID%"
       let document: JSONValue = [
         "json_format": [
-          "code": "%RESPONSE_CODE%", "path": "%REQ(:PATH)%", "none": "%REQ(x-none)%", "text": "%REQ(x-none)%:%PROTOCOL%",
+          "code": "%RESPONSE_CODE%", "path": "%REQ(:PATH)%", "none": "%REQ(x-none)%",
+          "text": "%REQ(x-none)%:%PROTOCOL%",
           "nested": ["host": "%UPSTREAM_HOST%", "list": ["%BYTES_SENT%", 1, true]], "odd": "%REQ(x-odd)%",
           "year": "%START_TIME(%Y)%", "duration": "%DURATION%",
         ]
@@ -80,7 +81,8 @@ extension LoopbackTests {
       let client = proxy.connect()
       let trace = "4bf92f3577b34da6a3ce929d0e0e4736"
       #expect(client.asking("GET /old/x?q=1 HTTP/1.1\r\nHost: a\r\nX-Long: abcdef\r\n\r\n") != nil)
-      #expect(client.asking("POST /ok HTTP/1.1\r\nHost: a\r\nX-Odd: \"\\\u{e9}\r\nContent-Length: 5\r\n\r\nhello") != nil)
+      #expect(
+        client.asking("POST /ok HTTP/1.1\r\nHost: a\r\nX-Odd: \"\\\u{e9}\r\nContent-Length: 5\r\n\r\nhello") != nil)
       #expect(
         client.asking("GET /direct HTTP/1.1\r\nHost: a\r\ntraceparent: 00-\(trace)-00f067aa0ba902b7-01\r\n\r\n") != nil)
       #expect(client.asking("GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n") != nil)

@@ -238,7 +238,9 @@ extension LoopbackTests {
       let outlets = Outlets(asksThisHost: true)
       let proxy = try proxy(server, dead.address, outlets: outlets)
       let client = proxy.connect()
-      for _ in 0..<200 { #expect(client.asking("GET / HTTP/1.1\r\nHost: a\r\n\r\n")?.head.hasPrefix("HTTP/1.1 200") == true) }
+      for _ in 0..<200 {
+        #expect(client.asking("GET / HTTP/1.1\r\nHost: a\r\n\r\n")?.head.hasPrefix("HTTP/1.1 200") == true)
+      }
       await proxy.stop()
       outlets.finish()
       let metrics = Dictionary(uniqueKeysWithValues: outlets.metrics.map { ($0.name, $0.samples) })
