@@ -190,6 +190,8 @@ final class ChildProcess: Sendable {
         // It may have had the place for a moment: then the old one is about to say so.
         deadline = .now + .seconds(1)
       }
+      // Nobody is left who could say anything: the next life begins.
+      if let failure, old.ended != nil { throw failure }
       if ContinuousClock.now >= deadline {
         if let failure { throw failure }
         failure = .slow(name, limit, old: old.pid)

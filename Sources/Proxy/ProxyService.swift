@@ -108,10 +108,10 @@ public struct ProxyService: Sendable {
     let metrics = ProxyMetrics(metricsAddress, logger: logger) {
       server.metrics + routes.metrics + tls.metrics
     }
-    let intake = try HandoverIntake(logger: logger) { server.adopt($0) }
+    let intake = try HandoverIntake(logger: logger, writes: names) { server.adopt($0) }
     let incumbent = ProxyIncumbent(
       sockets: listeners.sockets, files: files, engines: engines, duty: duty, intake: intake, metrics: metrics,
-      logger: logger, load: load)
+      writes: names, logger: logger, load: load)
     let handover = try await DetachedThread.run { [self] in
       Result { () throws in
         // What takes long, before anybody waits for it.

@@ -37,7 +37,8 @@ import Testing
     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
     "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.more",
     "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-    "", "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
+    "",
+    "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01",
   ]) func `a bad traceparent is none`(_ value: String) {
     let context = context([("traceparent", value)])
     #expect(context.traceID.isNone && context.isSampled == nil && !context.isW3C)

@@ -105,7 +105,6 @@ struct LogLine {
     switch variable {
     case .header(.routeName): exchange.choice?.route.name.isEmpty == false
     case .header(.upstreamCluster): !exchange.cluster.isEmpty
-    case .virtualHost: exchange.choice != nil
     case .requestDuration: exchange.requestDuration != nil
     case .responseDuration, .responseTransmitDuration: exchange.responseDuration != nil
     case .responseCodeDetails: exchange.cause != .none
@@ -148,7 +147,6 @@ struct LogLine {
     case .upstreamHostWithoutPort: if let server = exchange.server { writer.put(server.address) }
     case .upstreamPort: writer.put(decimal: Int(exchange.server?.port ?? 0))
     case .attempts: writer.put(decimal: exchange.attempts)
-    case .virtualHost: put(exchange.choice?.virtualHost.name ?? "")
     case .traceID:
       writer.put(hexadecimal: exchange.traceID.high)
       writer.put(hexadecimal: exchange.traceID.low)

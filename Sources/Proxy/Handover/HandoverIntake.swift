@@ -20,12 +20,18 @@ final class HandoverIntake: Sendable {
   private let state = Mutex(State())
   private let stopEvent: Int32
   private let logger: Logger
+  private let writes: AddressWrites
   private let take: @Sendable (Int32) -> Void
   /// Threads that read.
   private let readers = Atomic<Int>(0)
 
-  /// - Parameter take: Is given each client's socket, by any thread.
-  init(logger: Logger, take: @escaping @Sendable (Int32) -> Void) throws(SocketError) {
+  /// - Parameters:
+  ///   - writes: Hears of the proxies that come and go.
+  ///   - take: Is given each client's socket, by any thread.
+  init(
+    logger: Logger, writes: AddressWrites = AddressWrites(), take: @escaping @Sendable (Int32) -> Void
+  ) throws(SocketError) {
+    self.writes = writes
     stopEvent = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
     guard stopEvent >= 0 else { throw SocketError("eventfd", errno: errno) }
     self.logger = logger
@@ -43,8 +49,12 @@ final class HandoverIntake: Sendable {
       return true
     }
     guard begins else { return }
+    writes.otherCame()
     DetachedThread.start {
-      if self.read(link) { self.state.withLock { _ = $0.reading.removeValue(forKey: ObjectIdentifier(link)) } }
+      if self.read(link) {
+        self.state.withLock { _ = $0.reading.removeValue(forKey: ObjectIdentifier(link)) }
+        self.writes.otherWent()
+      }
       self.readers.subtract(1, ordering: .acquiringAndReleasing)
     }
   }

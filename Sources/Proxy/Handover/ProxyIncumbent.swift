@@ -16,6 +16,7 @@ final class ProxyIncumbent: Incumbent {
   private let duty: ProxyDuty
   private let intake: HandoverIntake
   private let metrics: ProxyMetrics
+  private let writes: AddressWrites
   /// Reads the agent's files again.
   private let load: @Sendable () -> Void
   private let logger: Logger
@@ -23,8 +24,9 @@ final class ProxyIncumbent: Incumbent {
 
   init(
     sockets: [Int32], files: ProxyFiles, engines: ProxyEngines, duty: ProxyDuty, intake: HandoverIntake,
-    metrics: ProxyMetrics, logger: Logger, load: @escaping @Sendable () -> Void
+    metrics: ProxyMetrics, writes: AddressWrites, logger: Logger, load: @escaping @Sendable () -> Void
   ) {
+    self.writes = writes
     self.files = files
     self.sockets = sockets
     self.engines = engines
@@ -36,6 +38,7 @@ final class ProxyIncumbent: Incumbent {
   }
 
   func release() -> Bool {
+    writes.otherCame()
     guard engines.server.pause(), engines.dns.pause() else {
       resume()
       return false
@@ -51,11 +54,13 @@ final class ProxyIncumbent: Incumbent {
     engines.server.resume()
     engines.dns.resume()
     metrics.begin()
+    writes.otherWent()
   }
 
   func depart(_ outbox: HandoverOutbox?, limit: Duration, successor: pid_t) {
     // The successor says it too, but may have died since.
     tellWhoServes(successor)
+    writes.otherCame()
     duty.end()
     metrics.end()
     for stream in intake.stop() { outbox?.pass(stream) }

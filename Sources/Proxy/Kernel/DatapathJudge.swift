@@ -66,7 +66,7 @@ public final class DatapathJudge: BackendJudge {
 
   public var addressRevision: AddressRevision? {
     let agent = agentAddresses()
-    if agent == 0 { return nil }
+    if agent == 0 || names.hasOthers { return nil }
     return AddressRevision(agent: agent, names: names.count, maps: epoch.load(ordering: .acquiring))
   }
 

@@ -18,6 +18,18 @@ final class Outlets: Sendable {
     var exporters: [ExporterKey: WeakExporter] = [:]
     /// Of those that have gone.
     var past = Totals()
+
+    /// Forgets those that have gone, but for what they counted.
+    mutating func sweep() {
+      for (place, entry) in files where entry.file == nil {
+        past.add(files: entry.counts)
+        files[place] = nil
+      }
+      for (key, entry) in exporters where entry.exporter == nil {
+        past.add(spans: entry.counts, entry.exports)
+        exporters[key] = nil
+      }
+    }
   }
 
   /// A listener's own exporter is another one for another collector.
@@ -69,7 +81,7 @@ final class Outlets: Sendable {
     }
     return state.withLock { state in
       if let known = state.files[place]?.file { return known }
-      if let gone = state.files[place] { state.past.add(files: gone.counts) }
+      state.sweep()
       let file = LogFile(place, thread: logThread)
       state.files[place] = WeakFile(file: file, counts: file.queue)
       return file
@@ -80,7 +92,7 @@ final class Outlets: Sendable {
   func exporter(_ key: ExporterKey, _ make: () -> SpanExporter) -> SpanExporter {
     state.withLock { state in
       if let known = state.exporters[key]?.exporter { return known }
-      if let gone = state.exporters[key] { state.past.add(spans: gone.counts, gone.exports) }
+      state.sweep()
       let exporter = make()
       state.exporters[key] = WeakExporter(exporter: exporter, counts: exporter.queue, exports: exporter.counters)
       return exporter

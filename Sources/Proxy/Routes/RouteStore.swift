@@ -15,11 +15,15 @@ public final class RouteStore: Sendable {
   /// - Parameters:
   ///   - accessLogs: The folder for the files of access logs; nil: none are written.
   ///   - tracing: For listeners that say nothing of traces.
-  public init(
+  public convenience init(
     _ snapshot: RouteSnapshot = RouteSnapshot(), accessLogs: String? = nil, tracing: NodeTracing? = nil
   ) {
+    self.init(snapshot, outlets: Outlets(folder: accessLogs, tracing: tracing))
+  }
+
+  init(_ snapshot: RouteSnapshot = RouteSnapshot(), outlets: Outlets) {
     self.snapshot = Mutex(snapshot)
-    registry = RouteRegistry(outlets: Outlets(folder: accessLogs, tracing: tracing))
+    registry = RouteRegistry(outlets: outlets)
   }
 
   /// Writes and sends what access logs and spans still have to tell.

@@ -63,6 +63,12 @@ final class SpanExporter: LineOutlet {
     thread.add(self)
   }
 
+  deinit {
+    // Its listener has another collector now.
+    let lost = queue.collect().reduce(0) { $0 + $1.lines }
+    queue.noteLost(state.withLock { lost + $0.spans + ($0.batch?.spans ?? 0) })
+  }
+
   /// The collector is elsewhere from now on.
   func move(to place: CollectorTarget.Place) { target.withLock { $0.place = place } }
 

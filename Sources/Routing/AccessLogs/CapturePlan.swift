@@ -54,6 +54,7 @@ public struct CapturedHeads: Sendable {
   public init() {}
 
   public mutating func clear() {
+    if requestValues.isEmpty, responseValues.isEmpty, held == 0 { return }
     octets.removeAll(keepingCapacity: true)
     requestValues.removeAll(keepingCapacity: true)
     responseValues.removeAll(keepingCapacity: true)

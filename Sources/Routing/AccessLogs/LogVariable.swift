@@ -22,7 +22,6 @@ public enum LogVariable: Hashable, Sendable {
   case upstreamPort
   /// Attempts, the first one included.
   case attempts
-  case virtualHost
   case traceID
   /// Nothing, as clients do not speak TLS to the proxy.
   case serverName
@@ -52,7 +51,6 @@ public enum LogVariable: Hashable, Sendable {
     case "UPSTREAM_REMOTE_PORT": self = .upstreamPort
     case "UPSTREAM_CLUSTER_RAW": self = .header(.upstreamCluster)
     case "UPSTREAM_REQUEST_ATTEMPT_COUNT": self = .attempts
-    case "VIRTUAL_HOST_NAME": self = .virtualHost
     case "TRACE_ID": self = .traceID
     case "REQUESTED_SERVER_NAME": self = .serverName
     default: return nil

@@ -61,7 +61,7 @@ public enum ResponseFlag: Int, Hashable, Sendable, CaseIterable {
 
   /// Those of Envoy's that nothing here ever sets: filters may name them.
   static let others: Set<String> = [
-    "LH", "LR", "UR", "UAEX", "RLSE", "IH", "UMSDR", "RFCF", "NFCF", "DT", "OM", "DF", "DO", "DR", "UDO",
+    "LH", "LR", "UAEX", "RLSE", "IH", "UMSDR", "RFCF", "NFCF", "DT", "OM", "DF", "DO", "DR", "UDO",
   ]
 }
 

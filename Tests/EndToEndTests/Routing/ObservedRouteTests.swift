@@ -130,8 +130,8 @@ extension EndToEnd {
         try ask(node, "/warm", .ipv4)?["traceparent"] != nil
       }
       guard isTraced else {
-        throw Failure(
-          "no traceparent: \(try node.kubectl("get", "ciliumenvoyconfig", "shop", "-o", "yaml"))\n\(node.log)")
+        let object = try node.kubectl("get", "ciliumenvoyconfig", "shop", "-o", "yaml")
+        throw Failure("no traceparent: \(object)\n\(node.log)")
       }
       var told: [String] = []
       for family in Family.allCases {

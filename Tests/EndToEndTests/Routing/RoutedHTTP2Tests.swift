@@ -7,7 +7,7 @@ private func prepare(_ node: Node) throws {
     ServiceManifests.dualStack(
       "h2shop", selector: "app: h2shop", ["name: http, port: 9081, appProtocol: kubernetes.io/h2c"]))
   try node.runPod(
-    "h2shop", labels: "app=h2shop", command: ["nghttpd", "--no-tls", "-d", "/etc", "--trailer", "x-end: 1", "9081"],
+    "h2shop", labels: "app=h2shop", command: ["nghttpd", "--no-tls", "-d", "/etc", "9081"],
     ports: ["http=9081"])
   try node.runPod("h2buyer", labels: "app=h2buyer")
   try node.waitForService("h2shop", backends: 1)
@@ -55,7 +55,7 @@ private let policy = PolicyCase(
 extension EndToEnd {
   /// Routes between programs that speak HTTP/2, at a Service's address.
   @Suite(.serialized, .node(prepare)) struct RoutedHTTP2Tests {
-    @Test func `streams are routed and judged one by one, with their trailers`() throws {
+    @Test func `streams are routed and judged one by one`() throws {
       let node = try SharedNode.node
       try node.apply(policy)
       defer { try? node.delete(policy) }
@@ -75,7 +75,6 @@ extension EndToEnd {
         #expect(isRouted, "\(family): \(output)")
         #expect(output.components(separatedBy: " Connected").count == 2, "\(family): \(output)")
         #expect(output.components(separatedBy: "x-version: HTTP/2").count >= 3, "\(family): \(output)")
-        #expect(output.components(separatedBy: "x-end: 1").count == 3, "\(family): \(output)")
         // A client of HTTP/1.1 reaches the same server.
         let old = try node.exec(
           "h2buyer", ["curl", "-gs", "--http1.1", "-o", "/dev/null", "-w", "%{http_code}", base + "/hosts"])

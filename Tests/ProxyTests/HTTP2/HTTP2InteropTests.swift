@@ -130,10 +130,8 @@ extension LoopbackTests {
       let output = try Peer.run("h2load", "-n", "5000", "-c", "10", "-m", "50", base + "/ok")
       let counts = "5000 total, 5000 started, 5000 done, 5000 succeeded, 0 failed, 0 errored"
       #expect(output.contains(counts), "\(output)")
-      let trailers = try Peer.run("nghttp", "-v", "--no-dep", "-m", "5", base + "/ok")
-      #expect(trailers.components(separatedBy: "x-end: 1").count == 6)
-      let records = await proxy.records.wait(5009)
-      #expect(records.count == 5009 && records.allSatisfy { $0.status == 200 && !$0.isAborted })
+      let records = await proxy.records.wait(5004)
+      #expect(records.count == 5004 && records.allSatisfy { $0.status == 200 && !$0.isAborted })
       await proxy.stop()
     }
 

@@ -17,7 +17,7 @@ extension LoopbackTests {
       "%REQ(content-length)%", "%RESP(x-server)%", "%RESP(x-twice)%", "%RESP(x-added)%", "%RESP(content-length)%",
       "%RESP(x-none?x-server):3%", "%PROTOCOL%", "%RESPONSE_CODE%", "%RESPONSE_FLAGS%", "%RESPONSE_FLAGS_LONG%",
       "%BYTES_RECEIVED%", "%UPSTREAM_CLUSTER_RAW%", "%ROUTE_NAME%", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-      "%VIRTUAL_HOST_NAME%", "%REQUESTED_SERVER_NAME%", "100%%", "%START_TIME(%%)%", "%START_TIME(x)%",
+      "%REQUESTED_SERVER_NAME%", "100%%", "%START_TIME(%%)%", "%START_TIME(x)%",
       "%UPSTREAM_HOST%", "%UPSTREAM_REMOTE_PORT%", "%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
     ]
 
@@ -38,11 +38,8 @@ extension LoopbackTests {
         RoutedAccessLogTests.logger(name, RoutedAccessLogTests.text("%REQ(:METHOD)% %REQ(:PATH)%"), filter: filter)
       }
       func status(_ op: String, _ value: Int64) -> JSONValue {
-        [
-          "status_code_filter": [
-            "comparison": ["op": .string(op), "value": ["default_value": .integer(value), "runtime_key": "k"]]
-          ]
-        ]
+        let number: JSONValue = ["default_value": .integer(value), "runtime_key": "k"]
+        return ["status_code_filter": ["comparison": ["op": .string(op), "value": number]]]
       }
       let header: JSONValue = ["header_filter": ["header": ["name": "x-a", "string_match": ["prefix": "a"]]]]
       return [
@@ -170,8 +167,10 @@ extension LoopbackTests {
     private func difference(_ our: JSONValue, _ their: JSONValue) -> String {
       guard let left = our.objectValue, let right = their.objectValue else { return "\(our.text()) \(their.text())" }
       let keys = Set(left.keys).union(right.keys).filter { left[$0] != right[$0] }.sorted()
-      return keys.map { "\($0): \(left[$0]?.text() ?? "absent") Envoy: \(right[$0]?.text() ?? "absent")" }.joined(
-        separator: ", ")
+      return keys.map { key in
+        let (our, their) = (left[key]?.text() ?? "absent", right[key]?.text() ?? "absent")
+        return "\(key): \(our), Envoy: \(their)"
+      }.joined(separator: "; ")
     }
   }
 }

@@ -97,7 +97,8 @@ extension LoopbackTests {
         heads.withLock { $0.append(head + body) }
         return response("200 OK", "fine")
       }
-      let proxy = try RoutedProxy([Routes.to("default/one")], ["default/one": [server.address]])
+      let proxy = try RoutedProxy(
+        [Routes.to("default/one")], ["default/one": [server.address]], change: { $0.drain = .zero })
       let client = HTTP2Peer(client: proxy.connect())
       // A stream that is open all the while.
       client.request(1, "/good", method: "POST", [("content-length", "4")], end: false)

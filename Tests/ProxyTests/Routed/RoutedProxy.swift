@@ -59,14 +59,13 @@ final class RoutedProxy: Sendable {
   ) throws {
     let taken = try Listener(SocketAddress(IPAddress(host)!, port: 0))
     address = taken.address
-    book = Mutex(RouteBook(registry: RouteRegistry(outlets: outlets)))
     self.manager = manager
     self.resources = resources
     var options = ProxyOptions()
     options.workers = 1
     options.timeouts.granularity = .milliseconds(50)
     options.drain = .seconds(1)
-    let store = RouteStore()
+    let store = RouteStore(outlets: outlets)
     book = Mutex(RouteBook(registry: store.registry))
     let records = records
     options.accessSink = .callback { all in

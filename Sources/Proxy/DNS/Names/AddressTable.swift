@@ -51,4 +51,16 @@ final class AddressWrites: Sendable {
   var count: UInt32 { written.load(ordering: .acquiring) }
 
   func note() { written.wrappingAdd(1, ordering: .releasing) }
+
+  private let others = Atomic<Int>(0)
+
+  /// Whether another proxy may write too, which is not counted here: while one takes the other's place.
+  var hasOthers: Bool { others.load(ordering: .acquiring) > 0 }
+
+  func otherCame() { others.add(1, ordering: .acquiringAndReleasing) }
+
+  func otherWent() {
+    note()
+    others.subtract(1, ordering: .acquiringAndReleasing)
+  }
 }

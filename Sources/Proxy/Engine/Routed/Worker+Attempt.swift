@@ -107,7 +107,7 @@ extension Worker {
   func requestEnded(_ c: ConnectionPointer) {
     guard let connection = routed(c), connection.server != nil, c.pointee.response != .complete else { return }
     connection.deadlines.request = 0
-    connection.notes.requestEnd = Clock.monotonic()
+    if connection.listener?.observer != nil { connection.notes.requestEnd = Clock.monotonic() }
     if connection.deadlines.route == 0, connection.timeout > 0 {
       connection.deadlines.route = now.later(by: connection.timeout)
     }

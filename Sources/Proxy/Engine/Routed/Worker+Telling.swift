@@ -13,15 +13,15 @@ extension Worker {
 
   /// Looks at the request in `head`, at `bytes`, as it is sent on.
   func observeSent(_ bytes: UnsafeMutablePointer<UInt8>, _ connection: RoutedConnection) {
-    connection.notes.requestHead = head.length
     guard let observer = connection.listener?.observer else { return }
+    connection.notes.requestHead = head.length
     connection.notes.heads.take(RequestView(requestFacts(bytes), connection: connection.facts), observer.plan)
   }
 
   /// Looks at the head of a response at `bytes` as the client gets it.
   func observeResponse(_ bytes: UnsafePointer<UInt8>, _ length: Int, _ connection: RoutedConnection) {
-    connection.notes.responseHead = length
     guard let observer = connection.listener?.observer, let work = routing else { return }
+    connection.notes.responseHead = length
     // Of a request that might have been sent once more, but for its number of attempts.
     let mayBeRefused = connection.notes.cause == .upstream && connection.retries > 0 && !connection.hasRetries
     guard observer.plan.needsResponse || mayBeRefused else { return }
@@ -39,6 +39,7 @@ extension Worker {
   /// The response of the server is there, and is the one that the client gets.
   func noteResponse(_ c: ConnectionPointer, _ connection: RoutedConnection) {
     connection.notes.cause = .upstream
+    guard connection.listener?.observer != nil else { return }
     connection.notes.responseStart = Clock.monotonic()
     guard let base = c.pointee.upstream.base else { return }
     observeResponse(base + c.pointee.upstream.validated, responseHead.length, connection)

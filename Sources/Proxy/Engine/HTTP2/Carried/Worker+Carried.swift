@@ -131,11 +131,11 @@ extension Worker {
       let session = stream.pointee.connection.pointee.http2
     else { return }
     stream.pointee.output.part = .over
-    writeData(session, stream, buffersEnd, 0, endStream: true)
+    writeData(session, stream, noOctets, 0, endStream: true)
   }
 
-  /// The address of no octets.
-  private var buffersEnd: UnsafePointer<UInt8> { UnsafePointer(clientScratch) }
+  /// Something to point at where there are no octets.
+  private var noOctets: UnsafePointer<UInt8> { UnsafePointer(clientScratch) }
 
   /// A connection is done with its stream, which ends here where it has not ended yet.
   func leave(_ stream: StreamPointer) {

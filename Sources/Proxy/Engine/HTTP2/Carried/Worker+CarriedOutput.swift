@@ -160,11 +160,11 @@ extension Worker {
       length &+ Self.headOverhead <= buffers.size - Self.replyRoom
     else { return -Int(EMSGSIZE) }
     guard outputRoom(session, role) >= length &+ Self.headOverhead else { return 0 }
-    let list = http2Work()
-    list.output.removeAll()
+    let work = http2Work()
+    work.output.removeAll()
     var head = CarriedHead(isRequest: role == .server)
-    head.read(bytes, length: length, into: &list.output)
-    guard !list.output.isTooLarge else { return -Int(EMSGSIZE) }
+    head.read(bytes, length: length, into: &work.output)
+    guard !work.output.isTooLarge else { return -Int(EMSGSIZE) }
     var taken = length
     var endStream = false
     switch head.kind {
@@ -195,7 +195,7 @@ extension Worker {
       stream.pointee.output.isHTTP10 = head.isHTTP10
       assignNumber(session, stream)
     }
-    pass(session, stream, to: role, &list.output, endStream: endStream)
+    pass(session, stream, to: role, &work.output, endStream: endStream)
     return taken
   }
 
