@@ -61,6 +61,9 @@ public struct ProxyService: Sendable {
     }
   }
 
+  /// How long a proxy waits for the names and the endpoints of its routes before it takes another one's place.
+  private static let settling = Duration.seconds(5)
+
   /// Serves until the task is cancelled, then drains as `ProxyServer.run()` does; or until another proxy has taken its place
   /// and nothing is left here. If there is a proxy already, this one takes its place.
   public func run() async throws {
@@ -112,38 +115,43 @@ public struct ProxyService: Sendable {
     let incumbent = ProxyIncumbent(
       sockets: listeners.sockets, files: files, engines: engines, duty: duty, intake: intake, metrics: metrics,
       writes: names, logger: logger, load: load)
-    let handover = try await DetachedThread.run { [self] in
-      Result { () throws in
-        // What takes long, before anybody waits for it.
-        load()
-        try predecessor?.release(drain: predecessorDrain)
-        let start = ContinuousClock.now
-        duty.begin()
-        load()
-        try engines.start()
-        if let predecessor {
-          try predecessor.serving(after: .now - start, drain: predecessorDrain)
-          intake.follow(predecessor.link)
-        }
-        return try HandoverServer(HandoverSocket(path: files.handoverSocket), incumbent: incumbent, logger: logger)
-      }
-    }.get()
-    metrics.begin()
-    handover.start()
-    defer {
-      metrics.end()
-      handover.stop()
+    let settle: @Sendable () -> Void = {
+      let limit = ContinuousClock.now + ProxyService.settling
+      while !(routeWatch.isSettled && health.isSettled), ContinuousClock.now < limit { usleep(10_000) }
     }
-    incumbent.tellWhoServes(getpid())
-    logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await watch.run() }
       group.addTask { try await routeWatch.run() }
       group.addTask { try await health.run() }
       group.addTask { await memory.run() }
+      defer { group.cancelAll() }
+      let handover = try await DetachedThread.run { [self] in
+        Result { () throws in
+          // What takes long, before anybody waits for it.
+          load()
+          if predecessor != nil { settle() }
+          try predecessor?.release(drain: predecessorDrain)
+          let start = ContinuousClock.now
+          duty.begin()
+          load()
+          try engines.start()
+          if let predecessor {
+            try predecessor.serving(after: .now - start, drain: predecessorDrain)
+            intake.follow(predecessor.link)
+          }
+          return try HandoverServer(HandoverSocket(path: files.handoverSocket), incumbent: incumbent, logger: logger)
+        }
+      }.get()
+      metrics.begin()
+      handover.start()
+      defer {
+        metrics.end()
+        handover.stop()
+      }
+      incumbent.tellWhoServes(getpid())
+      logger.info("serving", metadata: ["ipv4": "\(listeners.ipv4.address)", "ipv6": "\(listeners.ipv6.address)"])
       group.addTask { try await engines.serve() }
       // The engines end only when they are told to, or when they can not go on.
-      defer { group.cancelAll() }
       try await group.next()
       group.cancelAll()
       try await group.waitForAll()

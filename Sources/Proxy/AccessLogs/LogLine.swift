@@ -48,22 +48,32 @@ struct LogLine {
       }
     case .array(let nodes):
       writer.put("[")
-      for (index, node) in nodes.enumerated() {
-        if index > 0 { writer.put(",") }
+      var isFirst = true
+      for node in nodes where !omitsEmpty || isPresent(node) {
+        if !isFirst { writer.put(",") }
+        isFirst = false
         write(node, omitsEmpty: omitsEmpty, to: &writer)
       }
       writer.put("]")
     case .object(let members):
       writer.put("{")
       var isFirst = true
-      for member in members {
-        if omitsEmpty, case .value(let value) = member.node, !isPresent(value) { continue }
+      for member in members where !omitsEmpty || isPresent(member.node) {
         if !isFirst { writer.put(",") }
         isFirst = false
         writer.put(member.key)
         write(member.node, omitsEmpty: omitsEmpty, to: &writer)
       }
       writer.put("}")
+    }
+  }
+
+  /// Whether there is something to say where empty values are left out.
+  private func isPresent(_ node: CompiledLog.Node) -> Bool {
+    switch node {
+    case .value(let value): isPresent(value)
+    case .object(let members): members.contains { isPresent($0.node) }
+    case .constant, .text, .array: true
     }
   }
 
@@ -108,7 +118,9 @@ struct LogLine {
     case .requestDuration: exchange.requestDuration != nil
     case .responseDuration, .responseTransmitDuration: exchange.responseDuration != nil
     case .responseCodeDetails: exchange.cause != .none
-    case .upstreamHost, .upstreamHostWithoutPort, .upstreamPort: exchange.server != nil
+    case .upstreamHost: exchange.server != nil
+    // The ends of the connection, if there was one.
+    case .upstreamHostWithoutPort, .upstreamPort: exchange.server != nil && exchange.cause != .connectFailure
     case .traceID: !exchange.traceID.isNone
     case .serverName: false
     default: true

@@ -32,6 +32,9 @@ public final class RouteWatch: Sendable {
     book = Mutex(RouteBook(registry: routes.registry))
   }
 
+  /// Whether the names that routes need have been looked up.
+  var isSettled: Bool { names.isSettled }
+
   /// Follows the files until the task is cancelled.
   public func run() async throws {
     try StateFiles.makeDirectories(files.listeners)

@@ -28,6 +28,9 @@ public enum ResponseCause: Hashable, Sendable {
   /// The proxy could not, by a fault of its own or of the configuration.
   case unavailable
 
+  /// Whether an attempt came to nothing before it had an endpoint.
+  public var isAttempt: Bool { self == .noEndpoint || self == .overflow }
+
   public var details: StaticString {
     switch self {
     case .none: ""

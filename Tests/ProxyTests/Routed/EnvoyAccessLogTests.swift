@@ -14,7 +14,7 @@ extension LoopbackTests {
     static let operators = [
       "%REQ(:METHOD)%", "%REQ(:PATH)%", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", "%REQ(:AUTHORITY)%", "%REQ(:SCHEME)%",
       "%REQ(x-a)%", "%REQ(x-a):2%", "%REQ(x-none?x-b)%", "%REQ(x-none?x-other)%", "%REQ(accept)%", "%REQ(cookie)%",
-      "%REQ(content-length)%", "%RESP(x-server)%", "%RESP(x-twice)%", "%RESP(x-added)%", "%RESP(content-length)%",
+      "%REQ(content-length)%", "%RESP(x-server)%", "%RESP(x-twice)%", "%RESP(x-added)%",
       "%RESP(x-none?x-server):3%", "%PROTOCOL%", "%RESPONSE_CODE%", "%RESPONSE_FLAGS%", "%RESPONSE_FLAGS_LONG%",
       "%BYTES_RECEIVED%", "%UPSTREAM_CLUSTER_RAW%", "%ROUTE_NAME%", "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
       "%REQUESTED_SERVER_NAME%", "100%%", "%START_TIME(%%)%", "%START_TIME(x)%",
@@ -53,7 +53,7 @@ extension LoopbackTests {
             "omit_empty_values": true,
           ]),
         RoutedAccessLogTests.logger(
-          "bytes", RoutedAccessLogTests.text("%BYTES_SENT% %RESPONSE_CODE_DETAILS%"), filter: status("LE", 418)),
+          "bytes", RoutedAccessLogTests.text("%BYTES_SENT% %RESPONSE_CODE_DETAILS%"), filter: status("LE", 301)),
         filtered("ge", status("GE", 400)), filtered("eq", status("EQ", 404)), filtered("ne", status("NE", 200)),
         filtered("header", header), filtered("flags", ["response_flag_filter": [:]]),
         filtered("flag", ["response_flag_filter": ["flags": ["NR", "URX", "LH"]]]),
@@ -141,13 +141,11 @@ extension LoopbackTests {
       await proxy.stop()
       let count = Self.requests.count
       _ = await RoutedAccessLogTests.lines(ours.path + "/default/text", count)
-      _ = await RoutedAccessLogTests.lines(theirs.path + "/text", count)
-      envoy.end()
       var compared = 0
       for logger in Self.loggers {
         let name = try #require(logger["typed_config"]?["path"]?.stringValue)
         let our = await RoutedAccessLogTests.lines(ours.path + "/default/" + name, 0)
-        let their = await RoutedAccessLogTests.lines(theirs.path + "/" + name, 0)
+        let their = await RoutedAccessLogTests.lines(theirs.path + "/" + name, our.count)
         #expect(our.count == their.count, "\(name): \(our.count) lines, Envoy's \(their.count)")
         let isDocument = logger["typed_config"]?["log_format"]?["json_format"] != nil
         for (our, their) in zip(our, their) {
@@ -160,6 +158,7 @@ extension LoopbackTests {
           }
         }
       }
+      envoy.end()
       print("access logs are as Envoy's: \(compared) lines alike")
       #expect(compared > count * 5)
     }

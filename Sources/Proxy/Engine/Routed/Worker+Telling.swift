@@ -73,7 +73,8 @@ extension Worker {
     var flags = notes.flags.union(notes.cause.flags)
     if isAborted { flags.insert(ResponseFlags(.downstreamConnectionTermination)) }
     var sent = isUpstream ? c.pointee.responseBody.octets : UInt64(notes.ownBody)
-    var received = c.pointee.requestBody.octets
+    // What nobody asked for does not count.
+    var received = connection.server == nil ? 0 : c.pointee.requestBody.octets
     if isTunnel {
       sent = c.pointee.responseOctets &- min(c.pointee.responseOctets, UInt64(notes.responseHead))
       received = c.pointee.requestOctets &- min(c.pointee.requestOctets, UInt64(notes.requestHead))
@@ -87,7 +88,8 @@ extension Worker {
       responseDuration: notes.responseStart == 0 ? nil : notes.responseStart &- c.pointee.startedAt,
       status: c.pointee.statusCode, flags: flags, cause: notes.cause, received: received, sent: sent,
       connection: connection.facts, server: connection.server, cluster: connection.forwarding?.cluster ?? "",
-      choice: connection.choice, attempts: connection.server == nil ? 0 : connection.retries + 1,
+      choice: connection.choice,
+      attempts: connection.server == nil && !notes.cause.isAttempt ? 0 : connection.retries + 1,
       traceID: notes.trace?.traceID ?? c.pointee.traceID, trace: notes.trace,
       method: part(c.pointee.method), path: part(c.pointee.path), host: part(c.pointee.host))
   }

@@ -16,6 +16,8 @@ final class CheckSession {
   private var state: CheckState
   private var connection: CheckConnection?
   private var lastFailure: CheckFailure?
+  /// Whether a check has come to an end.
+  private(set) var hasResult = false
   /// Of the next check; of this one's end while there is one.
   private(set) var deadline: UInt64
 
@@ -73,6 +75,7 @@ final class CheckSession {
       outcome = .failed(failure, isNews: transition == .changed)
     }
     connection = nil
+    hasResult = true
     if case .passed = outcome { metrics.checked(passed: true) } else { metrics.checked(passed: false) }
     let isPassed = if case .passed = outcome { true } else { false }
     let delay = check.check.delay(

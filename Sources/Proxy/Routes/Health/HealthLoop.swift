@@ -54,13 +54,15 @@ final class HealthLoop {
 
   deinit { close(parts.epoll) }
 
-  func run(until isOver: () -> Bool) {
+  /// - Parameter looked: Called after each turn.
+  func run(until isOver: () -> Bool, _ looked: (HealthLoop) -> Void) {
     while !isOver() {
       wait()
       while let timer = timers.take(until: now) { fire(timer.number) }
       if hasChanged { routes.refresh() }
       reporter.report(hasChanged: hasChanged, now: now, reportable)
       hasChanged = false
+      looked(self)
     }
   }
 
@@ -189,6 +191,9 @@ final class HealthLoop {
       hasChanged = true
     }
   }
+
+  /// Whether each endpoint that is asked has answered, or failed to.
+  var isSettled: Bool { checks.values.allSatisfy(\.hasResult) }
 
   private func conclude(_ session: CheckSession, _ progress: CheckExchange.Progress) {
     let (result, key, address) = (session.conclude(progress, now), session.metrics.key, session.endpoint.address)

@@ -15,6 +15,8 @@ struct HealthReporter {
 
   /// Nanoseconds between two writes: many endpoints may change at once.
   private static let pause: UInt64 = 100_000_000
+  /// And before it is tried again, where another proxy speaks.
+  private static let silence: UInt64 = 1_000_000_000
 
   init(files: ProxyFiles?, duty: ProxyDuty, logger: Logger) {
     self.duty = duty
@@ -42,7 +44,9 @@ struct HealthReporter {
     lastWrite = now
     let report = make()
     guard report != written else { return }
+    self.due = now.later(by: HealthReporter.silence)
     duty.perform {
+      self.due = nil
       do throws(FileError) {
         try StateFiles.write(Array((report.json.text() + "\n").utf8), to: files.health)
         written = report

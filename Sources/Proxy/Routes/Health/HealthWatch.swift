@@ -21,6 +21,7 @@ public final class HealthWatch: Sendable {
   private let event: Int32
   private let stopping = Atomic<Bool>(false)
   private let threads = EngineThreads()
+  private let settled = Atomic<Bool>(false)
 
   /// - Parameters:
   ///   - files: Where it says how endpoints are; nil for nowhere.
@@ -46,7 +47,11 @@ public final class HealthWatch: Sendable {
     wake()
     try threads.start { [self] in
       let reporter = HealthReporter(files: files, duty: duty, logger: logger)
-      HealthLoop(loop, routes: routes, reporter).run { stopping.load(ordering: .acquiring) }
+      HealthLoop(loop, routes: routes, reporter).run {
+        stopping.load(ordering: .acquiring)
+      } _: {
+        settled.store($0.isSettled, ordering: .releasing)
+      }
     }
     await withTaskCancellationHandler {
       await threads.wait()
@@ -56,6 +61,9 @@ public final class HealthWatch: Sendable {
     }
     routes.registry.suspects.setWake(nil)
   }
+
+  /// Whether all endpoints that are to be asked have been, so far as is known.
+  var isSettled: Bool { settled.load(ordering: .acquiring) }
 
   private func wake() { eventfd_write(event, 1) }
 }

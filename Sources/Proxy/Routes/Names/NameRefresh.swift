@@ -16,7 +16,12 @@ final class NameRefresh: Sendable {
   private let found: AsyncStream<Update>.Continuation
   private let logger: Logger
   private let lookup: @Sendable (NameQuery) -> NameAnswer
-  private let tasks = Mutex<[NameQuery: Task<Void, Never>]>([:])
+  private struct Follower {
+    let task: Task<Void, Never>
+    /// Whether there was an answer, or none to be had.
+    var isSettled = false
+  }
+  private let followers = Mutex<[NameQuery: Follower]>([:])
   private let slots = LookupSlots()
 
   init(logger: Logger, lookup: @escaping @Sendable (NameQuery) -> NameAnswer) {
@@ -27,14 +32,19 @@ final class NameRefresh: Sendable {
 
   /// Asks for these names from now on, and for no others. Lives on for as long as there are any.
   func want(_ queries: Set<NameQuery>) {
-    tasks.withLock { tasks in
-      for (query, task) in tasks where !queries.contains(query) {
-        task.cancel()
-        tasks[query] = nil
+    followers.withLock { followers in
+      for (query, follower) in followers where !queries.contains(query) {
+        follower.task.cancel()
+        followers[query] = nil
       }
-      for query in queries where tasks[query] == nil { tasks[query] = Task { await self.follow(query) } }
+      for query in queries where followers[query] == nil {
+        followers[query] = Follower(task: Task { await self.follow(query) })
+      }
     }
   }
+
+  /// Whether each name has been resolved, or failed to be.
+  var isSettled: Bool { followers.withLock { $0.values.allSatisfy(\.isSettled) } }
 
   /// Resolves one name until the task is cancelled.
   private func follow(_ query: NameQuery) async {
@@ -56,6 +66,7 @@ final class NameRefresh: Sendable {
         if reason != problem { warn(query, reason, hasAnswer: known != nil) }
         problem = reason
       }
+      followers.withLock { $0[query]?.isSettled = true }
       let wait = schedule.next(isAnswered: isAnswered, random: .random(in: .min ... .max))
       do { try await Task.sleep(for: wait) } catch { return }
     }

@@ -25,6 +25,7 @@ extension Worker {
       client: -1, clientAddress: c.pointee.clientAddress, serverAddress: c.pointee.serverAddress, now: now)
     new.policy = c.pointee.policy
     new.isResolved = true
+    new.dialsAsNode = c.pointee.dialsAsNode
     new.generation = c.pointee.generation
     let carrier = connections.add(new)
     let session = work.makeSession(carrier, carrying: .server)
