@@ -172,8 +172,10 @@ extension EndToEnd {
               if kills != "new" { kill(old, SIGKILL) }
               if kills != "old" { for pid in new { kill(pid, SIGKILL) } }
             }
+            // Who ends again and again within ten seconds of its start is started after a pause, which grows.
+            let limit = kills == "both" ? 4 : 1.5
             #expect(
-              gap <= 1.5, "\(gap) s without an answer: \(kills) killed after \(delay) µs\n\(node.log.suffix(3000))")
+              gap <= limit, "\(gap) s without an answer: \(kills) killed after \(delay) µs\n\(node.log.suffix(3000))")
             #expect(eventually(within: 20) { node.proxies.count == 1 })
           }
         }
