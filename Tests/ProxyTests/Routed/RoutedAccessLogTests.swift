@@ -96,7 +96,7 @@ extension LoopbackTests {
           "POST /ok /ok HTTP/1.1 200 - via_upstream 5 \(sizes[1]) - default/one 1 - - one - -",
           "GET /direct /direct HTTP/1.1 418 - direct_response 0 6 - - 0 - - - - \(trace)",
           "GET /nowhere /nowhere HTTP/1.1 404 NR route_not_found 0 \(sizes[3]) - - 0 - - - - -",
-          "GET /none /none HTTP/1.1 503 UH no_healthy_upstream 0 \(sizes[4]) - default/none 0 - - - - -",
+          "GET /none /none HTTP/1.1 503 UH no_healthy_upstream 0 \(sizes[4]) - default/none 1 - - - - -",
           "GET /dead /dead HTTP/1.1 503 UF upstream_reset_before_response_started{remote_connection_failure} 0 "
             + "\(sizes[5]) - default/two 1 - - - - -",
         ])
