@@ -42,3 +42,21 @@ def describe(run, martlet, root):
             "size of the executable": f"{martlet.stat().st_size / 1e6:.1f} MB" if martlet.exists() else "not built",
         },
     }
+
+
+APART = "commit, of "
+
+
+def measured_again(versions, parts, commit):
+    """The table of versions when `parts` have been measured once more, at `commit`: the parts that were measured at another
+    commit than the whole stand apart."""
+    found, apart = {}, {}
+    for name, value in versions.items():
+        if not name.startswith(APART):
+            found[name] = value
+            continue
+        apart.update({part: value for part in name.removeprefix(APART).split(", ") if part not in parts})
+    apart.update({part: commit for part in parts if commit != versions["commit"]})
+    for value in dict.fromkeys(apart.values()):
+        found[APART + ", ".join(part for part in apart if apart[part] == value)] = value
+    return found
