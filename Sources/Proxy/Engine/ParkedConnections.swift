@@ -7,7 +7,7 @@ import Addressing
 #endif
 
 /// Connections to servers that no client uses at the moment, kept for the next request from the same address to the same
-/// server under the same policy. Few and short-lived, so they are searched one by one, the newest first.
+/// server under the same policy. Short-lived, and mostly of few keys, so they are searched one by one, the newest first.
 struct ParkedConnections {
   /// Who may use a connection. The policy holds the revision at which the datapath judged the client's connection, so what
   /// was judged at another one never matches.
@@ -25,9 +25,10 @@ struct ParkedConnections {
 
   private var entries: [Entry] = []
 
-  /// Connections of one key; more than that many requests at once are rare between one client and one server.
-  static let limitPerKey = 32
-  static let limit = 256
+  /// Connections of one key: requests at once between one client and one server, each stream of HTTP/2 being one. What is closed
+  /// for want of a place is opened again with the next request, from an address whose ports are searched for a free one.
+  static let limitPerKey = 512
+  static let limit = 2048
 
   var isEmpty: Bool { entries.isEmpty }
 
@@ -35,9 +36,11 @@ struct ParkedConnections {
   mutating func add(_ fd: Int32, for key: Key, now: UInt64) {
     var ofKey = 0
     var oldest = 0
-    for index in entries.indices.reversed() where entries[index].key == key {
-      ofKey &+= 1
-      oldest = index
+    if entries.count >= Self.limitPerKey {
+      for index in entries.indices.reversed() where entries[index].key == key {
+        ofKey &+= 1
+        oldest = index
+      }
     }
     if ofKey >= Self.limitPerKey {
       end(at: oldest)
